@@ -1,1 +1,6 @@
-//! (being built)
+//! Both ends of a USB device side by side: [`serve`] where it is plugged in, [`attach`] where it
+//! is used. Between them go the messages of [`wire::usb`].
+
+pub mod device;
+
+pub use device::{Command, Completion, Counters, Device, Urb};

@@ -18,6 +18,7 @@ pub struct Device {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DeviceState)]
 pub enum State {
     Free,
     /// By whom: the name that the serving hub has for them.

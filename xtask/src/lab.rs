@@ -307,12 +307,5 @@ const SKIPPED: i32 = 77;
 const CONSOLE_LINES_MAX: usize = 40;
 
 /// The guests use the host's userland, so what tests run inside is installed here.
-const GUEST_PACKAGES: &[&str] = &[
-    "busybox-static",
-    "kmod",
-    "usbip",
-    "iproute2",
-    "e2fsprogs",
-    "fio",
-    "alsa-utils",
-];
+const GUEST_PACKAGES: &[&str] =
+    &["busybox-static", "kmod", "usbip", "iproute2", "e2fsprogs", "fio", "alsa-utils"];

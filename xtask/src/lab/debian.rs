@@ -71,8 +71,7 @@ impl Source {
 
     /// The names of packages that match a regular expression.
     pub(crate) fn search(&self, pattern: &str) -> Result<Vec<String>> {
-        let found =
-            output(self.command("apt-cache").args(["search", "--names-only", pattern]))?;
+        let found = output(self.command("apt-cache").args(["search", "--names-only", pattern]))?;
         Ok(found.lines().filter_map(|line| line.split(' ').next()).map(String::from).collect())
     }
 

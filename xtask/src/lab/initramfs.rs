@@ -29,10 +29,8 @@ pub(crate) fn pack(tree: &Path, init: &Path, boot: &[&str], archive: &Path) -> R
     fs::copy(init, tree.join("init"))?;
     fs::set_permissions(tree.join("init"), fs::Permissions::from_mode(0o755))?;
     output(Command::new("depmod").arg("-b").arg(tree).arg(&version))?;
-    let order: String = load_order(tree, boot)?
-        .iter()
-        .map(|path| format!("/{}\n", path.display()))
-        .collect();
+    let order: String =
+        load_order(tree, boot)?.iter().map(|path| format!("/{}\n", path.display())).collect();
     fs::write(tree.join("boot.order"), order)?;
     let mut out = BufWriter::new(fs::File::create(archive)?);
     let mut inode = 0;
@@ -98,9 +96,8 @@ fn entry(out: &mut impl Write, name: &str, head: [u32; 3], content: &[u8]) -> Re
     let (uid, gid, mtime, device) = (0, 0, 0, 0);
     let size = u32::try_from(content.len())?;
     let name_size = u32::try_from(name.len() + 1)?;
-    let numbers = [
-        inode, mode, uid, gid, links, mtime, size, device, device, device, device, name_size, 0,
-    ];
+    let numbers =
+        [inode, mode, uid, gid, links, mtime, size, device, device, device, device, name_size, 0];
     write!(out, "070701")?;
     for number in numbers {
         write!(out, "{number:08x}")?;

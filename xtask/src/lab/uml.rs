@@ -41,7 +41,9 @@ pub(crate) fn setup(lab: &Lab) -> Result<()> {
         let source = unpack(&work)?;
         if let Some(patch) = patch {
             let mut command = Command::new("patch");
-            output(command.args(["-s", "-p1", "-i"]).arg(patch.canonicalize()?).arg("-d").arg(&source))?;
+            output(
+                command.args(["-s", "-p1", "-i"]).arg(patch.canonicalize()?).arg("-d").arg(&source),
+            )?;
         }
         compile(&source, &lab.file("uml.config"), &work.join("new"), &lab.cache.join("uml.log"))?;
         let _ = fs::remove_dir_all(&dir);

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -44,15 +45,15 @@ pub(crate) fn hash_in_image(image: &Path) -> Result<blake3::Hash> {
     Ok(hash)
 }
 
-/// Reads one block after another past every cache, until an error; returns when that came.
-pub(crate) fn read_until_error(disk: &Path) -> Result<Instant> {
+/// Reads past every cache, again and again, until an error; returns when that came. Tells of
+/// every block.
+pub(crate) fn read_until_error(disk: &Path, tell: &Sender<()>) -> Result<Instant> {
     let file = direct(disk, false)?;
     let mut block = Aligned::new(64 << 10);
-    loop {
-        if file.read_exact_at(block.bytes(), 0).is_err() {
-            return Ok(Instant::now());
-        }
+    while file.read_exact_at(block.bytes(), 0).is_ok() {
+        tell.send(())?;
     }
+    Ok(Instant::now())
 }
 
 /// Sequential reading past every cache: MiB/s.
@@ -86,7 +87,7 @@ pub(crate) fn random_reads(disk: &Path, mib: u64, count: usize) -> Result<Vec<Du
     let mut noise = Noise(3);
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
-        let place = noise.next() % (mib << 20 >> 12) << 12;
+        let place = noise.next() % (mib << 8) * 4096;
         let start = Instant::now();
         file.read_exact_at(block.bytes(), place)?;
         times.push(start.elapsed());

@@ -13,7 +13,7 @@ mod vm;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::Command as Process;
+use std::process::{Command as Process, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -107,7 +107,7 @@ struct Test {
     plugs: Vec<String>,
 }
 
-pub(crate) fn run(args: Args) -> Result<()> {
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let lab = Lab::open()?;
     match &args.command {
         Some(Command::Setup { backend }) => {
@@ -116,7 +116,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
                     lab.setup(each)?;
                 }
             }
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         Some(Command::Shell { machine }) => lab.shell(machine),
         Some(Command::Run { machine, limit, command }) => lab.command(machine, *limit, command),
@@ -140,7 +140,7 @@ impl Lab {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-        let cache = target.join("lab");
+        let cache = target.join("lab/guests");
         std::fs::create_dir_all(&cache)?;
         Ok(Lab { root: root.into(), target, cache })
     }
@@ -171,7 +171,7 @@ impl Lab {
         Ok(self.target.join("lab").join(program))
     }
 
-    fn shell(&self, machine: &Machine) -> Result<()> {
+    fn shell(&self, machine: &Machine) -> Result<ExitCode> {
         ensure!(std::io::stdin().is_terminal(), "a shell needs a terminal: see `lab run`");
         self.setup(machine.backend)?;
         let tool = self.build("lab", "farhub-lab")?;
@@ -179,10 +179,11 @@ impl Lab {
         let mut guest = Guest::new(self, machine.backend, vec!["shell".into()]);
         guest.path = tool.parent().map(Path::to_path_buf);
         guest.plugs = machine.plug.clone();
-        guest.interact()
+        guest.interact()?;
+        Ok(ExitCode::SUCCESS)
     }
 
-    fn command(&self, machine: &Machine, limit_s: u64, command: &[String]) -> Result<()> {
+    fn command(&self, machine: &Machine, limit_s: u64, command: &[String]) -> Result<ExitCode> {
         self.setup(machine.backend)?;
         let tool = self.build("lab", "farhub-lab")?;
         let mut guest = Guest::new(self, machine.backend, command.to_vec());
@@ -191,13 +192,13 @@ impl Lab {
         guest.limit = Duration::from_secs(limit_s);
         let report = guest.run(|line| println!("{line}"))?;
         match report.ending {
-            Ending::Exit(code) => std::process::exit(code),
+            Ending::Exit(code) => Ok(ExitCode::from(u8::try_from(code)?)),
             Ending::Limit => bail!("stopped after {limit_s} s"),
             Ending::Died => bail!("the guest died:\n{}", report.console),
         }
     }
 
-    fn tests(&self, args: &Args) -> Result<()> {
+    fn tests(&self, args: &Args) -> Result<ExitCode> {
         let tool = self.build("lab", "farhub-lab")?;
         let listing = Process::new(&tool).arg("list").output()?;
         let tests: Vec<Test> = String::from_utf8(listing.stdout)?
@@ -210,7 +211,7 @@ impl Lab {
                 let set = if test.small { "small" } else { "all" };
                 println!("{:32} {:4} {set}", test.name, test.backend.name());
             }
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         ensure!(!chosen.is_empty(), "no test has such a name: see --list");
         let farhub = match args.door {
@@ -232,8 +233,7 @@ impl Lab {
             tally.test(self, test, command, args.verbose)?;
         }
         println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
-        ensure!(tally.failed == 0, "tests failed");
-        Ok(())
+        Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

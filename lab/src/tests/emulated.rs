@@ -80,7 +80,7 @@ pub(super) fn card_reader(lab: &mut Lab) -> Result<()> {
 
 /// A network interface with QEMU's gateway behind it.
 pub(super) fn network(lab: &mut Lab) -> Result<()> {
-    let adapter = lab.emulated("QEMU USB Network Interface")?;
+    let adapter = lab.emulated("RNDIS/QEMU USB Network Device")?;
     let pair = lab.pair(Rtt(0))?;
     let link = pair.share_and_attach(&adapter)?.network()?;
     for line in [format!("addr add 10.0.2.15/24 dev {link}"), format!("link set {link} up")] {

@@ -129,7 +129,7 @@ fn every_case_passes(lab: &mut Lab, rtt: Rtt, iterations: u32) -> Result<()> {
     let pair = lab.pair(rtt)?;
     let attached = pair.share_and_attach(&zero.bus_id)?;
     let cases = usbtest::run(&attached.dir, iterations)?;
-    println!("seen: {} of {} cases", cases.passed.len(), native.passed.len());
+    println!("seen: {} of {} cases, {native:?}", cases.passed.len(), native.passed.len());
     ensure!(cases == native, "natively {native:?}, through the pair {cases:?}");
     ensure!(native.passed.len() >= 20, "hardly a case: {native:?}");
     Ok(())

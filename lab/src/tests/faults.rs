@@ -1,5 +1,6 @@
 //! Unplugged, cut, killed: it ends clean, and soon.
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -13,10 +14,12 @@ pub(super) fn unplug_in_mid_transfer(lab: &mut Lab) -> Result<()> {
     let pair = lab.pair(Rtt(0))?;
     let attached = pair.share_and_attach(&stick.bus_id)?;
     let path = attached.disk()?;
-    disk::read_speed(&path, 4)?;
-    let reader = std::thread::spawn(move || disk::read_until_error(&path));
-    // in mid-transfer: the reader has the device busy from here on
-    sysfs::within(sysfs::LIMIT, "the reader to read", || (!reader.is_finished()).then_some(()))?;
+    let (tell, blocks) = channel();
+    let reader = std::thread::spawn(move || disk::read_until_error(&path, &tell));
+    // in mid-transfer: the reader keeps the device busy
+    for _ in 0..100 {
+        blocks.recv_timeout(CLEAN_LIMIT)?;
+    }
     let unplugged = Instant::now();
     stick.unplug()?;
     let error_at = reader.join().expect("the reader does not panic")?;

@@ -1,1 +1,114 @@
-fn main() {}
+//! Tests with the real kernel's USB. Runs as root inside a guest of the lab: it loads modules,
+//! plugs software devices in, and lays network namespaces.
+
+mod disk;
+mod gadget;
+mod hub;
+mod keyboard;
+mod lab;
+mod mon;
+mod net;
+mod pair;
+mod serial;
+mod sound;
+mod sys;
+mod sysfs;
+mod tests;
+mod usbtest;
+mod v4l2;
+mod video;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+use lab::{Door, Lab, Skip};
+
+#[derive(Debug, Parser)]
+#[command(about = "Tests with the real kernel's USB")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Every test, one JSON object a line
+    List,
+    /// Run one test
+    Test {
+        name: String,
+        #[command(flatten)]
+        door: DoorArgs,
+    },
+    /// Plug a software device in, print its bus id, stay behind it
+    Gadget {
+        /// ms, acm, hid, uac2, uvc, ncm, printer, midi, zero, or several with + between
+        functions: String,
+        /// Such as size_mib=64
+        options: Vec<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+struct DoorArgs {
+    /// Through two hubs of this program
+    #[arg(long, required_unless_present = "kernel")]
+    farhub: Option<PathBuf>,
+    /// Through the kernel's own USB/IP
+    #[arg(long, conflicts_with = "farhub")]
+    kernel: bool,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<Skip>() {
+            Some(skip) => {
+                println!("{skip}");
+                ExitCode::from(SKIPPED)
+            }
+            None => {
+                println!("error: {error:#}");
+                println!("{}", lab::tails());
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List => tests::list(),
+        Command::Test { name, door } => {
+            let test = tests::find(&name).with_context(|| format!("no test {name}"))?;
+            (test.run)(&mut Lab::new(door.door())?)
+        }
+        Command::Gadget { functions, options } => {
+            let mut lab = Lab::new(Door::Kernel)?;
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            let gadget = match functions.as_str() {
+                "uvc" => lab.camera()?,
+                other => lab.gadget(other, &options)?,
+            };
+            println!("{}", gadget.bus_id);
+            if functions.contains("acm") {
+                serial::echo(gadget.tty());
+            }
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+impl DoorArgs {
+    fn door(self) -> Door {
+        self.farhub.map_or(Door::Kernel, Door::Farhub)
+    }
+}
+
+/// As automake has it; the last line says why.
+const SKIPPED: u8 = 77;

@@ -1,0 +1,137 @@
+//! One `farhub up` in a namespace, driven through the command line as a user would.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::lab::WORK;
+use crate::net::output;
+use crate::sys;
+use crate::sysfs::{list, read};
+
+#[derive(Debug)]
+pub(crate) struct Hub {
+    name: &'static str,
+    namespace: &'static str,
+    program: PathBuf,
+    data: PathBuf,
+    child: Child,
+}
+
+impl Hub {
+    /// Starts a hub and waits until it is ready.
+    pub(crate) fn start(
+        program: &Path,
+        name: &'static str,
+        namespace: &'static str,
+    ) -> Result<Hub> {
+        let data = Path::new(WORK).join(name);
+        fs::create_dir_all(&data)?;
+        let child = spawn(program, name, namespace, &data)?;
+        let program = program.to_owned();
+        let mut hub = Hub { name, namespace, program, data, child };
+        hub.ready()?;
+        Ok(hub)
+    }
+
+    /// Runs a command of this hub's; returns what it printed.
+    pub(crate) fn run(&self, words: &[&str]) -> Result<String> {
+        let mut command = in_namespace(self.namespace, &self.program);
+        command.arg("--data").arg(&self.data).args(words);
+        Ok(output(&mut command)?.trim().to_owned())
+    }
+
+    /// Ends it without a chance to tidy up, as a power failure would.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(&mut self) -> Result<()> {
+        sys::kill(self.child.id(), libc::SIGTERM)?;
+        let status = self.child.wait()?;
+        if !status.success() {
+            bail!("hub {} ended with {status} after SIGTERM", self.name);
+        }
+        Ok(())
+    }
+
+    /// Starts it again, with the same data.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        self.child = spawn(&self.program, self.name, self.namespace, &self.data)?;
+        self.ready()
+    }
+
+    pub(crate) fn open_files(&self) -> usize {
+        list(format!("/proc/{}/fd", self.child.id())).len()
+    }
+
+    pub(crate) fn resident_kib(&self) -> Result<u64> {
+        let status = read(format!("/proc/{}/status", self.child.id()));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.context("a process has a size")?.parse().context("VmRSS")
+    }
+
+    fn ready(&mut self) -> Result<()> {
+        let lines = lines_of(&mut self.child)?;
+        loop {
+            let line = lines
+                .recv_timeout(READY_LIMIT)
+                .with_context(|| format!("hub {} is not ready", self.name))?;
+            let event: serde_json::Value = serde_json::from_str(&line)?;
+            if event["event"] == "ready" {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+fn spawn(program: &Path, name: &str, namespace: &str, data: &Path) -> Result<Child> {
+    let log = Path::new(WORK).join(format!("hub-{name}.log"));
+    let log = File::options().create(true).append(true).open(log)?;
+    in_namespace(namespace, program)
+        .arg("--data")
+        .arg(data)
+        .args(["--json", "up", "--name", name, "--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .context("cannot start a hub")
+}
+
+/// `ip netns exec` becomes the program: the process id is the program's.
+fn in_namespace(namespace: &str, program: &Path) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
+}
+
+/// Keeps reading, so that the hub never waits for us.
+fn lines_of(child: &mut Child) -> Result<Receiver<String>> {
+    let stdout = child.stdout.take().context("a hub has an output")?;
+    let (tx, rx) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // nobody listens once it is ready
+            let _ = tx.send(line);
+        }
+    });
+    Ok(rx)
+}
+
+const READY_LIMIT: Duration = Duration::from_secs(15);

@@ -1,0 +1,89 @@
+//! Two network namespaces, A (10.9.0.1) and B (10.9.0.2), with a cable of any length between.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Runs a command that is expected to succeed; returns what it printed.
+pub(crate) fn run(line: &str) -> Result<String> {
+    let mut words = line.split_whitespace();
+    let mut command = Command::new(words.next().context("an empty command")?);
+    output(command.args(words))
+}
+
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let result = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(
+        result.status.success(),
+        "{command:?}: {}: {}{}",
+        result.status,
+        String::from_utf8_lossy(&result.stdout),
+        String::from_utf8_lossy(&result.stderr)
+    );
+    Ok(String::from_utf8_lossy(&result.stdout).into_owned())
+}
+
+/// The cable between the two namespaces.
+#[derive(Debug)]
+pub(crate) struct Cable {
+    rtt_ms: u32,
+}
+
+impl Cable {
+    pub(crate) fn lay(rtt_ms: u32) -> Result<Cable> {
+        for line in LAY.lines() {
+            run(line)?;
+        }
+        let mut cable = Cable { rtt_ms: 0 };
+        cable.stretch(rtt_ms)?;
+        Ok(cable)
+    }
+
+    /// Changes the round-trip time, half of it each way.
+    pub(crate) fn stretch(&mut self, rtt_ms: u32) -> Result<()> {
+        self.rtt_ms = rtt_ms;
+        let delay_us = rtt_ms * 1000 / 2;
+        if rtt_ms > 0 {
+            return netem(&format!("delay {delay_us}us"));
+        }
+        // netem takes time even for a delay of nothing: without it there is none to delete
+        for (namespace, link) in ENDS {
+            let _ = run(&format!("tc -n {namespace} qdisc del dev {link} root"));
+        }
+        Ok(())
+    }
+
+    /// Nothing arrives any more, and nobody is told.
+    pub(crate) fn cut(&self) -> Result<()> {
+        netem("loss 100%")
+    }
+
+    pub(crate) fn mend(&mut self) -> Result<()> {
+        self.stretch(self.rtt_ms)
+    }
+}
+
+fn netem(how: &str) -> Result<()> {
+    for (namespace, link) in ENDS {
+        run(&format!(
+            "tc -n {namespace} qdisc replace dev {link} root netem limit {PACKETS_MAX} {how}"
+        ))?;
+    }
+    Ok(())
+}
+
+const ENDS: [(&str, &str); 2] = [("A", "va"), ("B", "vb")];
+
+/// More than ever is on its way, so that netem never drops.
+const PACKETS_MAX: u32 = 100_000;
+
+const LAY: &str = "\
+ip netns add A
+ip netns add B
+ip link add va netns A type veth peer name vb netns B
+ip -n A addr add 10.9.0.1/24 dev va
+ip -n B addr add 10.9.0.2/24 dev vb
+ip -n A link set lo up
+ip -n B link set lo up
+ip -n A link set va up
+ip -n B link set vb up";

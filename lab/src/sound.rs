@@ -1,0 +1,121 @@
+//! Sound that can be checked: every frame holds its number.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Result, ensure};
+
+use crate::lab::WORK;
+use crate::net::output;
+use crate::sysfs::{self, LIMIT, read};
+
+/// What `arecord` heard of a ramp.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub frames: usize,
+    pub silences: usize,
+    pub jumps: usize,
+}
+
+impl Heard {
+    pub(crate) fn whole(&self) -> Result<()> {
+        ensure!(self.frames >= RATE_HZ, "only {} frames with sound: {self:?}", self.frames);
+        ensure!(self.silences == 0 && self.jumps == 0, "the sound has gaps: {self:?}");
+        Ok(())
+    }
+}
+
+/// Plays a ramp on one card and records it on another. The recorder of a gadget gives up unless
+/// the stream runs already, and so does its player.
+pub(crate) fn play_and_record(from: &str, to: &str, player: Start) -> Result<Heard> {
+    let ramp = Path::new(WORK).join("ramp");
+    let seconds = 4;
+    let samples = (0..seconds * RATE_HZ).map(|n| (n % 32_767 + 1) as i16);
+    let bytes: Vec<u8> =
+        samples.flat_map(|s| [s.to_le_bytes(), s.to_le_bytes()].concat()).collect();
+    std::fs::write(&ramp, bytes)?;
+    let recording = Path::new(WORK).join("recording");
+    let play = |wait: bool| -> Result<Child> {
+        let child = alsa("aplay", from).arg(&ramp).spawn()?;
+        if wait {
+            running(from, "pcm0p")?;
+        }
+        Ok(child)
+    };
+    let record = |seconds: u32| {
+        let mut command = alsa("arecord", to);
+        command.args(["-d", &seconds.to_string()]).arg(&recording);
+        command
+    };
+    match player {
+        Start::First => {
+            let mut player = play(true)?;
+            output(&mut record(2))?;
+            player.kill()?;
+            player.wait()?;
+        }
+        Start::Last => {
+            let mut recorder = record(5).spawn()?;
+            running(to, "pcm0c")?;
+            let mut player = play(false)?;
+            recorder.wait()?;
+            player.kill()?;
+            player.wait()?;
+        }
+    }
+    Ok(check(&std::fs::read(&recording)?))
+}
+
+/// Which of the two runs first: the one at the host's end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Start {
+    First,
+    Last,
+}
+
+/// The card that a sound gadget is on its own side.
+pub(crate) fn gadget_card() -> Result<String> {
+    sysfs::within(LIMIT, "the gadget's card", || {
+        let cards = read("/proc/asound/cards");
+        let line = cards.lines().find(|line| line.contains("UAC2Gadget"))?;
+        Some(line.split_whitespace().next()?.to_owned())
+    })
+}
+
+/// Waits until the stream of a card runs.
+pub(crate) fn running(card: &str, stream: &str) -> Result<()> {
+    let file = format!("/proc/asound/card{card}/{stream}/sub0/status");
+    sysfs::within(LIMIT, "the stream to run", || {
+        read(&file).contains("state: RUNNING").then_some(())
+    })
+}
+
+pub(crate) fn alsa(program: &str, card: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["-q", "-t", "raw", "-f", "S16_LE", "-c", "2", "-r"])
+        .args([&RATE_HZ.to_string(), "-D", &format!("hw:{card}")])
+        .stderr(Stdio::null());
+    command
+}
+
+fn check(recording: &[u8]) -> Heard {
+    let samples: Vec<i32> = recording
+        .chunks_exact(4)
+        .map(|frame| i16::from_le_bytes([frame[0], frame[1]]).into())
+        .collect();
+    // before the first sound and after the last it may be silent
+    let first = samples.iter().position(|s| *s != 0).unwrap_or(samples.len());
+    let last = samples.iter().rposition(|s| *s != 0).map_or(first, |last| last + 1);
+    let sound = &samples[first..last];
+    let starts_silence = |pair: &&[i32]| pair[0] != 0 && pair[1] == 0;
+    let is_jump =
+        |pair: &&[i32]| pair[0] != 0 && pair[1] != 0 && (pair[1] - pair[0]).rem_euclid(32_767) != 1;
+    Heard {
+        frames: sound.len(),
+        silences: sound.windows(2).filter(starts_silence).count(),
+        jumps: sound.windows(2).filter(is_jump).count(),
+    }
+}
+
+const RATE_HZ: usize = 48_000;

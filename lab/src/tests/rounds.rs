@@ -1,0 +1,86 @@
+//! The same again and again: nothing is left behind.
+
+use anyhow::{Result, ensure};
+
+use crate::lab::{Lab, Rtt};
+use crate::pair::{Ends, Pair};
+use crate::sysfs::{self, LIMIT};
+
+pub(super) fn attach_10_rounds(lab: &mut Lab) -> Result<()> {
+    attach_rounds(lab, 10)
+}
+
+pub(super) fn attach_200_rounds(lab: &mut Lab) -> Result<()> {
+    attach_rounds(lab, 200)
+}
+
+pub(super) fn replug_10_rounds(lab: &mut Lab) -> Result<()> {
+    replug_rounds(lab, 10)
+}
+
+pub(super) fn replug_100_rounds(lab: &mut Lab) -> Result<()> {
+    replug_rounds(lab, 100)
+}
+
+fn attach_rounds(lab: &mut Lab, rounds: u32) -> Result<()> {
+    let adapter = lab.gadget("acm", &[])?;
+    let pair = lab.pair(Rtt(0))?;
+    let attached = pair.share_and_attach(&adapter.bus_id)?;
+    pair.detach(&attached)?;
+    let before = Traces::of(&pair)?;
+    for _ in 0..rounds {
+        let attached = pair.attach_again(&adapter.bus_id)?;
+        pair.detach(&attached)?;
+    }
+    Traces::of(&pair)?.no_more_than(&before)
+}
+
+fn replug_rounds(lab: &mut Lab, rounds: u32) -> Result<()> {
+    let mut adapter = lab.gadget("acm", &[])?;
+    let pair = lab.pair(Rtt(0))?;
+    let mut attached = pair.share_and_attach(&adapter.bus_id)?;
+    let before = Traces::of(&pair)?;
+    for _ in 0..rounds {
+        adapter.unplug()?;
+        attached.gone(LIMIT)?;
+        adapter.plug()?;
+        attached = pair.back_again(&adapter.bus_id)?;
+    }
+    Traces::of(&pair)?.no_more_than(&before)
+}
+
+/// What could leak.
+#[derive(Debug)]
+struct Traces {
+    ports: usize,
+    open_files: [usize; 2],
+    resident_kib: [u64; 2],
+}
+
+impl Traces {
+    fn of(pair: &Pair) -> Result<Traces> {
+        let (open_files, resident_kib) = match &pair.ends {
+            Ends::Kernel => ([0; 2], [0; 2]),
+            Ends::Hubs { a, b } => {
+                ([a.open_files(), b.open_files()], [a.resident_kib()?, b.resident_kib()?])
+            }
+        };
+        Ok(Traces { ports: sysfs::vhci_ports().len(), open_files, resident_kib })
+    }
+
+    fn no_more_than(&self, before: &Traces) -> Result<()> {
+        println!("seen: before {before:?}, after {self:?}");
+        ensure!(self.ports == before.ports, "ports of vhci_hcd leak");
+        for hub in [0, 1] {
+            // a connection to the command line may still be closing
+            let files = self.open_files[hub].saturating_sub(before.open_files[hub]);
+            ensure!(files <= 2, "open files leak: {files} more");
+            let kib = self.resident_kib[hub].saturating_sub(before.resident_kib[hub]);
+            ensure!(kib <= RESIDENT_KIB_MORE_MAX, "memory leaks: {kib} KiB more");
+        }
+        Ok(())
+    }
+}
+
+/// Allocators and caches settle within this.
+const RESIDENT_KIB_MORE_MAX: u64 = 6 << 10;

@@ -41,7 +41,7 @@ pub(crate) async fn keep(inner: Arc<Inner>, key: Key) {
                 inner.forget_attachment(&key).await;
                 break;
             }
-            Ok(End::PeerGone | End::DeviceGone | End::Violation) => note(&inner, &key, None),
+            Ok(End::PeerGone | End::DeviceGone) => note(&inner, &key, None),
             Err(error) => {
                 tracing::info!(device = %key.1, "not attached: {error:#}");
                 note(&inner, &key, Some(problem(&error)));
@@ -97,7 +97,10 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     let first = tokio::time::timeout(ANSWER_TIMEOUT, rx.recv()).await;
     let (attached, descriptors) = first.map_err(|_| Trouble::Silent)??.ok_or(Trouble::Silent)?;
     // what was shown is what is attached: a device that turned into another is refused
-    usb::attach::check(usb, attached.speed, &descriptors).map_err(|_| Trouble::Changed)?;
+    let shown = usb::descriptor::parse(&descriptors).map_err(|_| Trouble::Changed)?;
+    if !shown.describes(usb) {
+        return Err(Trouble::Changed.into());
+    }
     let streams = (rx.speak::<Down>(), Tx::<Up>::new(duplex.writer));
     let opener = links::opener(&connection);
 
@@ -115,7 +118,7 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     };
     let Plugged { socket, place } = plugged;
     entered(inner, key, &place);
-    let run = usb::attach::run(socket, attached, descriptors, streams, opener, counters);
+    let run = usb::attach::run(socket, (attached, descriptors), streams, opener, counters);
     let nodes = watch_nodes(inner, key, &place);
     let end = tokio::select! {
         end = run => end,
@@ -145,9 +148,9 @@ async fn watch_nodes(
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(30));
         let nodes = place.nodes();
-        let differs = inner.shared.look(|core| {
-            core.attachments.get(key).is_some_and(|known| known.nodes != nodes)
-        });
+        let differs = inner
+            .shared
+            .look(|core| core.attachments.get(key).is_some_and(|known| known.nodes != nodes));
         if differs {
             inner.shared.change(|core| {
                 if let Some(known) = core.attachments.get_mut(key) {

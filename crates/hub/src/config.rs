@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use wire::Name;
 
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Config {
     /// Relays of one's own, by URL. None are used unless they are named here.
     pub relays: Vec<String>,
     /// Devices made of software, to be shared like real ones.
-    pub simulated: Vec<sim::Simulated>,
+    pub simulated: Vec<Arc<sim::Simulated>>,
     /// Look for real devices as well.
     pub real: bool,
     /// For demonstration: said wherever the hub shows itself.

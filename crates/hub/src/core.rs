@@ -77,7 +77,8 @@ impl Core {
     pub(crate) fn role(&self, peer: &PeerId, device: &DeviceId) -> Option<view::Role> {
         let (peer, local) = (self.peers.get(peer)?, self.devices.get(device)?);
         let shared = local.shared.then_some(())?;
-        let grants = peer.grants.iter().filter(|(selector, _)| selector.matches(device, &local.kind));
+        let grants =
+            peer.grants.iter().filter(|(selector, _)| selector.matches(device, &local.kind));
         grants.map(|(_, role)| *role).max().filter(|_| shared == ())
     }
 
@@ -97,9 +98,10 @@ impl Core {
     }
 
     pub(crate) fn peer_named(&self, name: &str) -> Result<PeerId, Failure> {
-        let found = self.peers.iter().find(|(id, peer)| {
-            peer.name.as_str() == name || id.to_string() == name
-        });
+        let found = self
+            .peers
+            .iter()
+            .find(|(id, peer)| peer.name.as_str() == name || id.to_string() == name);
         found.map(|(id, _)| *id).ok_or_else(|| {
             Failure::not_found(format!("no peer is called {name:?}"))
                 .hint("see which there are: farhub peers")

@@ -5,18 +5,23 @@
 
 use crate::core::{Core, PeerId};
 use crate::view;
+use link::{Rx, Tx};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::device::{Device, Kind, State};
+use wire::usb::{Down, Up};
 use wire::{Address, DeviceId, Name, SessionId, Text};
 
 /// Where a device comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Usb(usb::linux::Found),
-    Simulated(sim::Simulated),
+    Simulated(Arc<sim::Simulated>),
 }
+
+/// The address of an endpoint, and the stream that a peer opened for it.
+pub(crate) type EndpointStream = (u8, Rx<Up>, Tx<Down>);
 
 /// A device as it was found.
 #[derive(Debug)]
@@ -51,7 +56,7 @@ pub(crate) struct Lease {
     /// Ends the session.
     pub(crate) end: CancellationToken,
     /// Takes the streams of the device's endpoints.
-    pub(crate) endpoints: mpsc::Sender<usb::serve::EndpointStream>,
+    pub(crate) endpoints: mpsc::Sender<EndpointStream>,
     pub(crate) counters: Arc<usb::Counters>,
 }
 
@@ -140,7 +145,8 @@ impl Core {
     /// What a peer may see of this hub.
     pub(crate) fn shelf_for(&self, peer: &PeerId) -> Vec<Device> {
         let seen = self.devices.iter().filter(|(id, _)| self.role(peer, id).is_some());
-        seen.map(|(id, local)| local.on_shelf(id, self)).take(wire::shelf::DEVICES_MAX).collect()
+        let devices = seen.map(|(id, local)| local.on_shelf(id, self)).filter(Device::fits);
+        devices.take(wire::shelf::DEVICES_MAX).collect()
     }
 
     /// Ends every session that the grants do not allow any more.

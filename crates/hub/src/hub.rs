@@ -125,9 +125,9 @@ impl Hub {
             let leases = core.devices.values().filter_map(|local| local.lease.as_ref());
             leases.for_each(|lease| lease.end.cancel());
         });
-        let given_back = inner.shared.until(|core| {
-            core.devices.values().all(|local| local.lease.is_none()).then_some(())
-        });
+        let given_back = inner
+            .shared
+            .until(|core| core.devices.values().all(|local| local.lease.is_none()).then_some(()));
         if tokio::time::timeout(STOP_TIMEOUT, given_back).await.is_err() {
             tracing::warn!("some devices were not given back in time");
         }

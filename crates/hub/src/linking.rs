@@ -78,7 +78,9 @@ pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
                 () = removed.cancelled() => return,
             }
             // the connection's own task takes it out of the links
-            inner.shared.until(|core| core.peers.get(&peer).is_none_or(|p| !p.online).then_some(()))
+            inner
+                .shared
+                .until(|core| core.peers.get(&peer).is_none_or(|p| !p.online).then_some(()))
                 .await;
             continue;
         }

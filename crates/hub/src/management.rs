@@ -235,7 +235,8 @@ impl Hub {
         self.0.allowed(caller)?;
         let key = self.0.shared.look(|core| {
             let mut known = core.attachments.iter();
-            known.find(|(key, known)| known.address(key, core) == *address)
+            known
+                .find(|(key, known)| known.address(key, core) == *address)
                 .map(|(key, _)| key.clone())
         });
         let key = key.ok_or_else(|| {
@@ -345,16 +346,17 @@ impl Inner {
         let action = if shared { "device.share" } else { "device.unshare" };
         self.audit(&caller.actor(), action, &row.name, id).await.map_err(internal)?;
         self.store.put_device(&row).await?;
-        self.shared.change(|core| {
-            let local = core.devices.get_mut(id)?;
-            (local.shared, local.kept) = (shared, true);
-            if let Some(name) = name {
-                local.name = name;
-            }
-            core.end_forbidden_sessions();
-            Some(core.devices[id].view(id, &core.hub.name, core))
-        })
-        .ok_or_else(gone)
+        self.shared
+            .change(|core| {
+                let local = core.devices.get_mut(id)?;
+                (local.shared, local.kept) = (shared, true);
+                if let Some(name) = name {
+                    local.name = name;
+                }
+                core.end_forbidden_sessions();
+                Some(core.devices[id].view(id, &core.hub.name, core))
+            })
+            .ok_or_else(gone)
     }
 
     fn peer_view(&self, id: &PeerId) -> Result<view::Peer> {

@@ -177,8 +177,11 @@ fn refused(error: &anyhow::Error) -> bool {
 }
 
 fn unreachable(why: String) -> Failure {
-    Failure::new(FailureCode::Unreachable, format!("the hub of the ticket cannot be reached: {why}"))
-        .hint("is it running, and can this computer reach it? See there: farhub doctor")
+    Failure::new(
+        FailureCode::Unreachable,
+        format!("the hub of the ticket cannot be reached: {why}"),
+    )
+    .hint("is it running, and can this computer reach it? See there: farhub doctor")
 }
 
 pub(crate) fn internal(error: impl std::fmt::Display) -> Failure {

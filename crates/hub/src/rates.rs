@@ -37,7 +37,8 @@ pub(crate) async fn measure(inner: Arc<Inner>) {
         for (key, side, address, counters) in inner.shared.look(in_use) {
             let reading = read(&counters);
             let last = before.get(&key).copied().unwrap_or_default();
-            let per_second = |now: u64, last: u64| (now.saturating_sub(last) as f64 / seconds) as u64;
+            let per_second =
+                |now: u64, last: u64| (now.saturating_sub(last) as f64 / seconds) as u64;
             rates.devices.push(Rate {
                 address,
                 side,

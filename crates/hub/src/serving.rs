@@ -1,18 +1,20 @@
 //! What a peer may ask of this hub: each stream that it opens ends up here.
 
 use crate::core::PeerId;
-use crate::devices::{Lease, Source};
+use crate::devices::{EndpointStream, Lease, Source};
 use crate::{Inner, view};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use link::{Duplex, Rx, Tx};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wire::device::Kind;
+use tokio_util::task::TaskTracker;
+use wire::device::{Kind, Transfer, Usb};
 use wire::shelf::Shelf;
 use wire::usb::{Attached, Down, Up, Window};
 use wire::{Device, DeviceId, Open, Priority, Refusal, SessionId};
@@ -57,7 +59,8 @@ pub(crate) async fn stream(
         Open::Endpoint { session, endpoint } => {
             let found = inner.shared.look(|core| {
                 let leases = core.devices.values().filter_map(|local| local.lease.as_ref());
-                let mut mine = leases.filter(|lease| (lease.session, lease.peer) == (session, peer));
+                let mut mine =
+                    leases.filter(|lease| (lease.session, lease.peer) == (session, peer));
                 mine.next().map(|lease| lease.endpoints.clone())
             });
             let Some(endpoints) = found else {
@@ -78,14 +81,23 @@ fn priority(inner: &Inner, open: &Open) -> Priority {
         Open::Http => Priority::Background,
         Open::Endpoint { session, endpoint } => inner.shared.look(|core| {
             let mut locals = core.devices.values();
-            let local = locals.find(|local| {
-                local.lease.as_ref().is_some_and(|lease| lease.session == *session)
-            });
+            let local = locals
+                .find(|local| local.lease.as_ref().is_some_and(|lease| lease.session == *session));
             local.map_or(Priority::Background, |local| {
                 let Kind::Usb(usb) = &local.kind;
-                usb::priority(usb, *endpoint)
+                endpoint_priority(usb, *endpoint)
             })
         }),
+    }
+}
+
+fn endpoint_priority(usb: &Usb, endpoint: u8) -> Priority {
+    let endpoints = usb.interfaces.iter().flat_map(|interface| &interface.endpoints);
+    let transfer = endpoints.filter(|known| known.address == endpoint).map(|known| known.transfer);
+    match transfer.last() {
+        Some(Transfer::Interrupt | Transfer::Isochronous) => Priority::Realtime,
+        Some(Transfer::Control) => Priority::Control,
+        Some(Transfer::Bulk) | None => Priority::Bulk,
     }
 }
 
@@ -122,9 +134,11 @@ struct Session {
     id: DeviceId,
     session: SessionId,
     device: Option<usb::Device>,
-    endpoints: mpsc::Receiver<usb::serve::EndpointStream>,
+    endpoints: mpsc::Receiver<EndpointStream>,
     counters: Arc<usb::Counters>,
     end: CancellationToken,
+    /// The device's own task, which gives it back.
+    release: TaskTracker,
 }
 
 impl Session {
@@ -155,14 +169,16 @@ impl Session {
             Ok(source)
         })?;
         let (inner, id) = (inner.clone(), id.clone());
-        let mut new = Self { inner, peer, id, session, device: None, endpoints, counters, end };
+        let (device, release) = (None, TaskTracker::new());
+        let mut new = Self { inner, peer, id, session, device, endpoints, counters, end, release };
         // what cannot be logged is not done
         let logged = new.audit("session.start").await;
         logged.map_err(|error| {
             tracing::error!("the audit log cannot be written: {error:#}");
             Refusal::Failed
         })?;
-        new.device = Some(open(source, &new.inner).await.map_err(|error| {
+        let opened = open(source, &new.inner.data, &new.release).await;
+        new.device = Some(opened.map_err(|error| {
             tracing::warn!(device = %new.id, "cannot be opened: {error:#}");
             Refusal::Failed
         })?);
@@ -171,7 +187,6 @@ impl Session {
 
     async fn run(mut self, duplex: Duplex, connection: &Connection) -> Result<()> {
         let device = self.device.take().context("a session that has begun has its device")?;
-        let released = device.released.clone();
         let (session, window) = (self.session, Window::OFFERED);
         let attached =
             Attached { session, speed: device.speed, configuration: device.configuration, window };
@@ -188,7 +203,8 @@ impl Session {
             _ = connection.closed() => Ok(()),
         };
         // somebody else can have it when the kernel's drivers have it back
-        released.cancelled().await;
+        self.release.close();
+        self.release.wait().await;
         if let Err(error) = &result {
             tracing::info!(device = %self.id, peer = %self.peer.fmt_short(), "ended: {error:#}");
         }
@@ -213,13 +229,9 @@ impl Drop for Session {
 }
 
 /// Opens the device behind a lease. The one place where it matters what is behind it.
-async fn open(source: Source, inner: &Inner) -> Result<usb::Device> {
+async fn open(source: Source, data: &Path, release: &TaskTracker) -> Result<usb::Device> {
     match source {
         Source::Simulated(simulated) => Ok(simulated.open()),
-        Source::Usb(found) => {
-            let journal = inner.data.join("detached");
-            let open = move || usb::linux::open(&found, &journal);
-            Ok(tokio::task::spawn_blocking(open).await.context("opening was stopped")??)
-        }
+        Source::Usb(found) => Ok(usb::linux::open(&found, data, release).await?),
     }
 }

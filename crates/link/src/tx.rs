@@ -38,9 +38,9 @@ impl<T: Serialize, W: AsyncWrite + Unpin> Tx<T, W> {
     /// Adds a frame to what the next [`Tx::flush`] sends.
     ///
     /// # Errors
-    /// When the stream breaks.
+    /// When the stream breaks, or the frame is over a limit: then nothing of it is sent.
     pub async fn feed(&mut self, head: &T, body: Bytes) -> Result<(), Error> {
-        frame::encode_head(head, body.len(), &mut self.buf);
+        frame::encode_head(head, body.len(), &mut self.buf)?;
         if body.len() <= COPY_BYTES_MAX {
             self.buf.extend_from_slice(&body);
         } else {

@@ -126,6 +126,13 @@ impl Simulated {
         !self.condition.borrow().unplugged
     }
 
+    /// Waits until it is plugged in, or is not. Cancel safe.
+    pub async fn until_plugged(&self, plugged: bool) {
+        let mut condition = self.condition.subscribe();
+        let reached = condition.wait_for(|condition| condition.unplugged != plugged).await;
+        reached.expect("we hold the sender");
+    }
+
     /// Pulls it out: everything under way ends with `-ENODEV`, and so does the session.
     pub fn unplug(&self) {
         self.condition.send_modify(|condition| condition.unplugged = true);

@@ -122,6 +122,17 @@ pub fn class_code(name: &str) -> Option<u8> {
     CLASSES.iter().find(|(_, known)| *known == name).map(|(code, _)| *code)
 }
 
+impl Device {
+    /// Whether it fits a frame of the shelf. Every real device does by far; one that describes
+    /// thousands of endpoints to see what happens is not shown.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        const REST: usize = 64;
+        let bytes = postcard::to_stdvec(self).map_or(usize::MAX, |bytes| bytes.len());
+        bytes + REST <= crate::frame::HEAD_BYTES_MAX
+    }
+}
+
 impl Usb {
     /// Whether it could type or become a network interface: what a device that is not what it
     /// seems would use against the computer it is attached to.

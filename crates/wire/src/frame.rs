@@ -32,18 +32,28 @@ pub enum FrameError {
 
 /// Appends the prefix and the head of a frame; its `body_bytes` of body are to follow.
 ///
-/// # Panics
-/// When the head or body is over its limit: senders keep to the limits by construction.
-pub fn encode_head<T: Serialize>(head: &T, body_bytes: usize, out: &mut BytesMut) {
-    assert!(body_bytes <= BODY_BYTES_MAX, "a body within the limit");
+/// # Errors
+/// When head or body are over their limits; `out` is then as it was.
+pub fn encode_head<T: Serialize>(
+    head: &T,
+    body_bytes: usize,
+    out: &mut BytesMut,
+) -> Result<(), FrameError> {
+    if body_bytes > BODY_BYTES_MAX {
+        return Err(FrameError::BodyTooLong(body_bytes, BODY_BYTES_MAX));
+    }
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX_BYTES]);
     let head_start = out.len();
     postcard::to_io(head, BytesMutWriter(out)).expect("memory takes any head");
     let head_bytes = out.len() - head_start;
-    assert!(head_bytes <= HEAD_BYTES_MAX, "a head within the limit");
+    if head_bytes > HEAD_BYTES_MAX {
+        out.truncate(start);
+        return Err(FrameError::HeadTooLong(head_bytes));
+    }
     out[start..start + 2].copy_from_slice(&(head_bytes as u16).to_le_bytes());
     out[start + 2..start + 6].copy_from_slice(&(body_bytes as u32).to_le_bytes());
+    Ok(())
 }
 
 /// Takes one whole frame off the front of `buf`, or says that more bytes are needed.
@@ -98,7 +108,7 @@ mod tests {
 
     fn encode(head: &Up, body: &[u8]) -> BytesMut {
         let mut out = BytesMut::new();
-        encode_head(head, body.len(), &mut out);
+        encode_head(head, body.len(), &mut out).unwrap();
         out.extend_from_slice(body);
         out
     }
@@ -122,6 +132,15 @@ mod tests {
         assert_eq!(refused, Err(FrameError::BodyTooLong(0x7fff_ffff, 1024)));
         let mut long_head = BytesMut::from(&hex!("ffff 00000000")[..]);
         assert_eq!(decode::<Up>(&mut long_head, 1024), Err(FrameError::HeadTooLong(0xffff)));
+    }
+
+    #[test]
+    fn a_head_over_the_limit_leaves_nothing_behind() {
+        let mut out = BytesMut::from(&b"before"[..]);
+        let packets = vec![u32::MAX; 4000];
+        let submit = Up::Submit(Submit { packets, ..Submit::default() });
+        assert!(matches!(encode_head(&submit, 0, &mut out), Err(FrameError::HeadTooLong(_))));
+        assert_eq!(out[..], b"before"[..]);
     }
 
     #[test]

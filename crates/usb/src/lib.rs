@@ -3,5 +3,7 @@
 
 pub mod descriptor;
 pub mod device;
+#[cfg(target_os = "linux")]
+pub mod linux;
 
 pub use device::{Command, Completion, Counters, Device, Urb};

@@ -2,13 +2,14 @@
 //! until somebody says otherwise.
 
 use crate::core::{Core, PeerId};
+use crate::door::{self, DoorError, Place};
 use crate::view::{AttachmentState, Problem, Via};
 use crate::{Inner, links};
 use anyhow::{Context, Result};
 use link::{Rx, Tx};
 use std::sync::Arc;
 use std::time::Duration;
-use usb::attach::{End, Plugged};
+use usb::attach::End;
 use wire::device::{Kind, State};
 use wire::usb::{Attached, Down, Up};
 use wire::{Device, DeviceId, Open, Priority, Refusal};
@@ -98,16 +99,18 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     let (attached, descriptors) = first.map_err(|_| Trouble::Silent)??.ok_or(Trouble::Silent)?;
     // what was shown is what is attached: a device that turned into another is refused
     let shown = usb::descriptor::parse(&descriptors).map_err(|_| Trouble::Changed)?;
-    if !shown.describes(usb) {
+    let same = (shown.vendor_id, shown.product_id) == (usb.vendor_id, usb.product_id)
+        && shown.interfaces == usb.interfaces;
+    if !same {
         return Err(Trouble::Changed.into());
     }
     let streams = (rx.speak::<Down>(), Tx::<Up>::new(duplex.writer));
     let opener = links::opener(&connection);
 
-    let plugged = match via {
-        Via::Vhci => usb::attach::vhci::plug(attached.speed).await?,
+    let (socket, place) = match via {
+        Via::Vhci => door::vhci(&attached).await?,
         Via::Usbip => {
-            let offer = usb::attach::usbip::offer(usb, &attached).await?;
+            let offer = door::offer(usb, &attached).await?;
             inner.shared.change(|core| {
                 if let Some(known) = core.attachments.get_mut(key) {
                     known.place = Some(offer.command());
@@ -116,7 +119,6 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
             offer.accept().await?
         }
     };
-    let Plugged { socket, place } = plugged;
     entered(inner, key, &place);
     let run = usb::attach::run(socket, (attached, descriptors), streams, opener, counters);
     let nodes = watch_nodes(inner, key, &place);
@@ -128,7 +130,7 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     Ok(end?)
 }
 
-fn entered(inner: &Inner, key: &Key, place: &usb::attach::Place) {
+fn entered(inner: &Inner, key: &Key, place: &Place) {
     inner.shared.change(|core| {
         let Some(known) = core.attachments.get_mut(key) else { return };
         known.enter(AttachmentState::Attached);
@@ -138,11 +140,7 @@ fn entered(inner: &Inner, key: &Key, place: &usb::attach::Place) {
 }
 
 /// Shows the device nodes that the kernel's drivers make; they come and go for some seconds.
-async fn watch_nodes(
-    inner: &Inner,
-    key: &Key,
-    place: &usb::attach::Place,
-) -> std::convert::Infallible {
+async fn watch_nodes(inner: &Inner, key: &Key, place: &Place) -> std::convert::Infallible {
     let mut wait = Duration::from_millis(100);
     loop {
         tokio::time::sleep(wait).await;
@@ -192,7 +190,7 @@ fn problem(error: &anyhow::Error) -> Problem {
         None => match error.downcast_ref::<link::Error>() {
             Some(link::Error::Refused(refusal)) => refusal_hint(*refusal),
             Some(_) => None,
-            None => error.downcast_ref::<usb::attach::PlugError>().map(|_| "see: farhub doctor"),
+            None => error.downcast_ref::<DoorError>().map(|_| "see: farhub doctor"),
         },
     };
     Problem { message: format!("{error:#}"), hint: hint.map(str::to_owned) }

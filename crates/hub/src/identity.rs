@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("{0}: {1}")]
     Io(String, io::Error),
     #[error("{0} can be read by others: it may be known. Close it with: chmod 600 {0}")]
@@ -21,7 +21,7 @@ pub enum Error {
 ///
 /// # Errors
 /// When the file cannot be read or made, is readable by others, or does not hold a key.
-pub fn load_or_make(file: &Path) -> Result<SecretKey, Error> {
+pub(crate) fn load_or_make(file: &Path) -> Result<SecretKey, Error> {
     let name = file.display().to_string();
     let io = |error| Error::Io(name.clone(), error);
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {

@@ -11,6 +11,7 @@ mod attachments;
 mod config;
 mod core;
 mod devices;
+mod door;
 mod failure;
 mod hub;
 mod identity;

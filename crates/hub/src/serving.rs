@@ -40,11 +40,16 @@ pub(crate) async fn stream(
     match open {
         Open::Shelf => {
             duplex.answer(Ok(())).await?;
-            shelf(&inner, peer, Tx::new(duplex.writer)).await
+            tokio::select! {
+                ended = shelf(&inner, peer, Tx::new(duplex.writer)) => ended,
+                _ = connection.closed() => Ok(()),
+            }
         }
         Open::Http => {
             duplex.answer(Ok(())).await?;
-            Ok(inner.http.send((peer, duplex)).await?)
+            // nobody serves it when the hub stops, and then the stream ends
+            let _ = inner.http.send((peer, duplex)).await;
+            Ok(())
         }
         Open::Device { device } => {
             let session = Session::begin(&inner, peer, &device).await;

@@ -5,7 +5,7 @@ use crate::answer::{Body, Failed};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use fast_qr::convert::{Builder, svg::SvgBuilder};
+use fast_qr::convert::svg::SvgBuilder;
 use hub::{EXPIRES, Hub, view};
 use serde::Deserialize;
 use std::time::Duration;

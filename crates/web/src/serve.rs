@@ -6,10 +6,12 @@ use axum::{Extension, Router, middleware};
 use hub::{Caller, Hub};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -49,14 +51,8 @@ pub async fn serve(hub: Hub, listen: SocketAddr, socket: &Path) -> io::Result<We
     let local = router(hub.clone()).layer(Extension(Asking(Caller::Local)));
     let guarded = local.clone().layer(middleware::from_fn(guard::guard));
     let mut doors = JoinSet::new();
-    doors.spawn(async move {
-        let accept = async || Ok((tcp.accept().await?.0, guarded.clone()));
-        door(accept).await;
-    });
-    doors.spawn(async move {
-        let accept = async || Ok((unix.accept().await?.0, local.clone()));
-        door(accept).await;
-    });
+    doors.spawn(door(move |cx| tcp.poll_accept(cx).map_ok(|(stream, _)| stream), guarded));
+    doors.spawn(door(move |cx| unix.poll_accept(cx).map_ok(|(stream, _)| stream), local));
     if let Some(mut streams) = hub.http_streams() {
         let peers = router(hub);
         doors.spawn(async move {
@@ -92,15 +88,17 @@ fn bind_unix(socket: &Path) -> io::Result<UnixListener> {
 }
 
 async fn door<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    accept: impl AsyncFn() -> io::Result<(S, Router)>,
+    mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<S>>,
+    router: Router,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut served = JoinSet::new();
     loop {
         let place = places.clone().acquire_owned().await.expect("nobody closes it");
         while served.try_join_next().is_some() {}
-        match accept().await {
-            Ok((stream, router)) => {
+        match poll_fn(&mut accept).await {
+            Ok(stream) => {
+                let router = router.clone();
                 served.spawn(async move {
                     connection(stream, router).await;
                     drop(place);

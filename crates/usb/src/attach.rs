@@ -6,7 +6,14 @@
 //! answer to the opening comes with the first completions. When this ends, the socket closes, and
 //! with it the port of `vhci_hcd`.
 
+#[cfg(target_os = "linux")]
+pub mod door;
+#[cfg(target_os = "linux")]
+pub mod helper;
 pub mod proxy;
+pub mod usbip;
+#[cfg(target_os = "linux")]
+pub mod vhci;
 
 use crate::Counters;
 use crate::pdu::gather::Gather;

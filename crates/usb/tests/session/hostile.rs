@@ -150,7 +150,8 @@ async fn a_peer_that_breaks_the_rules_loses_the_device() {
     let one = |endpoint, submit, data: &'static [u8]| {
         vec![(endpoint, Up::Submit(submit), Bytes::from_static(data))]
     };
-    let cases: Vec<(&str, Vec<(u8, Up, Bytes)>)> = vec![
+    type Said = Vec<(u8, Up, Bytes)>;
+    let cases: Vec<(&str, Said)> = vec![
         ("too many URBs", flood),
         ("too many bytes", one(0x81, submit(1, 1001), b"")),
         ("too long", one(0x81, submit(1, u32::MAX), b"")),

@@ -15,6 +15,7 @@ use super::transfers::{Step, Stopped, Transfers};
 use crate::device::{Command, Completion};
 use rustix::io::Errno;
 use std::path::PathBuf;
+use std::pin::pin;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
@@ -73,8 +74,9 @@ impl Task {
 
     async fn serve(&mut self) -> End {
         let mut commands = Vec::with_capacity(BATCH_COMMANDS);
+        // Made before the attempt that it is to follow, and kept until it has come.
+        let mut freed = pin!(memory::freed());
         loop {
-            let freed = memory::freed();
             self.pump();
             deliver(&self.completions, &mut self.done).await;
             tokio::select! {
@@ -98,7 +100,10 @@ impl Task {
                         return End::Unplugged;
                     }
                 }
-                () = freed, if self.transfers.is_blocked() => self.transfers.unblock(),
+                () = &mut freed, if self.transfers.is_blocked() => {
+                    freed.set(memory::freed());
+                    self.transfers.unblock();
+                }
             }
         }
     }

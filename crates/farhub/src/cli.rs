@@ -266,6 +266,9 @@ pub(crate) struct Root {
 
 #[derive(Args, Debug)]
 pub(crate) struct Helper {
+    /// Where to listen
+    #[arg(long, default_value = crate::helper::SOCKET)]
+    pub socket: PathBuf,
     /// Who may ask: the group of the hub's user
     #[arg(long, default_value = "farhub")]
     pub group: String,

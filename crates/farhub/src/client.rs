@@ -118,7 +118,7 @@ impl Client {
                     format!("you may not speak to the hub at {}", socket.display()),
                 );
                 error.hint(if system {
-                    "join its group and log in again: sudo usermod -aG farhub $USER"
+                    "sudo farhub ..., or once: sudo usermod -aG farhub $USER, then log in again"
                 } else {
                     "run the command as the user who runs the hub"
                 })

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::{attach, cli, data, devices, grants, invite, peers, up};
+use crate::{attach, cli, data, devices, doctor, grants, helper, invite, peers, service, up};
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
     let Cli { global, command } = cli;
@@ -35,7 +35,17 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Attach(args) => attach::attach(&client, out, args).await,
         Command::Detach(args) => attach::detach(&client, args).await,
         Command::Attached => attach::list(&client, out).await,
-        Command::Doctor(_) | Command::Service(_) | Command::Helper(_) => Ok(()),
+        Command::Doctor(args) => {
+            here(&global, "doctor")?;
+            let folder = data::of_client(global.data.as_deref());
+            let config = Config::load(global.config.as_deref(), &folder);
+            doctor::doctor(&client, out, args.root, &folder, config).await
+        }
+        Command::Service(action) => {
+            here(&global, "service")?;
+            service::service(action, out)
+        }
+        Command::Helper(args) => helper::helper(args).await,
         Command::Completions { shell } => completions(shell),
     }
 }

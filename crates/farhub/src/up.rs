@@ -14,7 +14,7 @@ pub(crate) struct Args {
     /// `None`: the computer's name.
     pub name: Option<Name>,
     pub listen: SocketAddr,
-    /// `None`: any address and port.
+    /// `None`: any address, the port of the last start or any.
     pub bind: Option<SocketAddr>,
     pub relay: Vec<Relay>,
     pub offline: bool,

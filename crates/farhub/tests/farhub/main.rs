@@ -337,3 +337,62 @@ fn completions_for_each_shell() {
         assert!(ran.stdout.contains(part), "{shell}");
     }
 }
+
+#[test]
+fn doctor_finds_what_must_be_mended() {
+    use std::os::unix::fs::PermissionsExt;
+    let hub = Fake::with_state(state::busy());
+    let folder = hub.folder.path();
+    let write = |path: &str, text: &str| {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("key", "00");
+    let key = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(folder.join("key"), key).unwrap();
+    write("farhub.toml", "relay = 1\n");
+    write("root/proc/sys/kernel/osrelease", "6.1.0-9");
+    write("root/lib/modules/6.1.0-9/modules.dep", "kernel/drivers/usb/usbip/vhci-hcd.ko:\n");
+    write("root/sys/module/usbcore/parameters/usbfs_memory_mb", "16");
+    write("root/sys/bus/usb/devices/1-1/bDeviceClass", "00");
+    write("root/sys/bus/usb/devices/1-1/busnum", "1");
+    write("root/sys/bus/usb/devices/1-1/devnum", "4");
+    let root = folder.join("root");
+    let ran = hub.farhub(&["doctor", "--root", root.to_str().unwrap()]);
+    // The rest is about the network of whoever runs the test.
+    let (told, network) = ran.stdout.split_once("The network\n").unwrap();
+    assert!(network.starts_with("  ok    peers can be spoken to over UDP\n"), "{network}");
+    golden("doctor.txt", &Ran { stdout: told.to_owned(), ..ran }.told());
+    let ran = hub.farhub(&["doctor", "--json", "--root", root.to_str().unwrap()]);
+    let findings: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let first = json!({"area": "hub", "verdict": "ok", "message": findings[0]["message"],
+        "fix": null});
+    assert_eq!((ran.status, &findings[0]), (1, &first));
+}
+
+#[test]
+fn the_service_is_shown_written_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let root = root.to_str().unwrap();
+    let service = |args: &[&str]| {
+        let args = [&["service"], args, &["--root", root]].concat();
+        format!("$ farhub {}\n{}", args[..2].join(" "), run(folder.path(), &args).told())
+    };
+    golden("service-dry-run.txt", &service(&["install", "--dry-run"]));
+    assert!(!std::path::Path::new(root).exists(), "a dry run writes nothing");
+    let steps: [&[&str]; 5] =
+        [&["status"], &["install"], &["status"], &["uninstall"], &["uninstall"]];
+    golden("service.txt", &steps.map(service).join("\n"));
+}
+
+#[test]
+fn the_hub_is_no_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_str().unwrap();
+    for user in ["root", "-x", "a b", ""] {
+        let args = ["service", "install", "--root", root, &format!("--user={user}")];
+        assert_eq!(run(folder.path(), &args).status, 2, "{user}");
+    }
+}

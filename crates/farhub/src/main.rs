@@ -1,1 +1,43 @@
-fn main() {}
+//! The program: what was typed is parsed ([`cli`]), done ([`run`]), and ends in an exit status
+//! ([`error::Exit`]). stdout is data, stderr is talk.
+
+mod attach;
+mod cli;
+mod client;
+mod config;
+mod data;
+mod devices;
+mod doctor;
+mod error;
+mod grants;
+mod helper;
+mod invite;
+mod notify;
+mod out;
+mod peers;
+mod qr;
+mod root;
+mod run;
+mod service;
+mod sse;
+mod table;
+mod udev;
+mod up;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A wrong command line ends here, with clap's own message and status 2.
+    let cli = cli::Cli::parse();
+    let json = cli.global.json;
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(error::Error::from)
+        .and_then(|runtime| runtime.block_on(run::run(cli)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(json),
+    }
+}

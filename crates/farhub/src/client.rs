@@ -1,0 +1,245 @@
+//! The hub's API as the commands use it: HTTP/1.1 on the hub's own socket.
+//!
+//! A socket in a folder that only its owner may enter needs no password, and other users and
+//! browsers cannot reach it. With `--hub NAME` our hub hands each request to that peer.
+
+use crate::error::{Error, Exit};
+use crate::sse::Sse;
+use crate::{cli::Global, data};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hub::view::{Failure, State};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+
+/// Knows how to ask a hub.
+#[derive(Debug)]
+pub(crate) struct Client {
+    folder: PathBuf,
+    /// Before each path: whose API it is.
+    prefix: String,
+}
+
+impl Client {
+    pub(crate) fn new(global: &Global) -> Self {
+        let prefix = match &global.hub {
+            None => "/api/v1".to_owned(),
+            Some(peer) => format!("/api/v1/hubs/{peer}/api/v1"),
+        };
+        Self { folder: data::of_client(global.data.as_deref()), prefix }
+    }
+
+    pub(crate) async fn state(&self) -> Result<State, Error> {
+        self.get("/state").await
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        understand(&self.call(Method::GET, path, None).await?)
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        understand(&self.call(Method::POST, path, Some(json(body))).await?)
+    }
+
+    /// A POST whose answer is only that it is done.
+    pub(crate) async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
+        self.call(Method::POST, path, Some(json(body))).await.map(drop)
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
+        self.call(Method::PUT, path, Some(json(body))).await.map(drop)
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Error> {
+        self.call(Method::DELETE, path, None).await.map(drop)
+    }
+
+    /// The state now, and again after each change.
+    pub(crate) async fn events(&self) -> Result<Events, Error> {
+        let mut tasks = JoinSet::new();
+        let answer = self.request(&mut tasks, Method::GET, "/events", None).await?;
+        let body = accept(answer).await?;
+        Ok(Events { body, sse: Sse::default(), ready: Vec::new(), _tasks: tasks })
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Bytes, Error> {
+        let mut tasks = JoinSet::new();
+        let answer = self.request(&mut tasks, method, path, body).await?;
+        read(accept(answer).await?).await
+    }
+
+    async fn request(
+        &self,
+        tasks: &mut JoinSet<()>,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Response<Incoming>, Error> {
+        let socket = data::socket(&self.folder);
+        let stream =
+            UnixStream::connect(&socket).await.map_err(|e| self.unreachable(&socket, &e))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
+        // Its errors are the request's, which tells them.
+        tasks.spawn(async move { drop(connection.await) });
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.prefix))
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .expect("every part of a path is encoded");
+        sender.send_request(request).await.map_err(gone)
+    }
+
+    /// Why nobody listens at the socket, and what to do.
+    fn unreachable(&self, socket: &Path, error: &io::Error) -> Error {
+        let system = self.folder == Path::new(data::SYSTEM);
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                let error = Error::new(
+                    Exit::Refused,
+                    format!("you may not speak to the hub at {}", socket.display()),
+                );
+                error.hint(if system {
+                    "sudo farhub ..., or once: sudo usermod -aG farhub $USER, then log in again"
+                } else {
+                    "run the command as the user who runs the hub"
+                })
+            }
+            _ => {
+                let error = Error::new(
+                    Exit::NotRunning,
+                    format!("the hub is not running (nobody listens at {})", socket.display()),
+                );
+                error.hint(if system {
+                    "sudo systemctl start farhub".to_owned()
+                } else if self.folder == data::of_hub(None) {
+                    "farhub up".to_owned()
+                } else {
+                    format!("farhub --data {} up", self.folder.display())
+                })
+            }
+        }
+    }
+}
+
+/// A hub's state as it changes.
+#[derive(Debug)]
+pub(crate) struct Events {
+    body: Incoming,
+    sse: Sse,
+    /// Newest first: states that have arrived together.
+    ready: Vec<State>,
+    _tasks: JoinSet<()>,
+}
+
+impl Events {
+    /// The next state. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Exit::NotRunning`] when the hub has stopped.
+    pub(crate) async fn next(&mut self) -> Result<State, Error> {
+        loop {
+            if let Some(state) = self.ready.pop() {
+                return Ok(state);
+            }
+            let stopped = || Error::new(Exit::NotRunning, "the hub has stopped");
+            let frame = self.body.frame().await.ok_or_else(stopped)?.map_err(|_| stopped())?;
+            let Some(bytes) = frame.data_ref() else { continue };
+            let events = self
+                .sse
+                .feed(bytes)
+                .map_err(|_| Error::failed("the hub's answer is far too long"))?;
+            for event in events.iter().rev().filter(|event| event.name == "state") {
+                self.ready.push(understand(event.data.as_bytes())?);
+            }
+        }
+    }
+}
+
+/// A part of a path or a query, with everything encoded that could mean something else there.
+/// RFC 3986 §2.3.
+pub(crate) fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+fn json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("our types are JSON")
+}
+
+/// The body of an answer that is a success.
+async fn accept(answer: Response<Incoming>) -> Result<Incoming, Error> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer.into_body());
+    }
+    let body = read(answer.into_body()).await?;
+    Err(match serde_json::from_slice::<Failure>(&body) {
+        Ok(failure) => failure.into(),
+        Err(_) if status == StatusCode::NOT_FOUND => Error::failed(
+            "the hub does not know this request: it is of another version than this farhub",
+        )
+        .hint(
+            "restart the hub: sudo systemctl restart farhub, or end farhub up and start it again",
+        ),
+        Err(_) => Error::failed(format!("the hub answered {status}")),
+    })
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Error> {
+    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|e| Error::failed(format!("the hub's answer broke off: {e}")))?;
+    Ok(body.to_bytes())
+}
+
+fn understand<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        Error::failed(format!(
+            "the hub's answer is not understood ({e}): it is of another version than this farhub"
+        ))
+    })
+}
+
+fn gone(error: hyper::Error) -> Error {
+    Error::failed(format!("the hub ended the conversation: {error}"))
+}
+
+/// The answer may be a peer's, passed on by our hub.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_cannot_leave_its_place_in_the_path() {
+        assert_eq!(encode("usb-0403:6001@1-1.2"), "usb-0403%3A6001%401-1.2");
+        assert_eq!(encode("../x?y#z é"), "..%2Fx%3Fy%23z%20%C3%A9");
+    }
+}

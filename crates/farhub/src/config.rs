@@ -1,0 +1,146 @@
+//! `farhub.toml`: the settings of `farhub up`. What is typed goes before them.
+//!
+//! A setting that is not understood is never passed over: the hub does not start.
+
+use crate::data;
+use crate::error::Error;
+use serde::Deserialize;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use wire::Name;
+
+/// `docs/farhub.sample.toml` explains each.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub name: Option<Name>,
+    pub listen: Option<SocketAddr>,
+    pub bind: Option<SocketAddr>,
+    #[serde(default)]
+    pub relay: Vec<Relay>,
+    #[serde(default)]
+    pub offline: bool,
+    pub log: Option<String>,
+}
+
+/// Where a relay is: an `https` URL with a host (`http` in a network of one's own).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Relay(hyper::Uri);
+
+impl TryFrom<String> for Relay {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not the URL of a relay, as in https://relay.example");
+        let uri: hyper::Uri = text.parse().map_err(|_| wrong())?;
+        let known = matches!(uri.scheme_str(), Some("http" | "https"));
+        if known && uri.host().is_some_and(|host| !host.is_empty()) {
+            Ok(Self(uri))
+        } else {
+            Err(wrong())
+        }
+    }
+}
+
+impl fmt::Display for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Relay {
+    pub(crate) fn host(&self) -> &str {
+        self.0.host().expect("checked when it was read").trim_matches(['[', ']'])
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        let usual = if self.0.scheme_str() == Some("http") { 80 } else { 443 };
+        self.0.port_u16().unwrap_or(usual)
+    }
+}
+
+impl Config {
+    /// From the file that was named, which must be there, or from the usual place, where it may
+    /// be missing.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not understood: with its name, line and key.
+    pub(crate) fn load(named: Option<&Path>, folder: &Path) -> Result<Self, Error> {
+        let usual = data::config(folder);
+        let path = named.unwrap_or(&usual);
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && named.is_none() => {
+                return Ok(Self::default());
+            }
+            Err(e) => {
+                let cannot = format!("the settings in {} cannot be read: {e}", path.display());
+                return Err(Error::failed(cannot));
+            }
+        };
+        Self::parse(&text).map_err(|wrong| {
+            let error = Error::failed(format!("the settings in {}, {wrong}", path.display()));
+            error.hint("docs/farhub.sample.toml explains every setting")
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|e| {
+            let before = text.get(..e.span().map_or(0, |span| span.start)).unwrap_or(text);
+            let number = before.matches('\n').count();
+            let line = text.lines().nth(number).unwrap_or_default().trim();
+            let sentence = e.message().replace('`', "'").replace('\n', ": ");
+            format!("line {}: {sentence} (in: {line})", number + 1)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../docs/farhub.sample.toml");
+
+    #[test]
+    fn the_sample_has_every_setting() {
+        assert_eq!(Config::parse(SAMPLE), Ok(Config::default()), "it changes nothing as it is");
+        let setting = |line: &str| line.starts_with("#") && line.contains(" = ");
+        let uncommented: String = SAMPLE
+            .lines()
+            .map(|line| if setting(line) { line.trim_start_matches('#') } else { line })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let config = Config::parse(&uncommented).unwrap();
+        assert_eq!(config.name.unwrap().as_str(), "garage");
+        assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:3482");
+        assert_eq!(config.bind.unwrap().to_string(), "0.0.0.0:3482");
+        assert_eq!((config.relay[0].host(), config.relay[0].port()), ("relay.example.org", 443));
+        assert!(!config.offline);
+        assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error_with_its_place() {
+        let wrong = |text: &str| Config::parse(text).unwrap_err();
+        assert_eq!(
+            wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
+            "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'bind', 'relay', \
+             'offline', 'log' (in: lisen = \"127.0.0.1:1\")"
+        );
+        assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
+        assert!(wrong("name = \"Garage\"").contains("may not contain 'G'"));
+        assert!(wrong("relay = [\"relay.example.org\"]").contains("not the URL of a relay"));
+        assert!(wrong("name = \"a\"\nname = \"b\"").starts_with("line 2: duplicate key"));
+    }
+
+    #[test]
+    fn only_the_usual_file_may_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Config::load(None, folder.path()).unwrap(), Config::default());
+        assert!(Config::load(Some(&folder.path().join("x.toml")), folder.path()).is_err());
+        std::fs::create_dir(folder.path().join("farhub.toml")).unwrap();
+        assert!(Config::load(None, folder.path()).is_err(), "unreadable is not missing");
+    }
+}

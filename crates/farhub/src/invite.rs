@@ -1,0 +1,74 @@
+//! `farhub invite`, `pair`: two hubs become peers.
+
+use crate::cli;
+use crate::client::Client;
+use crate::error::Error;
+use crate::out::Out;
+use crate::peers;
+use crate::qr::qr;
+use hub::view::{Invite, Peer};
+use jiff::{SignedDuration, Timestamp, Unit};
+use serde_json::json;
+use std::io::IsTerminal;
+
+pub(crate) async fn invite(client: &Client, out: Out, args: cli::Invite) -> Result<(), Error> {
+    let body = json!({ "expires_s": args.expires.as_secs(), "grants": args.grant });
+    let invite: Invite = client.post("/invites", &body).await?;
+    if out.json {
+        return out.document(&invite);
+    }
+    // A code is smaller in capitals; a ticket may be written either way.
+    let code = qr(&invite.ticket.to_uppercase(), std::io::stderr().is_terminal())?;
+    eprint!("{code}");
+    eprintln!("Good once, {}. On the other computer: farhub pair TICKET", until(&invite.expires));
+    match args.grant.as_slice() {
+        [] => eprintln!("It may use nothing here yet; then grant it something: farhub grant"),
+        grants => eprintln!("It may use: {}", peers::granted(grants)),
+    }
+    eprintln!();
+    out.line(&invite.ticket)
+}
+
+pub(crate) async fn pair(client: &Client, out: Out, args: cli::Pair) -> Result<(), Error> {
+    let mut body = json!({ "ticket": args.ticket });
+    if let Some(name) = args.name {
+        body["name"] = json!(name);
+    }
+    eprintln!("Looking for the hub that made the ticket ...");
+    let peer: Peer = client.post("/pair", &body).await?;
+    if out.json {
+        return out.document(&peer);
+    }
+    eprintln!("Paired with {} ({}).", peer.name, crate::table::clean(&peers::reach(&peer)));
+    eprintln!("  what it offers:       farhub devices");
+    eprintln!("  to let it use yours:  farhub grant {} DEVICE", peer.name);
+    out.line(peer.name.as_str())
+}
+
+/// `for 10 minutes`; the hub's own words where its clock and ours differ too much.
+fn until(expires: &str) -> String {
+    let left = |at: Timestamp| at.duration_since(Timestamp::now()).round(Unit::Minute).ok();
+    match expires.parse().ok().and_then(left) {
+        Some(left) if left >= SignedDuration::from_hours(2) => {
+            format!("for {} hours", left.as_hours())
+        }
+        Some(left) if left >= SignedDuration::from_mins(1) => {
+            format!("for {} minutes", left.as_mins())
+        }
+        _ => format!("until {expires}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_told_as_people_say_it() {
+        let after =
+            |minutes| until(&(Timestamp::now() + SignedDuration::from_mins(minutes)).to_string());
+        assert_eq!(after(10), "for 10 minutes");
+        assert_eq!(after(24 * 60), "for 24 hours");
+        assert_eq!(until("1970-01-01T00:00:00Z"), "until 1970-01-01T00:00:00Z");
+    }
+}

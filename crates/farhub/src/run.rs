@@ -1,0 +1,75 @@
+//! Which command does what.
+
+use crate::cli::{Cli, Command, Global, Shell};
+use crate::client::Client;
+use crate::config::Config;
+use crate::error::{Error, Exit};
+use crate::out::Out;
+use crate::{attach, cli, data, devices, doctor, grants, helper, invite, peers, service, up};
+
+pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
+    let Cli { global, command } = cli;
+    let out = Out { json: global.json };
+    let client = Client::new(&global);
+    match command {
+        Command::Up(typed) => {
+            here(&global, "up")?;
+            let folder = data::of_hub(global.data.as_deref());
+            let config = Config::load(global.config.as_deref(), &folder)?;
+            up::up(up::Args::new(typed, config, folder, global.json)).await
+        }
+        Command::Devices(args) if args.watch => devices::watch(&client, out).await,
+        Command::Devices(_) => devices::list(&client, out).await,
+        Command::Share(args) => devices::share(&client, out, args).await,
+        Command::Unshare { device } => devices::unshare(&client, out, &device).await,
+        Command::Invite(args) => invite::invite(&client, out, args).await,
+        Command::Pair(args) => invite::pair(&client, out, args).await,
+        Command::Peers(args) => match args.action {
+            None => peers::list(&client, out).await,
+            Some(cli::PeersAction::Remove { peer }) => peers::remove(&client, &peer).await,
+        },
+        Command::Path { peer } => peers::path(&client, out, &peer).await,
+        Command::Trust(args) => peers::trust(&client, out, args).await,
+        Command::Grant(args) => grants::grant(&client, out, args).await,
+        Command::Revoke(args) => grants::revoke(&client, out, args).await,
+        Command::Attach(args) => attach::attach(&client, out, args).await,
+        Command::Detach(args) => attach::detach(&client, args).await,
+        Command::Attached => attach::list(&client, out).await,
+        Command::Doctor(args) => {
+            here(&global, "doctor")?;
+            let folder = data::of_client(global.data.as_deref());
+            let config = Config::load(global.config.as_deref(), &folder);
+            doctor::doctor(&client, out, args.root, &folder, config).await
+        }
+        Command::Service(action) => {
+            here(&global, "service")?;
+            service::service(action, out)
+        }
+        Command::Helper(args) => helper::helper(args).await,
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+/// Some commands are about this computer only.
+fn here(global: &Global, command: &str) -> Result<(), Error> {
+    match &global.hub {
+        None => Ok(()),
+        Some(hub) => Err(Error::new(
+            Exit::Usage,
+            format!("farhub {command} is about this computer: --hub {hub} does not go with it"),
+        )),
+    }
+}
+
+fn completions(shell: Shell) -> Result<(), Error> {
+    use clap::CommandFactory;
+    use clap_complete::aot;
+    let mut script = Vec::new();
+    let mut command = Cli::command();
+    match shell {
+        Shell::Bash => aot::generate(aot::Bash, &mut command, "farhub", &mut script),
+        Shell::Zsh => aot::generate(aot::Zsh, &mut command, "farhub", &mut script),
+        Shell::Fish => aot::generate(aot::Fish, &mut command, "farhub", &mut script),
+    }
+    Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
+}

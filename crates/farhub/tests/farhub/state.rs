@@ -1,0 +1,145 @@
+//! What the fake hub shows.
+
+use serde_json::{Value, json};
+
+/// With a checksum that holds: hub 07.., one address, a secret of nines.
+pub(crate) const TICKET: &str = "farhub1a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqc\
+    agaaabadia7aaeqscijbeeqscijbeeqscijbeeybjfh3idkhgy";
+
+pub(crate) fn empty() -> Value {
+    json!({
+        "hub": {"id": "ab".repeat(32), "name": "bench", "version": "0.1.0", "demo": false,
+            "web": "http://127.0.0.1:3482"},
+        "peers": [], "devices": [], "attachments": []
+    })
+}
+
+/// A hub with devices of its own and peers in every condition.
+pub(crate) fn busy() -> Value {
+    let mut state = empty();
+    state["devices"] = json!([
+        device(
+            "bench/laser",
+            "1-1.4",
+            ("FTDI", "FT232R USB UART", "A50285BI"),
+            &[0xff],
+            json!({
+            "shared": true, "state": {"in_use": "laptop"}})
+        ),
+        device(
+            "bench/keyboard",
+            "1-1.2",
+            ("", "", ""),
+            &[3, 3],
+            json!({
+            "problem": "no permission for /dev/bus/usb/001/004: sudo farhub service install"})
+        ),
+        device(
+            "bench/demo-disk",
+            "",
+            ("farhub", "Simulated disk", "1"),
+            &[8],
+            json!({
+            "shared": true, "simulated": true})
+        ),
+        device(
+            "garage/disk",
+            "2-1",
+            ("Kingston", "Kingston DataTraveler 3.0", "60A4"),
+            &[8],
+            json!({"shared": true, "state": {"in_use": "bench"}})
+        ),
+        device(
+            "garage/printer",
+            "2-2",
+            ("打印机公司", "标签打印机", ""),
+            &[7, 0xff],
+            json!({
+            "shared": true})
+        ),
+        device(
+            "attic/scope",
+            "3-1",
+            ("A manufacturer with a very long name indeed", "Oscilloscope", "9"),
+            &[0xfe],
+            json!({"shared": true, "state": "absent"})
+        ),
+    ]);
+    state["peers"] = json!([
+        {"id": "c0ffee".repeat(10), "name": "garage", "online": true, "trusted": true,
+            "path": {"kind": "lan", "remote": "192.168.1.7:3482", "rtt_ms": 0.42}, "error": null,
+            "grants": [{"selector": "laser", "role": "use"}, {"selector": "*", "role": "view"}]},
+        {"id": "beef".repeat(16), "name": "attic", "online": false, "trusted": false,
+            "path": null, "error": "no answer at any address\u{1b}[2J for 3 min", "grants": []},
+        {"id": "fade".repeat(16), "name": "laptop", "online": true, "trusted": false,
+            "path": {"kind": "relay", "remote": "https://relay.example.org/", "rtt_ms": 48.0},
+            "error": null, "grants": [{"selector": "class:mass-storage", "role": "use"}]},
+    ]);
+    let mut waiting = attachment("waiting", "vhci");
+    waiting["address"] = json!("attic/scope");
+    waiting["error"] = json!({"message": "attic is offline", "hint": "farhub path attic"});
+    state["attachments"] = json!([attachment("attached", "vhci"), waiting]);
+    state
+}
+
+/// The same after a while.
+pub(crate) fn busy_later() -> Value {
+    let mut state = busy();
+    state["devices"][0]["state"] = json!("free");
+    state["devices"].as_array_mut().unwrap().remove(2);
+    state["devices"][4]["state"] = json!("free");
+    state["peers"][1]["online"] = json!(true);
+    state["peers"][2]["online"] = json!(false);
+    state
+}
+
+/// `garage/disk` on its way to be used.
+pub(crate) fn attachment(word: &str, via: &str) -> Value {
+    let attached = word == "attached";
+    let nodes: &[&str] = if attached && via == "vhci" { &["/dev/sdb", "/dev/sdb1"] } else { &[] };
+    let place = match via {
+        "vhci" => "vhci port 0",
+        _ => "usbip attach -r 127.0.0.1 --tcp-port 40000 -b 1-1",
+    };
+    // Since a time to come, which is shown as no time at all: the same in every run.
+    json!({"address": "garage/disk", "via": via, "state": word, "since": "2999-01-01T00:00:00Z",
+        "place": attached.then_some(place), "error": null,
+        "nodes": nodes})
+}
+
+/// A state in which `garage/disk` is on its way.
+pub(crate) fn attaching(word: &str, via: &str) -> Value {
+    let mut state = busy();
+    let mut attachment = attachment(word, via);
+    if word == "waiting" {
+        attachment["error"] =
+            json!({"message": "garage/disk is in use by anna", "hint": "ask anna to detach it"});
+    }
+    state["attachments"] = json!([attachment]);
+    state
+}
+
+fn device(
+    address: &str,
+    port: &str,
+    (manufacturer, product, serial): (&str, &str, &str),
+    classes: &[u8],
+    rest: Value,
+) -> Value {
+    let (hub, name) = address.split_once('/').unwrap();
+    let interface = |(number, class): (usize, &u8)| {
+        json!({"configuration": 1, "number": number, "alternate": 0, "class": class, "subclass": 0,
+            "protocol": 0, "endpoints": []})
+    };
+    let mut device = json!({
+        "address": address, "hub": hub, "local": hub == "bench", "name": name,
+        "id": format!("usb-0403:6001@{}", if port.is_empty() { "demo" } else { port }),
+        "shared": false, "simulated": false, "state": "free", "problem": null,
+        "kind": {"usb": {"vendor_id": 0x0403, "product_id": 0x6001, "release": 0x0600,
+            "class": 0, "subclass": 0, "protocol": 0, "speed": "full",
+            "manufacturer": manufacturer, "product": product, "serial_number": serial, "port": port,
+            "interfaces": classes.iter().enumerate().map(interface).collect::<Vec<_>>()}}
+    });
+    device.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    device
+}

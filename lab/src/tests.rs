@@ -59,6 +59,7 @@ const TESTS: &[Test] = &[
     large("attach_200_rounds", rounds::attach_200_rounds, 900),
     small("replug_10_rounds", rounds::replug_10_rounds, 120),
     large("replug_100_rounds", rounds::replug_100_rounds, 900),
+    small("idle_costs_nothing", rounds::idle_costs_nothing, 60),
     small("unplug_in_mid_transfer", faults::unplug_in_mid_transfer, 60),
     small("cable_cut_for_10_s", faults::cable_cut_for_10_s, 120),
     small("kill_the_owner", faults::kill_the_owner, 120),

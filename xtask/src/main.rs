@@ -1,5 +1,6 @@
 //! The project's own commands, as `cargo xtask COMMAND`.
 
+mod bench;
 mod lab;
 
 use std::process::ExitCode;
@@ -17,11 +18,14 @@ struct Cli {
 enum Command {
     /// Tests with the real kernel's USB, in throw-away machines
     Lab(lab::Args),
+    /// Speed, beside others
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Lab(args) => lab::run(args),
+        Command::Lab(args) => lab::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -21,6 +21,7 @@ mod video;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -94,6 +95,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::List => tests::list(),
         Command::Test { name, door } => {
             let test = tests::find(&name).with_context(|| format!("no test {name}"))?;
+            watch(test.limit());
             (test.run)(&mut Lab::new(door.door())?)
         }
         Command::Bench { device, rtt_ms, door } => {
@@ -115,6 +117,15 @@ fn run(command: Command) -> anyhow::Result<()> {
             }
         }
     }
+}
+
+/// Ends a test that hangs shortly before the guest would be killed, so that the logs are seen.
+fn watch(limit: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        println!("error: still not done after {} s\n{}", limit.as_secs(), lab::tails());
+        std::process::exit(1);
+    });
 }
 
 impl DoorArgs {

@@ -11,6 +11,7 @@ mod initramfs;
 mod uml;
 mod vm;
 
+use std::fs::File;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
@@ -147,6 +148,9 @@ impl Lab {
 
     /// Makes a kind of guest unless it is there already.
     pub(crate) fn setup(&self, backend: Backend) -> Result<()> {
+        // another xtask may be at it
+        let lock = File::create(self.cache.join("lock"))?;
+        lock.lock()?;
         debian::install(GUEST_PACKAGES)?;
         match backend {
             Backend::Uml => uml::setup(self),

@@ -1,7 +1,12 @@
 //! The project's own commands, as `cargo xtask COMMAND`.
 
 mod bench;
+mod demo;
 mod lab;
+mod run;
+mod test;
+mod tidy;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -16,6 +21,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Build everything and start a hub with simulated devices, on http://127.0.0.1:3482
+    Demo {
+        /// For `farhub up`, after --
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Every test that needs no guest
+    Test,
+    /// Build the web UI
+    Ui,
+    /// Check what holds for the whole tree and no compiler checks
+    Tidy,
     /// Tests with the real kernel's USB, in throw-away machines
     Lab(lab::Args),
     /// Speed, beside others
@@ -24,6 +41,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Demo { args } => done(demo::demo(&args)),
+        Command::Test => done(test::test()),
+        Command::Ui => done(ui::build()),
+        Command::Tidy => done(tidy::tidy()),
         Command::Lab(args) => lab::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
@@ -34,4 +55,8 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
 }

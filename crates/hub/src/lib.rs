@@ -1,1 +1,35 @@
-//! (being built)
+//! The node: identity, pairing, paths, grants, leases, the shelf. The one place where the kinds
+//! of devices meet.
+//!
+//! A [`Hub`] is what the command line, the web UI and peers ask; each question says who asks
+//! ([`Caller`]), and there is one check of what they may. What a hub knows is in one place
+//! (`core`), changed in small steps by tasks that each do one thing: dial a peer, follow its
+//! shelf, serve a stream, keep a device attached, look what is plugged in.
+
+mod attaching;
+mod attachments;
+mod config;
+mod core;
+mod devices;
+mod failure;
+mod hub;
+mod identity;
+mod linking;
+mod links;
+mod management;
+mod pairing;
+mod peers;
+mod plugging;
+mod rates;
+mod selector;
+mod serving;
+pub mod view;
+
+pub use config::Config;
+pub use core::{Caller, PeerId};
+pub use failure::Failure;
+pub use hub::Hub;
+pub use pairing::EXPIRES;
+pub use selector::Selector;
+
+pub(crate) use hub::Inner;

@@ -1,1 +1,85 @@
-//! (being built)
+//! What a hub remembers: peers, grants, devices, attachments, invitations and the audit log.
+//!
+//! SQLite in the data folder. One connection: a hub writes a few rows a day, and one connection
+//! needs no thought about who waits for whom. The SQL is portable (`TEXT` ids, `BIGINT` unix
+//! microseconds, `$1` placeholders), so that the shop can move to PostgreSQL.
+
+mod attachments;
+mod audit;
+mod devices;
+mod invites;
+mod peers;
+
+pub use attachments::Attachment;
+pub use audit::{Broken, Entry};
+pub use devices::Device;
+pub use peers::{Grant, Peer};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What the database said.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the database {0}: {1}")]
+    Open(String, sqlx::Error),
+    #[error("the database was written by a newer farhub, or is damaged: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The name belongs to something else.
+    #[error("the name {0} is taken")]
+    NameTaken(String),
+    #[error("the database: {0}")]
+    Query(#[from] sqlx::Error),
+}
+
+/// The open database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database file, and makes or updates it where needed.
+    ///
+    /// # Errors
+    /// When the file cannot be used, or is from a newer version.
+    pub async fn open(file: &Path) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(Duration::from_secs(5));
+        let db = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .map_err(|error| Error::Open(file.display().to_string(), error))?;
+        sqlx::migrate!().run(&db).await?;
+        Ok(Self { db })
+    }
+
+    /// Writes everything out and closes the file.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
+
+/// Microseconds since 1970.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Tells a taken name from other trouble.
+fn name_taken(name: &str) -> impl FnOnce(sqlx::Error) -> Error {
+    let name = name.to_owned();
+    move |error| match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => Error::NameTaken(name),
+        _ => Error::Query(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

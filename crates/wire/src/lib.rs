@@ -1,1 +1,35 @@
-//! (being built)
+//! Everything that two hubs say to each other: ids, frames, messages, and the limits on them.
+//!
+//! One QUIC connection joins two hubs ([`ALPN`]). Whoever wants something opens a bidirectional
+//! stream and writes an [`Open`] frame; the other side writes an [`Answer`]. After
+//! [`Answer::Ok`] the stream speaks its own kind:
+//!
+//! | opened with | upwards | downwards |
+//! |---|---|---|
+//! | [`Open::Shelf`] | nothing | [`shelf::Shelf`]: a snapshot, then changes |
+//! | [`Open::Http`] | HTTP/1.1 requests | HTTP/1.1 responses |
+//! | [`Open::Device`] | [`usb::Up`] for endpoint 0 | an [`usb::Attached`], then [`usb::Down`] |
+//! | [`Open::Endpoint`] | [`usb::Up`] for one endpoint | [`usb::Down`] |
+//!
+//! A stranger may only speak the pairing protocol, under an ALPN of its own ([`pair`]).
+//!
+//! The end of a stream is the end of what it carried: there is no goodbye message. QUIC's idle
+//! timeout is the heartbeat: there is no ping message.
+//!
+//! This crate does no I/O and knows no clock. The order of an enum's variants *is* the protocol
+//! (postcard writes the index); golden bytes in the tests pin it, and the ALPN carries the version.
+
+pub mod device;
+pub mod frame;
+pub mod id;
+mod open;
+pub mod pair;
+pub mod shelf;
+pub mod usb;
+
+pub use device::{Device, Kind};
+pub use id::{Address, DeviceId, Name, Text};
+pub use open::{Answer, Open, Priority, Refusal, SessionId};
+
+/// Between paired hubs. A change that an older hub would misread takes the next number.
+pub const ALPN: &[u8] = b"farhub/1";

@@ -1,0 +1,73 @@
+//! What is to be attached here, and how far it is.
+
+use crate::core::{Core, PeerId};
+use crate::view::{self, AttachmentState, Problem, Via};
+use jiff::Timestamp;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use wire::{Address, DeviceId, Name};
+
+/// A device of a peer that is to be used here until somebody says otherwise.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    /// What the peer called the device when last seen.
+    pub(crate) name: Name,
+    pub(crate) via: Via,
+    pub(crate) state: AttachmentState,
+    pub(crate) since: Timestamp,
+    pub(crate) place: Option<String>,
+    pub(crate) nodes: Vec<String>,
+    pub(crate) error: Option<Problem>,
+    pub(crate) counters: Arc<usb::Counters>,
+    /// Ends it for good.
+    pub(crate) end: CancellationToken,
+}
+
+impl Attachment {
+    pub(crate) fn new(name: Name, via: Via) -> Self {
+        Self {
+            name,
+            via,
+            state: AttachmentState::Waiting,
+            since: Timestamp::now(),
+            place: None,
+            nodes: vec![],
+            error: None,
+            counters: Arc::default(),
+            end: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn enter(&mut self, state: AttachmentState) {
+        if self.state != state {
+            (self.state, self.since) = (state, Timestamp::now());
+        }
+        if state != AttachmentState::Attached {
+            self.nodes.clear();
+            self.place = None;
+        }
+    }
+
+    pub(crate) fn view(&self, key: &(PeerId, DeviceId), core: &Core) -> view::Attachment {
+        view::Attachment {
+            address: self.address(key, core),
+            via: self.via,
+            state: self.state,
+            since: self.since.to_string(),
+            place: self.place.clone(),
+            nodes: self.nodes.clone(),
+            error: self.error.clone(),
+        }
+    }
+
+    /// By the names that hub and device have now, else by those they had.
+    pub(crate) fn address(&self, key: &(PeerId, DeviceId), core: &Core) -> Address {
+        let peer = core.peers.get(&key.0);
+        let hub = peer.map(|peer| peer.name.clone());
+        let device = peer.and_then(|peer| peer.shelf.get(&key.1)).map(|device| device.name.clone());
+        Address {
+            hub: hub.unwrap_or_else(|| Name::from_text("former-peer", "peer")),
+            device: device.unwrap_or_else(|| self.name.clone()),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What a hub is started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use wire::Name;
+
+#[derive(Debug)]
+pub struct Config {
+    /// The folder with the key and the database; made if it is not there.
+    pub data: PathBuf,
+    pub name: Name,
+    /// Where to listen for peers, UDP. `None`: the port of the last start, else any.
+    pub bind: Option<SocketAddr>,
+    /// Relays of one's own, by URL. None are used unless they are named here.
+    pub relays: Vec<String>,
+    /// Devices made of software, to be shared like real ones.
+    pub simulated: Vec<Arc<sim::Simulated>>,
+    /// Look for real devices as well.
+    pub real: bool,
+    /// For demonstration: said wherever the hub shows itself.
+    pub demo: bool,
+}

@@ -1,0 +1,54 @@
+//! What went wrong, in words for people and a code for programs.
+
+use crate::view::{FailureBody, FailureCode};
+use std::fmt;
+
+/// The error of everything that people ask of a hub.
+pub type Failure = FailureBody;
+
+impl FailureBody {
+    #[must_use]
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(FailureCode::BadRequest, message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(FailureCode::NotFound, message)
+    }
+
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(FailureCode::Refused, message)
+    }
+}
+
+impl fmt::Display for FailureBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for FailureBody {}
+
+impl From<store::Error> for FailureBody {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::NameTaken(name) => {
+                Self::new(FailureCode::Conflict, format!("the name {name} is taken"))
+                    .hint("choose another with --name")
+            }
+            store::Error::Open(..) | store::Error::Migrate(_) | store::Error::Query(_) => {
+                Self::new(FailureCode::Internal, error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! A hub from start to stop.
+
+use crate::core::{Caller, Core, PeerId, Shared};
+use crate::devices::Local;
+use crate::links::{self, Links};
+use crate::peers::Peer;
+use crate::{Config, attaching, identity, linking, plugging, rates, view};
+use anyhow::{Context, Result, bail};
+use iroh::Endpoint;
+use link::Duplex;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use store::Store;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Streams that peers opened for management and that wait to be served.
+const HTTP_WAITING_MAX: usize = 32;
+/// Devices that are given back and peers that are told, before the hub is gone all the same.
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
+/// Strangers that are noted in the audit log, so that they cannot fill the disk with it.
+const STRANGERS_NOTED: (u32, Duration) = (10, Duration::from_secs(60));
+
+/// A running hub.
+#[derive(Clone, Debug)]
+pub struct Hub(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) shared: Shared,
+    pub(crate) store: Store,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) links: Links,
+    pub(crate) data: PathBuf,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) http: mpsc::Sender<(PeerId, Duplex)>,
+    http_streams: Mutex<Option<mpsc::Receiver<(PeerId, Duplex)>>>,
+    pub(crate) new_peers: mpsc::Sender<PeerId>,
+    pub(crate) rates: watch::Sender<view::Rates>,
+    strangers: Mutex<(u32, Instant)>,
+    _lock: File,
+}
+
+impl Hub {
+    /// Starts a hub. Nothing waits for the network.
+    ///
+    /// # Errors
+    /// When the data folder, the key, the database or the port cannot be used.
+    pub async fn start(config: Config) -> Result<Self> {
+        let data = config.data.clone();
+        DirBuilder::new().recursive(true).mode(0o700).create(&data).with_context(|| in_(&data))?;
+        let lock = lock(&data)?;
+        let key = identity::load_or_make(&data.join("key"))?;
+        let store = Store::open(&data.join("farhub.db")).await?;
+        let endpoint = links::bind(key, config.bind, &config.relays, &data).await?;
+        let hub = view::Hub {
+            id: endpoint.id().to_string(),
+            name: config.name,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            demo: config.demo,
+            web: None,
+        };
+        let mut core = Core::new(hub);
+        remembered(&mut core, &store).await?;
+        let peers: Vec<_> = core.peers.keys().copied().collect();
+        let attachments: Vec<_> = core.attachments.keys().cloned().collect();
+
+        let (http, http_streams) = mpsc::channel(HTTP_WAITING_MAX);
+        let (new_peers, mut peers_to_reach) = mpsc::channel(HTTP_WAITING_MAX);
+        let inner = Arc::new(Inner {
+            shared: Shared::new(core),
+            store,
+            endpoint,
+            links: Links::default(),
+            data,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            http,
+            http_streams: Mutex::new(Some(http_streams)),
+            new_peers,
+            rates: watch::Sender::default(),
+            strangers: Mutex::new((0, Instant::now())),
+            _lock: lock,
+        });
+        inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
+        inner.background(plugging::watch(inner.clone(), config.simulated, config.real));
+        inner.background(rates::measure(inner.clone()));
+        inner.background(linking::accept(inner.clone()));
+        for key in attachments {
+            inner.background(attaching::keep(inner.clone(), key));
+        }
+        let reaching = inner.clone();
+        inner.background(async move {
+            for peer in peers {
+                reaching.background(linking::keep_reached(reaching.clone(), peer));
+            }
+            while let Some(peer) = peers_to_reach.recv().await {
+                reaching.background(linking::keep_reached(reaching.clone(), peer));
+            }
+        });
+        Ok(Self(inner))
+    }
+
+    /// The streams that peers open for management: whoever serves HTTP takes them, once.
+    #[must_use]
+    pub fn http_streams(&self) -> Option<mpsc::Receiver<(PeerId, Duplex)>> {
+        self.0.http_streams.lock().expect("nobody panics with it").take()
+    }
+
+    /// Says where the web UI is.
+    pub fn web_is_at(&self, url: &str) {
+        self.0.shared.change(|core| core.hub.web = Some(url.to_owned()));
+    }
+
+    /// Gives every device back, ends every connection, and writes everything out.
+    pub async fn stop(&self) {
+        let inner = &self.0;
+        inner.shared.look(|core| {
+            let leases = core.devices.values().filter_map(|local| local.lease.as_ref());
+            leases.for_each(|lease| lease.end.cancel());
+        });
+        let given_back = inner
+            .shared
+            .until(|core| core.devices.values().all(|local| local.lease.is_none()).then_some(()));
+        if tokio::time::timeout(STOP_TIMEOUT, given_back).await.is_err() {
+            tracing::warn!("some devices were not given back in time");
+        }
+        inner.stopping.cancel();
+        inner.endpoint.close().await;
+        inner.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, inner.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks did not end in time");
+        }
+        if let Err(error) = inner.audit("local", "hub.stop", "", "").await {
+            tracing::warn!("the audit log: {error:#}");
+        }
+        inner.store.close().await;
+    }
+}
+
+impl Inner {
+    /// Runs a task until it ends or the hub stops.
+    pub(crate) fn background(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = stopping.cancelled() => {}
+            }
+        });
+    }
+
+    /// Notes who did what to what.
+    pub(crate) async fn audit(
+        &self,
+        actor: &str,
+        action: &str,
+        what: impl std::fmt::Display,
+        more: impl std::fmt::Display,
+    ) -> Result<()> {
+        let detail = format!("{what} {more}");
+        Ok(self.store.audit(actor, action, detail.trim()).await?)
+    }
+
+    /// Notes a stranger, but not each of many.
+    pub(crate) async fn audit_stranger(&self, peer: PeerId) -> Result<()> {
+        let noted = {
+            let mut strangers = self.strangers.lock().expect("nobody panics with it");
+            if strangers.1.elapsed() > STRANGERS_NOTED.1 {
+                *strangers = (0, Instant::now());
+            }
+            strangers.0 += 1;
+            strangers.0
+        };
+        if noted > STRANGERS_NOTED.0 {
+            return Ok(());
+        }
+        self.audit(&peer.to_string(), "stranger.refused", "", "").await
+    }
+
+    /// Ends an attachment that the kernel's user ended.
+    pub(crate) async fn forget_attachment(&self, key: &(PeerId, wire::DeviceId)) {
+        let (peer, device) = (key.0.to_string(), key.1.as_str());
+        if let Err(error) = self.store.remove_attachment(&peer, device).await {
+            tracing::warn!("{error}");
+        }
+        self.shared.change(|core| core.attachments.remove(key));
+    }
+
+    pub(crate) fn allowed(&self, caller: Caller) -> Result<(), crate::Failure> {
+        self.shared.look(|core| core.manages(caller))
+    }
+}
+
+/// What the database knows from before.
+async fn remembered(core: &mut Core, store: &Store) -> Result<()> {
+    for row in store.peers().await? {
+        let id: PeerId = row.id.parse().with_context(|| format!("peer {}", row.id))?;
+        let reach = serde_json::from_str(&row.reach).unwrap_or_default();
+        let mut peer = Peer::new(row.name.parse()?, reach);
+        peer.trusted = row.trusted;
+        core.peers.insert(id, peer);
+    }
+    for row in store.grants().await? {
+        let role = serde_json::from_value(serde_json::Value::String(row.role.clone()));
+        match (row.peer_id.parse::<PeerId>(), row.selector.parse(), role) {
+            (Ok(id), Ok(selector), Ok(role)) => {
+                if let Some(peer) = core.peers.get_mut(&id) {
+                    peer.grants.push((selector, role));
+                }
+            }
+            _ => tracing::error!(
+                peer = row.peer_id,
+                "the grant {:?} {:?} cannot be read, and grants nothing",
+                row.selector,
+                row.role
+            ),
+        }
+    }
+    for row in store.devices().await? {
+        let kind = serde_json::from_str(&row.kind).with_context(|| format!("device {}", row.id))?;
+        let local = Local {
+            name: row.name.parse()?,
+            shared: row.shared,
+            kind,
+            source: None,
+            problem: None,
+            lease: None,
+            kept: true,
+        };
+        core.devices.insert(row.id.parse()?, local);
+    }
+    for row in store.attachments().await? {
+        let via = serde_json::from_value(serde_json::Value::String(row.via.clone()))?;
+        let attachment = crate::attachments::Attachment::new(row.name.parse()?, via);
+        core.attachments.insert((row.peer_id.parse()?, row.device_id.parse()?), attachment);
+    }
+    Ok(())
+}
+
+/// One hub at a time uses a data folder.
+fn lock(data: &Path) -> Result<File> {
+    let file = data.join("lock");
+    let lock = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+    let lock = lock.with_context(|| in_(&file))?;
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        bail!(
+            "a hub is running already with the data folder {}. To run another one, give it a \
+             folder of its own with --data",
+            data.display()
+        );
+    }
+    Ok(lock)
+}
+
+fn in_(path: &Path) -> String {
+    format!("in {}", path.display())
+}

@@ -1,0 +1,233 @@
+//! Being connected to every peer, whoever dials whom.
+//!
+//! Both hubs of a pair dial until one of them has succeeded. Should both succeed at once, there
+//! are two connections, and either serves.
+
+use crate::core::PeerId;
+use crate::{Inner, links, serving};
+use anyhow::{Context, Result, bail};
+use futures_util::StreamExt;
+use iroh::endpoint::{Connection, Incoming};
+use link::Rx;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use wire::shelf::{DEVICES_MAX, Shelf};
+use wire::{Open, Priority};
+
+/// Between tries to reach a peer, doubling from the first to the last.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// One try.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// From a stranger's first packet to the end of the handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pairings and handshakes at the same time: strangers wait for each other, not peers for them.
+pub(crate) const STRANGERS_MAX: usize = 32;
+
+/// Closing codes, for the other side's log.
+const NOT_A_PEER: u32 = 403;
+const REMOVED: u32 = 410;
+
+/// Takes what comes in until the endpoint closes.
+pub(crate) async fn accept(inner: Arc<Inner>) {
+    let mut tasks = JoinSet::new();
+    while let Some(incoming) = inner.endpoint.accept().await {
+        while tasks.try_join_next().is_some() {}
+        if tasks.len() >= STRANGERS_MAX {
+            incoming.refuse();
+            continue;
+        }
+        let inner = inner.clone();
+        tasks.spawn(async move {
+            if let Err(error) = incoming_connection(inner, incoming).await {
+                tracing::debug!("a connection was not accepted: {error:#}");
+            }
+        });
+    }
+}
+
+async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()> {
+    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, incoming.accept()?).await;
+    let connection = handshake.context("an unfinished handshake")??;
+    let peer = connection.remote_id();
+    match connection.alpn() {
+        wire::pair::ALPN => inner.answer_pairing(connection).await,
+        wire::ALPN if inner.shared.look(|core| core.peers.contains_key(&peer)) => {
+            inner.tasks.spawn(linked(inner.clone(), connection));
+            Ok(())
+        }
+        wire::ALPN => {
+            connection.close(NOT_A_PEER.into(), b"not paired");
+            inner.audit_stranger(peer).await
+        }
+        other => bail!("an unknown protocol {:?}", String::from_utf8_lossy(other)),
+    }
+}
+
+/// Dials a peer whenever there is no connection, for as long as it is a peer.
+pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
+    let known = inner.shared.look(|core| core.peers.get(&peer).map(|known| known.removed.clone()));
+    let Some(removed) = known else { return };
+    let mut retry = RETRY.0;
+    loop {
+        if let Some(connection) = inner.links.latest(&peer) {
+            retry = RETRY.0;
+            tokio::select! {
+                _ = connection.closed() => {}
+                () = removed.cancelled() => return,
+            }
+            // the connection's own task takes it out of the links
+            inner
+                .shared
+                .until(|core| core.peers.get(&peer).is_none_or(|p| !p.online).then_some(()))
+                .await;
+            continue;
+        }
+        let dial = async {
+            let reach = inner.shared.look(|core| core.peers.get(&peer).map(|p| p.reach.clone()));
+            let address = links::address(peer, &reach.unwrap_or_default());
+            let dialled = inner.endpoint.connect(address, wire::ALPN);
+            match tokio::time::timeout(DIAL_TIMEOUT, dialled).await {
+                Ok(Ok(connection)) => Ok(connection),
+                Ok(Err(error)) => Err(format!("{:#}", anyhow::Error::from(error))),
+                Err(_) => Err("it does not answer".to_owned()),
+            }
+        };
+        let online = inner.shared.until(|core| core.peers.get(&peer)?.online.then_some(()));
+        tokio::select! {
+            dialled = dial => match dialled {
+                Ok(connection) => {
+                    tracing::debug!(peer = %peer.fmt_short(), "dialled");
+                    inner.tasks.spawn(linked(inner.clone(), connection));
+                }
+                Err(error) => inner.shared.change(|core| {
+                    if let Some(known) = core.peers.get_mut(&peer) {
+                        known.error = Some(error);
+                    }
+                }),
+            },
+            () = online => continue,
+            () = removed.cancelled() => return,
+        }
+        let online = inner.shared.until(|core| core.peers.get(&peer)?.online.then_some(()));
+        let jitter = retry.mul_f64(rand::random::<f64>() * 0.25);
+        tokio::select! {
+            () = tokio::time::sleep(retry + jitter) => retry = (retry * 2).min(RETRY.1),
+            () = online => {}
+            () = removed.cancelled() => return,
+        }
+    }
+}
+
+/// The life of one connection to a peer.
+async fn linked(inner: Arc<Inner>, connection: Connection) {
+    let peer = connection.remote_id();
+    let removed = inner.shared.change(|core| {
+        let known = core.peers.get_mut(&peer)?;
+        inner.links.add(&connection);
+        (known.online, known.error) = (true, None);
+        Some(known.removed.clone())
+    });
+    let Some(removed) = removed else { return connection.close(REMOVED.into(), b"removed") };
+    let mut streams = JoinSet::new();
+    streams.spawn(log(watch_path(inner.clone(), connection.clone())));
+    streams.spawn(log(read_shelf(inner.clone(), connection.clone())));
+    loop {
+        tokio::select! {
+            stream = connection.accept_bi() => match stream {
+                Ok(stream) => {
+                    streams.spawn(log(serving::stream(inner.clone(), connection.clone(), stream)));
+                }
+                Err(error) => {
+                    tracing::info!(peer = %peer.fmt_short(), "disconnected: {error}");
+                    break;
+                }
+            },
+            Some(_) = streams.join_next() => {}
+            () = removed.cancelled() => {
+                connection.close(REMOVED.into(), b"removed");
+                break;
+            }
+        }
+    }
+    inner.shared.change(|core| {
+        if inner.links.remove(&connection)
+            && let Some(known) = core.peers.get_mut(&peer)
+        {
+            (known.online, known.path) = (false, None);
+            known.shelf.clear();
+        }
+    });
+    // sessions notice the end by themselves, and give their devices back
+    while streams.join_next().await.is_some() {}
+}
+
+async fn log(stream: impl Future<Output = Result<()>>) {
+    if let Err(error) = stream.await {
+        tracing::debug!("a stream ended: {error:#}");
+    }
+}
+
+/// Notes how the peer is reached, and remembers addresses that work.
+async fn watch_path(inner: Arc<Inner>, connection: Connection) -> Result<()> {
+    let peer = connection.remote_id();
+    let mut events = connection.path_events();
+    loop {
+        let (path, address) = links::selected(&connection);
+        let reach = inner.shared.change(|core| {
+            let known = core.peers.get_mut(&peer)?;
+            known.path = path;
+            address.is_some_and(|address| known.reach.worked(address)).then(|| known.reach.clone())
+        });
+        if let Some(reach) = reach {
+            inner.store.set_reach(&peer.to_string(), &serde_json::to_string(&reach)?).await?;
+        }
+        tokio::select! {
+            event = events.next() => { event.context("no more paths")?; }
+            _ = connection.closed() => return Ok(()),
+        }
+    }
+}
+
+/// Follows the peer's shelf.
+async fn read_shelf(inner: Arc<Inner>, connection: Connection) -> Result<()> {
+    let peer = connection.remote_id();
+    let mut duplex = links::open(&connection, Priority::Control).await?;
+    duplex.open(&Open::Shelf).await?;
+    let mut rx = Rx::<Shelf>::new(duplex.answered().await?.reader);
+    let mut coming = BTreeMap::new();
+    let mut to_come = 0;
+    while let Some((message, _)) = rx.recv().await? {
+        match message {
+            Shelf::Snapshot { devices } => {
+                to_come = devices as usize;
+                if to_come > DEVICES_MAX {
+                    bail!("a shelf of {devices} devices");
+                }
+                coming.clear();
+                if to_come > 0 {
+                    continue;
+                }
+            }
+            Shelf::Device(device) => {
+                coming.insert(device.id.clone(), device);
+                if coming.len() > DEVICES_MAX {
+                    bail!("a shelf of more than {DEVICES_MAX} devices");
+                }
+                to_come = to_come.saturating_sub(1);
+            }
+            Shelf::Removed(id) => {
+                coming.remove(&id);
+            }
+        }
+        if to_come == 0 {
+            inner.shared.change(|core| {
+                if let Some(known) = core.peers.get_mut(&peer) {
+                    known.shelf.clone_from(&coming);
+                }
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! The connections to peers: the endpoint, who is connected, streams over it.
+
+use crate::core::PeerId;
+use crate::peers::Reach;
+use crate::view::{Candidate, Path, PathKind};
+use anyhow::{Context, Result};
+use iroh::endpoint::{Connection, IdleTimeout, QuicTransportConfig, VarInt, presets};
+use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey, TransportAddr};
+use link::Duplex;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path as FilePath;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use wire::Priority;
+
+/// A peer that says nothing for so long is gone. Longer than a cable that is put right back.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
+/// Three of these fit into the idle timeout.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// Streams that a peer may have open: 16 devices with all 31 endpoints.
+const STREAMS_MAX: u32 = 512;
+/// noq 1.4.0 ends connections with larger ones under load ("too many gaps in stream buffer").
+const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// What a peer can make us hold of all its streams.
+const RECEIVE_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Binds the endpoint. Nothing here waits for the network.
+pub(crate) async fn bind(
+    key: SecretKey,
+    wanted: Option<SocketAddr>,
+    relays: &[String],
+    data: &FilePath,
+) -> Result<Endpoint> {
+    let urls = relays.iter().map(|url| url.parse().with_context(|| format!("relay {url:?}")));
+    let urls = urls.collect::<Result<Vec<_>>>()?;
+    let relays = if urls.is_empty() { RelayMode::Disabled } else { RelayMode::custom(urls) };
+    let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
+    let transport = QuicTransportConfig::builder()
+        .max_idle_timeout(Some(idle))
+        .keep_alive_interval(KEEP_ALIVE)
+        .default_path_max_idle_timeout(IDLE_TIMEOUT)
+        .default_path_keep_alive_interval(KEEP_ALIVE)
+        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES))
+        .send_window(u64::from(RECEIVE_WINDOW_BYTES))
+        .build();
+    let builder = || {
+        Endpoint::builder(presets::Minimal)
+            .secret_key(key.clone())
+            .alpns(vec![wire::ALPN.to_vec(), wire::pair::ALPN.to_vec()])
+            .relay_mode(relays.clone())
+            .transport_config(transport.clone())
+    };
+    if let Some(address) = wanted {
+        let bound = builder().bind_addr(address).context("bind address")?.bind().await;
+        return bound.with_context(|| format!("cannot listen for peers on UDP {address}"));
+    }
+    // The port of the last start: peers on the LAN remember it.
+    let file = data.join("port");
+    let last = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
+    if let Some(port) = last {
+        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        if let Ok(endpoint) = builder().bind_addr(address).context("bind address")?.bind().await {
+            return Ok(endpoint);
+        }
+    }
+    let endpoint = builder().bind().await.context("cannot listen for peers")?;
+    if let Some(socket) = endpoint.bound_sockets().iter().find(|socket| socket.is_ipv4()) {
+        std::fs::write(&file, socket.port().to_string())
+            .with_context(|| file.display().to_string())?;
+    }
+    Ok(endpoint)
+}
+
+/// How to dial a peer.
+pub(crate) fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
+    let relays = reach.relays.iter().filter_map(|url| url.parse().ok()).map(TransportAddr::Relay);
+    let direct = reach.addresses.iter().copied().map(TransportAddr::Ip);
+    EndpointAddr::from_parts(peer, direct.chain(relays))
+}
+
+/// The live connections, the latest of each peer last.
+#[derive(Debug, Default)]
+pub(crate) struct Links(Mutex<BTreeMap<PeerId, Vec<Connection>>>);
+
+impl Links {
+    pub(crate) fn add(&self, connection: &Connection) {
+        self.lock().entry(connection.remote_id()).or_default().push(connection.clone());
+    }
+
+    /// Says whether it was the last one of its peer.
+    pub(crate) fn remove(&self, connection: &Connection) -> bool {
+        let mut links = self.lock();
+        let Some(of_peer) = links.get_mut(&connection.remote_id()) else { return true };
+        of_peer.retain(|known| known.stable_id() != connection.stable_id());
+        let last = of_peer.is_empty();
+        if last {
+            links.remove(&connection.remote_id());
+        }
+        last
+    }
+
+    pub(crate) fn latest(&self, peer: &PeerId) -> Option<Connection> {
+        self.lock().get(peer)?.last().cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Connection>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens a stream to a peer.
+pub(crate) async fn open(connection: &Connection, priority: Priority) -> std::io::Result<Duplex> {
+    let (send, receive) = connection.open_bi().await.map_err(std::io::Error::other)?;
+    send.set_priority(priority as i32).map_err(std::io::Error::other)?;
+    Ok(Duplex::new(receive, send))
+}
+
+/// Opens further streams to the same peer.
+pub(crate) fn opener(connection: &Connection) -> link::Opener {
+    let connection = connection.clone();
+    link::Opener::new(move |priority| {
+        let connection = connection.clone();
+        Box::pin(async move { open(&connection, priority).await })
+    })
+}
+
+/// All paths of a connection.
+pub(crate) fn candidates(connection: &Connection) -> Vec<Candidate> {
+    let paths = connection.paths();
+    let candidates = paths.iter().map(|path| Candidate {
+        kind: path_kind(path.remote_addr()),
+        remote: remote_text(path.remote_addr()),
+        rtt_ms: path.rtt().as_secs_f64() * 1000.0,
+        selected: path.is_selected(),
+    });
+    candidates.collect()
+}
+
+/// The path that data takes now, and its address where it has one.
+pub(crate) fn selected(connection: &Connection) -> (Option<Path>, Option<SocketAddr>) {
+    let paths = connection.paths();
+    let Some(path) = paths.iter().find(|path| path.is_selected()) else { return (None, None) };
+    let address = match path.remote_addr() {
+        TransportAddr::Ip(address) => Some(*address),
+        _ => None,
+    };
+    let shown = Path {
+        kind: path_kind(path.remote_addr()),
+        remote: remote_text(path.remote_addr()),
+        rtt_ms: path.rtt().as_secs_f64() * 1000.0,
+    };
+    (Some(shown), address)
+}
+
+fn remote_text(address: &TransportAddr) -> String {
+    match address {
+        TransportAddr::Ip(address) => address.to_string(),
+        TransportAddr::Relay(url) => url.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn path_kind(address: &TransportAddr) -> PathKind {
+    match address {
+        TransportAddr::Ip(address) if is_near(address.ip()) => PathKind::Lan,
+        TransportAddr::Ip(_) => PathKind::Direct,
+        _ => PathKind::Relay,
+    }
+}
+
+/// Addresses that do not leave a local network.
+fn is_near(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,237 @@
+//! What a peer may ask of this hub: each stream that it opens ends up here.
+
+use crate::core::PeerId;
+use crate::devices::{EndpointStream, Lease, Source};
+use crate::{Inner, view};
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use iroh::endpoint::{Connection, RecvStream, SendStream};
+use link::{Duplex, Rx, Tx};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::device::{Kind, Transfer, Usb};
+use wire::shelf::Shelf;
+use wire::usb::{Attached, Down, Up, Window};
+use wire::{Device, DeviceId, Open, Priority, Refusal, SessionId};
+
+/// A stream says at once what it is for.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Endpoint streams that wait for their session to take them: all that a device can have.
+const ENDPOINTS_MAX: usize = 31;
+
+/// Serves one stream of a peer, from its first frame to its end.
+pub(crate) async fn stream(
+    inner: Arc<Inner>,
+    connection: Connection,
+    (send, receive): (SendStream, RecvStream),
+) -> Result<()> {
+    let peer = connection.remote_id();
+    let mut rx = Rx::<Open>::new(receive);
+    let opened = tokio::time::timeout(OPEN_TIMEOUT, rx.recv()).await;
+    let opened = opened.context("a stream that does not say what it is for")??;
+    let (open, _) = opened.context("a stream that was closed at once")?;
+    send.set_priority(priority(&inner, &open) as i32)?;
+    let mut duplex = Duplex::new(rx.into_reader(), send);
+    match open {
+        Open::Shelf => {
+            duplex.answer(Ok(())).await?;
+            shelf(&inner, peer, Tx::new(duplex.writer)).await
+        }
+        Open::Http => {
+            duplex.answer(Ok(())).await?;
+            Ok(inner.http.send((peer, duplex)).await?)
+        }
+        Open::Device { device } => {
+            let session = Session::begin(&inner, peer, &device).await;
+            duplex.answer(session.as_ref().map(|_| ()).map_err(|refusal| *refusal)).await?;
+            match session {
+                Ok(session) => session.run(duplex, &connection).await,
+                Err(refusal) => {
+                    inner.audit(&peer.to_string(), "device.refused", &device, refusal).await
+                }
+            }
+        }
+        Open::Endpoint { session, endpoint } => {
+            let found = inner.shared.look(|core| {
+                let leases = core.devices.values().filter_map(|local| local.lease.as_ref());
+                let mut mine =
+                    leases.filter(|lease| (lease.session, lease.peer) == (session, peer));
+                mine.next().map(|lease| lease.endpoints.clone())
+            });
+            let Some(endpoints) = found else {
+                return Ok(duplex.answer(Err(Refusal::NotGranted)).await?);
+            };
+            duplex.answer(Ok(())).await?;
+            let (rx, tx) = duplex.framed();
+            // a session that is over takes no more streams, and this one ends with it
+            let _ = endpoints.send((endpoint, rx, tx)).await;
+            Ok(())
+        }
+    }
+}
+
+fn priority(inner: &Inner, open: &Open) -> Priority {
+    match open {
+        Open::Shelf | Open::Device { .. } => Priority::Control,
+        Open::Http => Priority::Background,
+        Open::Endpoint { session, endpoint } => inner.shared.look(|core| {
+            let mut locals = core.devices.values();
+            let local = locals
+                .find(|local| local.lease.as_ref().is_some_and(|lease| lease.session == *session));
+            local.map_or(Priority::Background, |local| {
+                let Kind::Usb(usb) = &local.kind;
+                endpoint_priority(usb, *endpoint)
+            })
+        }),
+    }
+}
+
+fn endpoint_priority(usb: &Usb, endpoint: u8) -> Priority {
+    let endpoints = usb.interfaces.iter().flat_map(|interface| &interface.endpoints);
+    let transfer = endpoints.filter(|known| known.address == endpoint).map(|known| known.transfer);
+    match transfer.last() {
+        Some(Transfer::Interrupt | Transfer::Isochronous) => Priority::Realtime,
+        Some(Transfer::Control) => Priority::Control,
+        Some(Transfer::Bulk) | None => Priority::Bulk,
+    }
+}
+
+/// Sends the shelf, and every change to what the peer may see of it.
+async fn shelf(inner: &Inner, peer: PeerId, mut tx: Tx<Shelf>) -> Result<()> {
+    let mut changes = inner.shared.changes();
+    let mut sent: Option<BTreeMap<DeviceId, Device>> = None;
+    loop {
+        changes.mark_unchanged();
+        let now = inner.shared.look(|core| core.shelf_for(&peer));
+        let now: BTreeMap<_, _> =
+            now.into_iter().map(|device| (device.id.clone(), device)).collect();
+        if sent.is_none() {
+            let devices = u32::try_from(now.len()).context("more devices than fit a shelf")?;
+            tx.feed(&Shelf::Snapshot { devices }, Bytes::new()).await?;
+        }
+        let before = sent.unwrap_or_default();
+        for device in now.values().filter(|device| before.get(&device.id) != Some(*device)) {
+            tx.feed(&Shelf::Device(device.clone()), Bytes::new()).await?;
+        }
+        for id in before.keys().filter(|id| !now.contains_key(*id)) {
+            tx.feed(&Shelf::Removed(id.clone()), Bytes::new()).await?;
+        }
+        tx.flush().await?;
+        sent = Some(now);
+        changes.changed().await?;
+    }
+}
+
+/// The use of one device by one peer. Dropping it ends the lease.
+struct Session {
+    inner: Arc<Inner>,
+    peer: PeerId,
+    id: DeviceId,
+    session: SessionId,
+    device: Option<usb::Device>,
+    endpoints: mpsc::Receiver<EndpointStream>,
+    counters: Arc<usb::Counters>,
+    end: CancellationToken,
+    /// The device's own task, which gives it back.
+    release: TaskTracker,
+}
+
+impl Session {
+    async fn begin(inner: &Arc<Inner>, peer: PeerId, id: &DeviceId) -> Result<Self, Refusal> {
+        let (endpoints_tx, endpoints) = mpsc::channel(ENDPOINTS_MAX);
+        let (counters, end) = (Arc::new(usb::Counters::default()), CancellationToken::new());
+        let session = SessionId(rand::random());
+        let lease = Lease {
+            session,
+            peer,
+            end: end.clone(),
+            endpoints: endpoints_tx,
+            counters: counters.clone(),
+        };
+        let source = inner.shared.change(|core| {
+            if core.role(&peer, id) < Some(view::Role::Use) {
+                return Err(Refusal::NotGranted);
+            }
+            let local = core.devices.get_mut(id).ok_or(Refusal::NotGranted)?;
+            let source = local.source.clone().ok_or(Refusal::Absent)?;
+            if local.lease.is_some() {
+                return Err(Refusal::InUse);
+            }
+            if local.problem.is_some() {
+                return Err(Refusal::Failed);
+            }
+            local.lease = Some(lease);
+            Ok(source)
+        })?;
+        let (inner, id) = (inner.clone(), id.clone());
+        let (device, release) = (None, TaskTracker::new());
+        let mut new = Self { inner, peer, id, session, device, endpoints, counters, end, release };
+        // what cannot be logged is not done
+        let logged = new.audit("session.start").await;
+        logged.map_err(|error| {
+            tracing::error!("the audit log cannot be written: {error:#}");
+            Refusal::Failed
+        })?;
+        let opened = open(source, &new.inner.data, &new.release).await;
+        new.device = Some(opened.map_err(|error| {
+            tracing::warn!(device = %new.id, "cannot be opened: {error:#}");
+            Refusal::Failed
+        })?);
+        Ok(new)
+    }
+
+    async fn run(mut self, duplex: Duplex, connection: &Connection) -> Result<()> {
+        let device = self.device.take().context("a session that has begun has its device")?;
+        let (session, window) = (self.session, Window::OFFERED);
+        let attached =
+            Attached { session, speed: device.speed, configuration: device.configuration, window };
+        let mut tx = Tx::<Attached>::new(duplex.writer);
+        tx.send(&attached, device.descriptors.clone()).await?;
+        let streams = (Rx::<Up>::new(duplex.reader), tx.speak::<Down>());
+        let (_, empty) = mpsc::channel(1);
+        let endpoints = std::mem::replace(&mut self.endpoints, empty);
+        let counters = self.counters.clone();
+        let serve = usb::serve::run(device, streams, endpoints, window, counters);
+        let result = tokio::select! {
+            result = serve => result.map_err(anyhow::Error::from),
+            () = self.end.cancelled() => Ok(()),
+            _ = connection.closed() => Ok(()),
+        };
+        // somebody else can have it when the kernel's drivers have it back
+        self.release.close();
+        self.release.wait().await;
+        if let Err(error) = &result {
+            tracing::info!(device = %self.id, peer = %self.peer.fmt_short(), "ended: {error:#}");
+        }
+        self.audit("session.end").await
+    }
+
+    async fn audit(&self, action: &str) -> Result<()> {
+        self.inner.audit(&self.peer.to_string(), action, &self.id, "").await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.inner.shared.change(|core| {
+            let Some(local) = core.devices.get_mut(&self.id) else { return };
+            local.lease.take_if(|lease| lease.session == self.session);
+            if local.source.is_none() && !local.kept {
+                core.devices.remove(&self.id);
+            }
+        });
+    }
+}
+
+/// Opens the device behind a lease. The one place where it matters what is behind it.
+async fn open(source: Source, data: &Path, release: &TaskTracker) -> Result<usb::Device> {
+    match source {
+        Source::Simulated(simulated) => Ok(simulated.open()),
+        Source::Usb(found) => Ok(usb::linux::open(&found, data, release).await?),
+    }
+}

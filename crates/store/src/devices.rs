@@ -1,0 +1,34 @@
+//! Devices of this hub that somebody named or shared, also while they are not plugged in.
+
+use crate::{Error, Store, name_taken};
+use sqlx::FromRow;
+
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Device {
+    pub id: String,
+    pub name: String,
+    pub shared: bool,
+    /// What it was when last seen: the hub's own JSON.
+    pub kind: String,
+}
+
+impl Store {
+    /// # Errors
+    /// When the database fails.
+    pub async fn devices(&self) -> Result<Vec<Device>, Error> {
+        let sql = "SELECT id, name, shared, kind FROM devices ORDER BY name";
+        Ok(sqlx::query_as(sql).fetch_all(&self.db).await?)
+    }
+
+    /// # Errors
+    /// [`Error::NameTaken`], or when the database fails.
+    pub async fn put_device(&self, device: &Device) -> Result<(), Error> {
+        let sql = "INSERT INTO devices (id, name, shared, kind) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+                   shared = excluded.shared, kind = excluded.kind";
+        let query = sqlx::query(sql).bind(&device.id).bind(&device.name);
+        let query = query.bind(device.shared).bind(&device.kind);
+        query.execute(&self.db).await.map_err(name_taken(&device.name))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! The first frame of a stream, and the answer to it.
+
+use crate::DeviceId;
+use serde::{Deserialize, Serialize};
+
+/// The use of one device by one peer, from attach to detach. A number that the serving hub draws
+/// at random; the streams of the device's endpoints name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub u64);
+
+/// What a stream is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Open {
+    /// The devices of the hub, as far as the peer may see them.
+    Shelf,
+    /// Management: HTTP/1.1, the same API that the web UI uses.
+    Http,
+    /// The use of a device. The stream carries its endpoint 0.
+    Device { device: DeviceId },
+    /// One further endpoint (its address with the direction bit, USB 2.0 §9.6.6) of a device
+    /// in use.
+    Endpoint { session: SessionId, endpoint: u8 },
+}
+
+/// The answer to an [`Open`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    Ok,
+    /// A [`Refusal`] as its code, so that a newer hub can refuse for reasons unknown to us.
+    Refused(u8),
+}
+
+/// Why a hub says no: all that the peer may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No grant, no such device, or a device that the peer may not know of: not told apart.
+    #[error("not granted, or no such device")]
+    NotGranted,
+    #[error("in use by somebody else")]
+    InUse,
+    #[error("the device is not plugged in")]
+    Absent,
+    #[error("the other hub could not open the device")]
+    Failed,
+    #[error("the other hub has too much to do")]
+    Busy,
+    #[error("the other hub did not understand the request")]
+    NotUnderstood,
+    #[error("the ticket is unknown, used or expired")]
+    Ticket,
+    #[error("refused for a reason that this version does not know (code {0})")]
+    Unknown(u8),
+}
+
+impl Refusal {
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::NotGranted => 1,
+            Self::InUse => 2,
+            Self::Absent => 3,
+            Self::Failed => 4,
+            Self::Busy => 5,
+            Self::NotUnderstood => 6,
+            Self::Ticket => 7,
+            Self::Unknown(code) => code,
+        }
+    }
+
+    #[must_use]
+    pub fn from_code(code: u8) -> Self {
+        match code {
+            1 => Self::NotGranted,
+            2 => Self::InUse,
+            3 => Self::Absent,
+            4 => Self::Failed,
+            5 => Self::Busy,
+            6 => Self::NotUnderstood,
+            7 => Self::Ticket,
+            code => Self::Unknown(code),
+        }
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.code())
+    }
+}
+
+/// What goes first when a connection is full; the larger number wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    Background = -20,
+    Bulk = 0,
+    RequestResponse = 10,
+    /// Interrupt and isochronous endpoints.
+    Realtime = 40,
+    /// Endpoint 0, attach and detach, the shelf.
+    Control = 60,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hex_literal::hex;
+
+    #[test]
+    fn golden_bytes() {
+        let bytes = |open: &Open| postcard::to_stdvec(open).unwrap();
+        assert_eq!(bytes(&Open::Shelf), hex!("00"));
+        assert_eq!(bytes(&Open::Http), hex!("01"));
+        let device = "usb-1:2".parse().unwrap();
+        assert_eq!(bytes(&Open::Device { device }), hex!("02 07 7573622d313a32"));
+        let endpoint = Open::Endpoint { session: SessionId(300), endpoint: 0x81 };
+        assert_eq!(bytes(&endpoint), hex!("03 ac02 81"));
+        let answer = |answer: &Answer| postcard::to_stdvec(answer).unwrap();
+        assert_eq!(answer(&Answer::Ok), hex!("00"));
+        assert_eq!(answer(&Refusal::InUse.into()), hex!("01 02"));
+    }
+
+    #[test]
+    fn refusal_codes_survive_the_trip() {
+        for code in 0..=255 {
+            assert_eq!(Refusal::from_code(code).code(), code);
+        }
+    }
+
+    #[test]
+    fn an_id_outside_its_alphabet_is_not_a_message() {
+        assert!(postcard::from_bytes::<Open>(&hex!("02 03 2e2f20")).is_err());
+    }
+}

@@ -1,0 +1,183 @@
+/**
+ * The hub's HTTP API as this page uses it: its types, and one function per call.
+ * Failures come back as `Trouble`: what happened, and what to do next.
+ */
+
+export type State = { hub: Hub; peers: Peer[]; devices: Device[]; attachments: Attachment[] };
+
+export type Hub = { id: string; name: string; version: string; demo: boolean; web: string | null };
+
+export type Role = "view" | "use" | "control" | "admin";
+export type Grant = { selector: string; role: Role };
+export type PathKind = "lan" | "direct" | "relay";
+export type Path = { kind: PathKind; remote: string; rtt_ms: number };
+
+export type Peer = {
+  id: string;
+  name: string;
+  online: boolean;
+  trusted: boolean;
+  path: Path | null;
+  grants: Grant[];
+  error: string | null;
+};
+
+export type Speed = "low" | "full" | "high" | "super" | "super_plus";
+export type Transfer = "control" | "isochronous" | "bulk" | "interrupt";
+
+export type Endpoint = {
+  address: number;
+  transfer: Transfer;
+  packet_bytes_max: number;
+  interval: number;
+};
+
+export type Interface = {
+  configuration: number;
+  number: number;
+  alternate: number;
+  class: number;
+  subclass: number;
+  protocol: number;
+  endpoints: Endpoint[];
+};
+
+export type Usb = {
+  vendor_id: number;
+  product_id: number;
+  release: number;
+  class: number;
+  subclass: number;
+  protocol: number;
+  speed: Speed;
+  manufacturer: string;
+  product: string;
+  serial_number: string;
+  port: string;
+  interfaces: Interface[];
+};
+
+export type Device = {
+  address: string;
+  hub: string;
+  local: boolean;
+  id: string;
+  name: string;
+  shared: boolean;
+  simulated: boolean;
+  state: "free" | "absent" | { in_use: string };
+  problem: string | null;
+  kind: { usb: Usb };
+};
+
+export type Via = "vhci" | "usbip";
+
+export type Attachment = {
+  address: string;
+  via: Via;
+  state: "waiting" | "connecting" | "attached";
+  since: string;
+  place: string | null;
+  nodes: string[];
+  error: { message: string; hint: string | null } | null;
+};
+
+export type Rate = {
+  address: string;
+  side: "serve" | "attach";
+  in_bytes_per_s: number;
+  out_bytes_per_s: number;
+  urbs_per_s: number;
+  errors: number;
+};
+export type Rates = { devices: Rate[] };
+
+export type Invite = { ticket: string; expires: string; qr_svg: string };
+
+export type Candidate = {
+  kind: PathKind;
+  remote: string;
+  state: string;
+  rtt_ms: number | null;
+  selected: boolean;
+};
+export type Paths = { online: boolean; connected_since: string | null; candidates: Candidate[] };
+
+/** What went wrong, for a person. `code` is `unreachable` when the hub itself did not answer. */
+export class Trouble extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly hint: string | null,
+  ) {
+    super(message);
+  }
+}
+
+const BASE = "/api/v1";
+const one = encodeURIComponent;
+
+/** `garage/disk` keeps its slash: the two halves are two path segments. */
+const segments = (address: string) => address.split("/").map(one).join("/");
+
+export const shareDevice = (device: string, name?: string) =>
+  call<Device>("POST", `/devices/${one(device)}/share`, name === undefined ? {} : { name });
+
+export const unshareDevice = (device: string) =>
+  call<Device>("POST", `/devices/${one(device)}/unshare`, {});
+
+export const attachDevice = (body: { address: string; via?: Via; once?: boolean }) =>
+  call<Attachment>("POST", "/attachments", body);
+
+export const detachDevice = (address: string) =>
+  call<void>("DELETE", `/attachments/${segments(address)}`);
+
+export const createInvite = (body: { expires_s?: number; grants?: Grant[] }) =>
+  call<Invite>("POST", "/invites", body);
+
+export const pairWith = (ticket: string, name?: string) =>
+  call<Peer>("POST", "/pair", name === undefined ? { ticket } : { ticket, name });
+
+export const removePeer = (peer: string) => call<void>("DELETE", `/peers/${one(peer)}`);
+
+export const trustPeer = (peer: string, trusted: boolean) =>
+  call<unknown>("PUT", `/peers/${one(peer)}/trust`, { trusted });
+
+export const addGrant = (peer: string, grant: Grant) =>
+  call<unknown>("POST", `/peers/${one(peer)}/grants`, grant);
+
+export const revokeGrant = (peer: string, selector: string) =>
+  call<unknown>("DELETE", `/peers/${one(peer)}/grants?selector=${one(selector)}`);
+
+export const peerPaths = (peer: string) => call<Paths>("GET", `/peers/${one(peer)}/path`);
+
+async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(BASE + path, {
+      method,
+      ...(body === undefined
+        ? {}
+        : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+    });
+  } catch (cause) {
+    throw new Trouble("unreachable", String((cause as Error).message), null);
+  }
+  const text = await answer.text();
+  if (!answer.ok) throw troubleFrom(answer.status, text);
+  return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+/** A proxy or an older hub may answer with something other than our error document. */
+export function troubleFrom(status: number, text: string): Trouble {
+  try {
+    const { error } = JSON.parse(text) as { error: Record<string, unknown> };
+    if (typeof error.message === "string") {
+      const hint = typeof error.hint === "string" ? error.hint : null;
+      return new Trouble(String(error.code), error.message, hint);
+    }
+  } catch {
+    // Not JSON, or not our shape.
+  }
+  return new Trouble(`http_${status}`, text.trim().slice(0, 200) || `HTTP ${status}`, null);
+}

@@ -1,0 +1,17 @@
+/** What this browser remembers of the page. Without storage (private mode) nothing is lost but that. */
+export const memory = {
+  read(key: string): string | null {
+    try {
+      return localStorage.getItem(`farhub.${key}`);
+    } catch {
+      return null;
+    }
+  },
+  write(key: string, value: string): void {
+    try {
+      localStorage.setItem(`farhub.${key}`, value);
+    } catch {
+      // Not remembered: the page still works.
+    }
+  },
+};

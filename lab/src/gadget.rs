@@ -123,12 +123,6 @@ pub(crate) fn has_isochronous() -> bool {
     Path::new(ISO_LOST).exists()
 }
 
-/// Intervals of the bus in which an isochronous endpoint had no data in time: the gadget or the
-/// host was late, not what is between them.
-pub(crate) fn isochronous_lost() -> String {
-    read(ISO_LOST)
-}
-
 fn root(number: u32) -> PathBuf {
     Path::new(GADGETS).join(format!("g{number}"))
 }

@@ -80,6 +80,17 @@ impl Hub {
         number.context("a process has a size")?.parse().context("VmRSS")
     }
 
+    /// Processor time used so far.
+    pub(crate) fn busy(&self) -> Result<Duration> {
+        let stat = read(format!("/proc/{}/stat", self.child.id()));
+        // after the name, which may have spaces: utime and stime are fields 14 and 15, in ticks
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        let ticks = |field: usize| -> Result<u64> {
+            Ok(fields.get(field - 3).context("a process has times")?.parse()?)
+        };
+        Ok(Duration::from_millis((ticks(14)? + ticks(15)?) * 1000 / TICKS_PER_S))
+    }
+
     fn ready(&mut self) -> Result<()> {
         let lines = lines_of(&mut self.child)?;
         loop {
@@ -133,5 +144,8 @@ fn lines_of(child: &mut Child) -> Result<Receiver<String>> {
     });
     Ok(rx)
 }
+
+/// `USER_HZ`, the same on every architecture that we know.
+const TICKS_PER_S: u64 = 100;
 
 const READY_LIMIT: Duration = Duration::from_secs(15);

@@ -1,6 +1,7 @@
 //! Tests with the real kernel's USB. Runs as root inside a guest of the lab: it loads modules,
 //! plugs software devices in, and lays network namespaces.
 
+mod bench;
 mod disk;
 mod gadget;
 mod hub;
@@ -20,11 +21,12 @@ mod video;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
-use lab::{Door, Lab, Skip};
+use lab::{Door, Lab, Rtt, Skip};
 
 #[derive(Debug, Parser)]
 #[command(about = "Tests with the real kernel's USB")]
@@ -40,6 +42,15 @@ enum Command {
     /// Run one test
     Test {
         name: String,
+        #[command(flatten)]
+        door: DoorArgs,
+    },
+    /// Measure a kind of device; a line of JSON for each figure
+    Bench {
+        device: bench::Device,
+        /// The round-trip time between the two ends, in milliseconds
+        #[arg(long)]
+        rtt_ms: u32,
         #[command(flatten)]
         door: DoorArgs,
     },
@@ -84,7 +95,11 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::List => tests::list(),
         Command::Test { name, door } => {
             let test = tests::find(&name).with_context(|| format!("no test {name}"))?;
+            watch(test.limit());
             (test.run)(&mut Lab::new(door.door())?)
+        }
+        Command::Bench { device, rtt_ms, door } => {
+            bench::run(&mut Lab::new(door.door())?, device, Rtt(rtt_ms))
         }
         Command::Gadget { functions, options } => {
             let mut lab = Lab::new(Door::Kernel)?;
@@ -102,6 +117,15 @@ fn run(command: Command) -> anyhow::Result<()> {
             }
         }
     }
+}
+
+/// Ends a test that hangs shortly before the guest would be killed, so that the logs are seen.
+fn watch(limit: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        println!("error: still not done after {} s\n{}", limit.as_secs(), lab::tails());
+        std::process::exit(1);
+    });
 }
 
 impl DoorArgs {

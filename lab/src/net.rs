@@ -58,6 +58,13 @@ impl Cable {
         netem("loss 100%")
     }
 
+    /// How many packets A has sent so far.
+    pub(crate) fn packets(&self) -> Result<u64> {
+        let (namespace, link) = ENDS[0];
+        let counter = format!("/sys/class/net/{link}/statistics/tx_packets");
+        Ok(run(&format!("ip netns exec {namespace} cat {counter}"))?.trim().parse()?)
+    }
+
     pub(crate) fn mend(&mut self) -> Result<()> {
         self.stretch(self.rtt_ms)
     }
@@ -86,4 +93,6 @@ ip -n B addr add 10.9.0.2/24 dev vb
 ip -n A link set lo up
 ip -n B link set lo up
 ip -n A link set va up
-ip -n B link set vb up";
+ip -n B link set vb up
+ip -n A route add default dev va
+ip -n B route add default dev vb";

@@ -19,7 +19,7 @@ pub(crate) struct Pair {
 #[derive(Debug)]
 pub(crate) enum Ends {
     Kernel,
-    Hubs { a: Hub, b: Hub },
+    Hubs { a: Box<Hub>, b: Box<Hub> },
 }
 
 /// A device as it is used at the far end.
@@ -27,8 +27,8 @@ pub(crate) enum Ends {
 pub(crate) struct Attached {
     /// Where it is in the tree of devices.
     pub dir: PathBuf,
-    /// How long it took from the command until its drivers could be bound.
-    pub took: Duration,
+    /// When the command to attach it was given.
+    pub since: Instant,
     from: End,
     name: String,
 }
@@ -59,7 +59,7 @@ impl Pair {
                 // a keyboard from a peer is not for everybody
                 a.run(&["trust", "b"])?;
                 b.run(&["trust", "a"])?;
-                Ends::Hubs { a, b }
+                Ends::Hubs { a: Box::new(a), b: Box::new(b) }
             }
         };
         cable.stretch(rtt.0)?;
@@ -97,9 +97,9 @@ impl Pair {
         match self.ends {
             Ends::Kernel => self.share_and_attach(bus_id),
             Ends::Hubs { .. } => {
-                let start = Instant::now();
+                let since = Instant::now();
                 let dir = far_side(bus_id, LIMIT)?;
-                Ok(Attached { dir, took: start.elapsed(), from: End::A, name: share_name(bus_id) })
+                Ok(Attached { dir, since, from: End::A, name: share_name(bus_id) })
             }
         }
     }
@@ -130,6 +130,12 @@ impl Pair {
         }
     }
 
+    /// Processor time that both hubs have used so far.
+    pub(crate) fn busy(&mut self) -> Result<Duration> {
+        let (a, b) = self.hubs()?;
+        Ok(a.busy()? + b.busy()?)
+    }
+
     fn share(&self, from: End, bus_id: &str) -> Result<()> {
         match &self.ends {
             Ends::Kernel => {
@@ -147,7 +153,7 @@ impl Pair {
     }
 
     fn attach(&self, from: End, bus_id: &str, how: &[&str]) -> Result<Attached> {
-        let start = Instant::now();
+        let since = Instant::now();
         match &self.ends {
             Ends::Kernel => {
                 let (namespace, address) = match from {
@@ -165,7 +171,7 @@ impl Pair {
             }
         }
         let dir = far_side(bus_id, LIMIT)?;
-        Ok(Attached { dir, took: start.elapsed(), from, name: share_name(bus_id) })
+        Ok(Attached { dir, since, from, name: share_name(bus_id) })
     }
 }
 

@@ -5,6 +5,8 @@ mod faithful;
 mod faults;
 mod rounds;
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::lab::Lab;
@@ -21,6 +23,13 @@ pub(crate) struct Test {
     limit_s: u32,
     /// Devices that QEMU emulates.
     plugs: &'static [&'static str],
+}
+
+impl Test {
+    /// How long it may take inside the guest.
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_secs(u64::from(self.limit_s)) - BOOT
+    }
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static Test> {
@@ -59,6 +68,7 @@ const TESTS: &[Test] = &[
     large("attach_200_rounds", rounds::attach_200_rounds, 900),
     small("replug_10_rounds", rounds::replug_10_rounds, 120),
     large("replug_100_rounds", rounds::replug_100_rounds, 900),
+    small("idle_costs_nothing", rounds::idle_costs_nothing, 60),
     small("unplug_in_mid_transfer", faults::unplug_in_mid_transfer, 60),
     small("cable_cut_for_10_s", faults::cable_cut_for_10_s, 120),
     small("kill_the_owner", faults::kill_the_owner, 120),
@@ -72,6 +82,9 @@ const TESTS: &[Test] = &[
     emulated("emulated_card_reader", emulated::card_reader, LARGE, &["ccid"]),
     emulated("emulated_network", emulated::network, LARGE, &["net"]),
 ];
+
+/// What starting a guest and ending it may take.
+const BOOT: Duration = Duration::from_secs(15);
 
 const SMALL: bool = true;
 const LARGE: bool = false;

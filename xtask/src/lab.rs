@@ -11,6 +11,7 @@ mod initramfs;
 mod uml;
 mod vm;
 
+use std::fs::File;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
@@ -20,7 +21,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
 use serde::Deserialize;
 
-use guest::{Ending, Guest};
+pub(crate) use guest::{Ending, Guest};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -107,7 +108,7 @@ struct Test {
     plugs: Vec<String>,
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let lab = Lab::open()?;
     match &args.command {
         Some(Command::Setup { backend }) => {
@@ -120,7 +121,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         }
         Some(Command::Shell { machine }) => lab.shell(machine),
         Some(Command::Run { machine, limit, command }) => lab.command(machine, *limit, command),
-        None => lab.tests(&args),
+        None => lab.tests(args),
     }
 }
 
@@ -147,6 +148,9 @@ impl Lab {
 
     /// Makes a kind of guest unless it is there already.
     pub(crate) fn setup(&self, backend: Backend) -> Result<()> {
+        // another xtask may be at it
+        let lock = File::create(self.cache.join("lock"))?;
+        lock.lock()?;
         debian::install(GUEST_PACKAGES)?;
         match backend {
             Backend::Uml => uml::setup(self),
@@ -176,7 +180,7 @@ impl Lab {
         self.setup(machine.backend)?;
         let tool = self.build("lab", "farhub-lab")?;
         println!("farhub-lab is on the PATH: farhub-lab gadget ms. Leave with exit.");
-        let mut guest = Guest::new(self, machine.backend, vec!["shell".into()]);
+        let mut guest = Guest::new(self, machine.backend, Vec::new());
         guest.path = tool.parent().map(Path::to_path_buf);
         guest.plugs = machine.plug.clone();
         guest.interact()?;
@@ -288,6 +292,15 @@ impl Args {
         let named = self.names.iter().any(|name| test.name.contains(name.as_str()));
         let chosen = named || self.names.is_empty() && (self.all || self.list || test.small);
         chosen && self.backend.is_none_or(|backend| backend == test.backend)
+    }
+}
+
+impl Door {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Door::Farhub => "farhub",
+            Door::Kernel => "the kernel",
+        }
     }
 }
 

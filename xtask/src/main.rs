@@ -1,5 +1,6 @@
 //! The project's own commands, as `cargo xtask COMMAND`.
 
+mod bench;
 mod demo;
 mod lab;
 mod run;
@@ -34,6 +35,8 @@ enum Command {
     Tidy,
     /// Tests with the real kernel's USB, in throw-away machines
     Lab(lab::Args),
+    /// Speed, beside others
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,7 +45,8 @@ fn main() -> ExitCode {
         Command::Test => done(test::test()),
         Command::Ui => done(ui::build()),
         Command::Tidy => done(tidy::tidy()),
-        Command::Lab(args) => lab::run(args),
+        Command::Lab(args) => lab::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -46,10 +46,10 @@ pub(super) fn keyboard(lab: &mut Lab) -> Result<()> {
     // linux/input-event-codes.h
     let (h, o, i) = (35, 24, 23);
     for (name, code) in [("h", h), ("o", o), ("i", i)] {
+        let keys = serde_json::json!([{ "type": "qcode", "data": name }]);
+        let press = serde_json::json!({ "execute": "send-key", "arguments": { "keys": keys } });
         // a line like this is for QEMU
-        println!(
-            r#"@qmp {{"execute":"send-key","arguments":{{"keys":[{{"type":"qcode","data":"{name}"}}]}}}}"#
-        );
+        println!("@qmp {press}");
         let pressed = keyboard::keys_pressed(&mut input, 1)?;
         ensure!(pressed == [code], "pressed {name}, {pressed:?} came");
     }

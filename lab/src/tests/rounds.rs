@@ -1,5 +1,8 @@
 //! The same again and again: nothing is left behind.
 
+use std::fs::File;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use crate::lab::{Lab, Rtt};
@@ -49,6 +52,28 @@ fn replug_rounds(lab: &mut Lab, rounds: u32) -> Result<()> {
     Traces::of(&pair)?.no_more_than(&before)
 }
 
+/// A keyboard that nobody types on, for ten seconds.
+pub(super) fn idle_costs_nothing(lab: &mut Lab) -> Result<()> {
+    lab.needs_farhub()?;
+    let keys = lab.gadget("hid", &[])?;
+    let mut pair = lab.pair(Rtt(0))?;
+    let attached = pair.share_and_attach(&keys.bus_id)?;
+    // the driver asks for reports from when somebody has it open
+    let _open = File::open(attached.hidraw()?)?;
+    let packets = pair.cable.packets()?;
+    let busy = pair.busy()?;
+    std::thread::sleep(IDLE);
+    let packets = pair.cable.packets()? - packets;
+    let busy = (pair.busy()? - busy).as_secs_f64() / 2.0 / IDLE.as_secs_f64();
+    let (a, b) = pair.hubs()?;
+    let kib = a.resident_kib()?.max(b.resident_kib()?);
+    println!("seen: {packets} packets, {:.2} % of a core, {kib} KiB resident", busy * 100.0);
+    ensure!(packets <= IDLE_PACKETS_MAX, "an idle keyboard costs {packets} packets");
+    ensure!(busy <= IDLE_BUSY_MAX, "an idle hub keeps a processor busy: {busy:.3}");
+    ensure!(kib <= 30_000_000 / 1024, "an idle hub has {kib} KiB");
+    Ok(())
+}
+
 /// What could leak.
 #[derive(Debug)]
 struct Traces {
@@ -81,6 +106,14 @@ impl Traces {
         Ok(())
     }
 }
+
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The connection's own; a keyboard that is asked every 8 ms would be 1250.
+const IDLE_PACKETS_MAX: u64 = 50;
+
+/// The promise is 0.5 %; system calls are several times slower in this guest.
+const IDLE_BUSY_MAX: f64 = 0.02;
 
 /// Allocators and caches settle within this.
 const RESIDENT_KIB_MORE_MAX: u64 = 6 << 10;

@@ -1,7 +1,8 @@
 //! One guest: start it with a command, carry its output, end it.
 //!
-//! A private folder is shared with the guest's init: `command` and `path` go in, `status` comes
-//! out. The command's terminal is our child's stdin and stdout, the kernel's console its stderr.
+//! A private folder is shared with the guest's init: `command`, `path` and `interactive` go in,
+//! `status` comes out. The command's terminal is our child's stdin and stdout, the kernel's
+//! console its stderr.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,6 +21,7 @@ use super::{Backend, Lab, uml, vm};
 pub(crate) struct Guest<'a> {
     lab: &'a Lab,
     backend: Backend,
+    /// None is a shell.
     command: Vec<String>,
     /// A folder of programs that the guest finds first.
     pub path: Option<PathBuf>,
@@ -95,7 +97,7 @@ impl<'a> Guest<'a> {
         Ok(Report { ending, console })
     }
 
-    /// Gives the command our terminal.
+    /// Gives the guest our terminal.
     pub(crate) fn interact(&self) -> Result<()> {
         let folder = self.folder()?;
         let console = fs::File::create(self.lab.cache.join("console.log"))?;
@@ -107,15 +109,16 @@ impl<'a> Guest<'a> {
         let runs = self.lab.cache.join("run");
         fs::create_dir_all(&runs)?;
         let folder = TempDir::new_in(runs)?;
-        let quoted = self.command.iter().fold(String::new(), |mut line, word| {
-            let _ = write!(line, "'{}' ", word.replace('\'', r"'\''"));
-            line
-        });
-        let command = match self.command.as_slice() {
-            [word] if word == "shell" => "exec /bin/sh -i\n#\nshell\n".to_owned(),
-            _ => format!("exec {quoted}\n"),
+        let command = if self.command.is_empty() {
+            fs::write(folder.path().join("interactive"), "")?;
+            "/bin/sh -i".to_owned()
+        } else {
+            self.command.iter().fold(String::new(), |mut line, word| {
+                let _ = write!(line, "'{}' ", word.replace('\'', r"'\''"));
+                line
+            })
         };
-        fs::write(folder.path().join("command"), command)?;
+        fs::write(folder.path().join("command"), format!("exec {command}\n"))?;
         let path = self.path.as_ref().map_or(String::new(), |path| format!("{}:", path.display()));
         fs::write(folder.path().join("path"), format!("{path}{PATH}"))?;
         Ok(folder)

@@ -20,14 +20,19 @@ const PATCH: &str = "FARHUB_LAB_DUMMY_HCD_PATCH";
 const PACKAGES: &[&str] =
     &["bc", "binutils", "bison", "flex", "gcc", "libelf-dev", "make", "patch", "perl", "xz-utils"];
 
+/// The kernels with and without a patch live side by side.
 pub(crate) fn dir(lab: &Lab) -> PathBuf {
-    lab.cache.join("uml")
+    lab.cache.join(if patch().is_some() { "uml-patched" } else { "uml" })
+}
+
+fn patch() -> Option<PathBuf> {
+    std::env::var_os(PATCH).map(PathBuf::from)
 }
 
 pub(crate) fn setup(lab: &Lab) -> Result<()> {
     let dir = dir(lab);
     let config = fs::read_to_string(lab.file("uml.config"))?;
-    let patch = std::env::var_os(PATCH).map(PathBuf::from);
+    let patch = patch();
     let patch_text = match &patch {
         Some(path) => fs::read_to_string(path).with_context(|| format!("{PATCH}={path:?}"))?,
         None => String::new(),
@@ -36,7 +41,7 @@ pub(crate) fn setup(lab: &Lab) -> Result<()> {
     let stamp = format!("{SUITE}\n{config}\n{patch_text}");
     if !is_stamped(&dir.join("stamp"), &stamp) {
         debian::install(PACKAGES)?;
-        let work = lab.cache.join("uml.work");
+        let work = dir.with_extension("work");
         let _ = fs::remove_dir_all(&work);
         let source = unpack(&work)?;
         if let Some(patch) = patch {
@@ -45,7 +50,7 @@ pub(crate) fn setup(lab: &Lab) -> Result<()> {
                 command.args(["-s", "-p1", "-i"]).arg(patch.canonicalize()?).arg("-d").arg(&source),
             )?;
         }
-        compile(&source, &lab.file("uml.config"), &work.join("new"), &lab.cache.join("uml.log"))?;
+        compile(&source, &lab.file("uml.config"), &work.join("new"), &dir.with_extension("log"))?;
         let _ = fs::remove_dir_all(&dir);
         fs::rename(work.join("new"), &dir)?;
         fs::write(dir.join("stamp"), &stamp)?;

@@ -1,0 +1,177 @@
+//! `cargo xtask bench`: every speed that we promise, beside a peer's, in the same run.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use serde::Deserialize;
+
+use crate::lab::{Backend, Door, Ending, Guest, Lab};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// USB devices, beside the kernel's own USB/IP
+    Usb(Usb),
+}
+
+#[derive(Debug, clap::Args)]
+struct Usb {
+    /// How often each figure is taken; the medians count
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Round-trip times in milliseconds
+    #[arg(long, value_delimiter = ',', default_value = "0,10,50")]
+    rtt_ms: Vec<u32>,
+    /// Only one of the two, without ratios
+    #[arg(long)]
+    door: Option<Door>,
+}
+
+/// What `farhub-lab bench` prints.
+#[derive(Debug, Deserialize)]
+struct Figure {
+    device: String,
+    door: String,
+    rtt_ms: u32,
+    metric: String,
+    value: f64,
+    unit: String,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.what {
+        What::Usb(usb) => usb.run(),
+    }
+}
+
+impl Usb {
+    fn run(&self) -> Result<ExitCode> {
+        let lab = Lab::open()?;
+        lab.setup(Backend::Uml)?;
+        let doors: Vec<Door> = [Door::Kernel, Door::Farhub]
+            .into_iter()
+            .filter(|door| self.door.is_none_or(|only| only == *door))
+            .collect();
+        let tool = lab.build("lab", "farhub-lab")?.display().to_string();
+        let farhub = match doors.contains(&Door::Farhub) {
+            true => format!("--farhub={}", lab.build("farhub", "farhub")?.display()),
+            false => String::new(),
+        };
+        let mut table = Table::default();
+        for round in 1..=self.rounds {
+            for (rtt_ms, device) in self.runs() {
+                // the doors take turns, so that a busy moment hits both
+                for door in &doors {
+                    eprintln!("round {round}: {device} at {rtt_ms} ms through {}", door.name());
+                    let way = match door {
+                        Door::Kernel => "--kernel",
+                        Door::Farhub => &farhub,
+                    };
+                    let rtt = rtt_ms.to_string();
+                    let words = [&tool, "bench", device, "--rtt-ms", &rtt, way];
+                    table.measure(&lab, words.map(String::from).to_vec())?;
+                }
+            }
+        }
+        table.print();
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (u32, &'static str)> {
+        self.rtt_ms.iter().flat_map(|rtt| DEVICES.iter().map(|device| (*rtt, *device)))
+    }
+}
+
+/// The figures of each row, by door.
+#[derive(Debug, Default)]
+struct Table {
+    /// Rows in the order in which they came.
+    rows: Vec<Row>,
+    values: BTreeMap<(usize, String), Vec<f64>>,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+struct Row {
+    device: String,
+    metric: String,
+    unit: String,
+    rtt_ms: u32,
+}
+
+impl Table {
+    /// Takes figures in a guest of their own.
+    fn measure(&mut self, lab: &Lab, command: Vec<String>) -> Result<()> {
+        let mut guest = Guest::new(lab, Backend::Uml, command);
+        guest.limit = LIMIT;
+        let mut output = Vec::new();
+        let report = guest.run(|line| output.push(line.to_owned()))?;
+        if report.ending != Ending::Exit(0) {
+            bail!("{:?}\n{}\n{}", report.ending, output.join("\n"), report.console);
+        }
+        for line in output {
+            self.add(serde_json::from_str(&line)?);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, figure: Figure) {
+        let Figure { device, door, rtt_ms, metric, value, unit } = figure;
+        let row = Row { device, metric, unit, rtt_ms };
+        let number = self.rows.iter().position(|known| *known == row).unwrap_or_else(|| {
+            self.rows.push(row);
+            self.rows.len() - 1
+        });
+        self.values.entry((number, door)).or_default().push(value);
+    }
+
+    fn print(&self) {
+        println!("| device | figure | RTT, ms | kernel USB/IP | farhub | times as fast |");
+        println!("|---|---|---|---|---|---|");
+        for (number, row) in self.rows.iter().enumerate() {
+            let median = |door: &str| {
+                self.values.get(&(number, door.to_owned())).map(|values| median(values))
+            };
+            let [kernel, farhub] = ["kernel", "farhub"].map(median);
+            let ratio = kernel.zip(farhub).map(|(kernel, farhub)| row.ratio(kernel, farhub));
+            let cell = |value: Option<f64>, digits: usize| {
+                value.map_or("-".into(), |value| format!("{value:.digits$}"))
+            };
+            println!(
+                "| {} | {}, {} | {} | {} | {} | {} |",
+                row.device,
+                row.metric,
+                row.unit,
+                row.rtt_ms,
+                cell(kernel, 2),
+                cell(farhub, 2),
+                cell(ratio, 2),
+            );
+        }
+    }
+}
+
+impl Row {
+    /// How many times as fast farhub is: of times less is better, of all else more.
+    fn ratio(&self, kernel: f64, farhub: f64) -> f64 {
+        if self.unit == "ms" { kernel / farhub } else { farhub / kernel }
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+const DEVICES: [&str; 3] = ["disk", "serial", "keyboard"];
+
+/// Far more than any of them takes.
+const LIMIT: Duration = Duration::from_secs(180);

@@ -2,13 +2,20 @@
 
 use crate::cli;
 use crate::error::Error;
+use crate::root::Root;
+use crate::service::account::group_id;
 
 /// Where it listens; systemd makes the folder.
-pub(crate) const SOCKET: &str = "/run/farhub/helper.sock";
+pub(crate) const SOCKET: &str = usb::attach::door::HELPER_SOCKET;
 
-/// Runs until SIGTERM.
-pub(crate) async fn helper(args: cli::Helper) -> Result<(), Error> {
-    let cli::Helper { socket, group } = args;
-    // usb::attach::helper::helper(&socket, &group)
-    Err(Error::failed(format!("no helper for {group} at {}", socket.display())))
+/// Runs until it is killed, which leaves nothing behind that matters: ports stay plugged.
+pub(crate) fn helper(args: &cli::Helper) -> Result<(), Error> {
+    let group = group_id(&Root("/".into()), &args.group).ok_or_else(|| {
+        Error::failed(format!("there is no group {}", args.group))
+            .hint("make it with: sudo farhub service install")
+    })?;
+    match usb::attach::helper::helper(&args.socket, Some(group)) {
+        Ok(never) => match never {},
+        Err(error) => Err(Error::failed(format!("{}: {error}", args.socket.display()))),
+    }
 }

@@ -4,7 +4,7 @@ use crate::cli::Trust;
 use crate::client::{Client, encode};
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::table::{Cell, Table, Tone};
+use crate::table::{Cell, Table, Tone, clean};
 use hub::view::{Grant, PathKind, PathReport, Peer, Role};
 use serde_json::json;
 use wire::Name;
@@ -57,7 +57,10 @@ pub(crate) async fn path(client: &Client, out: Out, peer: &Name) -> Result<(), E
     match (report.online, &report.connected_since) {
         (true, Some(since)) => eprintln!("{peer} is connected since {since}."),
         (true, None) => eprintln!("{peer} is connected."),
-        (false, _) => eprintln!("{peer} is not connected."),
+        (false, _) => match &report.error {
+            Some(error) => eprintln!("{peer} is not connected: {}.", clean(error)),
+            None => eprintln!("{peer} is not connected."),
+        },
     }
     if report.candidates.is_empty() {
         return Ok(());

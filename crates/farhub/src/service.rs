@@ -2,7 +2,7 @@
 //!
 //! What is to be done is a list of steps, which are shown, or done one by one.
 
-mod account;
+pub(crate) mod account;
 mod units;
 
 pub(crate) use account::Account;

@@ -1,10 +1,14 @@
 //! `farhub up`: the hub itself.
 
-use crate::cli;
 use crate::config::{Config, Relay};
 use crate::error::Error;
+use crate::{cli, data, demo, notify};
+use hub::{Caller, Hub, view};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 use wire::Name;
 
 /// What is meant: typed, else set in `farhub.toml`, else usual.
@@ -43,7 +47,117 @@ impl Args {
 
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn up(args: Args) -> Result<(), Error> {
-    Err(Error::failed(format!("the hub cannot start yet: {args:?}")))
+    tell(&args.log)?;
+    let ended = Ended::listen()?;
+    let socket = data::socket(&args.data);
+    let (hub, neighbour) = if args.demo {
+        let (hub, neighbour) = demo::start(&args).await.map_err(start_failed)?;
+        (hub, Some(neighbour))
+    } else {
+        (Hub::start(config(&args)?).await.map_err(start_failed)?, None)
+    };
+    let web = web::serve(hub.clone(), args.listen, &socket).await.map_err(|error| {
+        Error::failed(format!("cannot listen on {} or {}: {error}", args.listen, socket.display()))
+            .hint("is another hub running? Choose another port with --listen, or --listen 127.0.0.1:0")
+    })?;
+    let url = format!("http://{}", web.address);
+    hub.web_is_at(&url);
+    ready(&args, &hub, &url)?;
+    ended.wait().await;
+    eprintln!("farhub: giving devices back");
+    if let Err(error) = notify::stopping() {
+        tracing::warn!("systemd does not hear us: {error}");
+    }
+    drop(web);
+    hub.stop().await;
+    if let Some(neighbour) = neighbour {
+        neighbour.stop().await;
+    }
+    Ok(())
+}
+
+fn config(args: &Args) -> Result<hub::Config, Error> {
+    Ok(hub::Config {
+        data: args.data.clone(),
+        name: args.name.clone().unwrap_or_else(computer),
+        bind: args.bind,
+        relays: if args.offline {
+            vec![]
+        } else {
+            args.relay.iter().map(ToString::to_string).collect()
+        },
+        simulated: vec![],
+        real: true,
+        demo: false,
+    })
+}
+
+/// The computer's name, as far as it is one for a hub.
+pub(crate) fn computer() -> Name {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    Name::from_text(name.split('.').next().unwrap_or_default(), "hub")
+}
+
+fn ready(args: &Args, hub: &Hub, url: &str) -> Result<(), Error> {
+    let view::Hub { id, name, .. } = hub.state(Caller::Local).hub;
+    eprintln!("farhub: ready. {name} is on {url}");
+    if args.demo {
+        eprintln!("farhub: all devices of the hub \"garage\" are simulated; Ctrl-C ends the demo");
+    }
+    if args.json {
+        let line = serde_json::json!({
+            "event": "ready", "hub": { "id": id, "name": name }, "web": url,
+        });
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush())?;
+    }
+    if let Err(error) = notify::ready() {
+        tracing::warn!("systemd does not hear us: {error}");
+    }
+    Ok(())
+}
+
+/// The log goes to stderr; `RUST_LOG` goes before the setting.
+fn tell(log: &str) -> Result<(), Error> {
+    // what the network stack says of itself is for those who ask for it
+    let usual = format!("warn,farhub={log},hub={log},usb={log},web={log},sim={log}");
+    let usual = if log.contains(['=', ',']) { log.to_owned() } else { usual };
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(asked) => asked,
+        Err(_) => usual,
+    };
+    let filter = EnvFilter::try_new(&filter)
+        .map_err(|error| Error::failed(format!("the log setting {filter:?}: {error}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_target(false).init();
+    Ok(())
+}
+
+/// A hub that did not start. The chain says why.
+fn start_failed(error: anyhow::Error) -> Error {
+    Error::failed(format!("the hub does not start: {error:#}")).hint("see: farhub doctor")
+}
+
+/// The signals that end a hub.
+struct Ended {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ended {
+    fn listen() -> Result<Self, Error> {
+        let listen = |kind| signal(kind).map_err(|e| Error::failed(format!("signals: {e}")));
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Of the web UI.

@@ -10,6 +10,8 @@ use link::{Rx, Tx};
 use std::sync::Arc;
 use std::time::Duration;
 use usb::attach::End;
+use usb::attach::door::Door;
+use usb::attach::usbip::Listener;
 use wire::device::{Kind, State};
 use wire::usb::{Attached, Down, Up};
 use wire::{Device, DeviceId, Open, Priority, Refusal};
@@ -89,6 +91,10 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     if usb.needs_trust() && !trusted {
         return Err(Trouble::Untrusted.into());
     }
+    let way = match via {
+        Via::Vhci => Way::Vhci(door::find()?),
+        Via::Usbip => Way::Usbip(Listener::bind().await?),
+    };
     let connection = inner.links.latest(&key.0).ok_or(Trouble::Offline)?;
     let mut duplex = links::open(&connection, Priority::Control).await?;
     duplex.open(&Open::Device { device: key.1.clone() }).await?;
@@ -107,19 +113,15 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     let streams = (rx.speak::<Down>(), Tx::<Up>::new(duplex.writer));
     let opener = links::opener(&connection);
 
-    let (socket, place) = match via {
-        Via::Vhci => door::vhci(&attached).await?,
-        Via::Usbip => {
-            let offer = door::offer(usb, &attached).await?;
-            inner.shared.change(|core| {
-                if let Some(known) = core.attachments.get_mut(key) {
-                    known.place = Some(offer.command());
-                }
-            });
-            offer.accept().await?
+    let (socket, place) = match way {
+        Way::Vhci(door) => door::plug(door, &attached).await?,
+        Way::Usbip(listener) => {
+            waits_for_client(inner, key, &listener);
+            door::imported(listener, &attached, &descriptors).await?
         }
     };
     entered(inner, key, &place);
+    let socket = (socket.reader, socket.writer);
     let run = usb::attach::run(socket, (attached, descriptors), streams, opener, counters);
     let nodes = watch_nodes(inner, key, &place);
     let end = tokio::select! {
@@ -128,6 +130,20 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     };
     place.gone().await;
     Ok(end?)
+}
+
+/// A way in that was found.
+enum Way {
+    Vhci(Door),
+    Usbip(Listener),
+}
+
+fn waits_for_client(inner: &Inner, key: &Key, listener: &Listener) {
+    inner.shared.change(|core| {
+        if let Some(known) = core.attachments.get_mut(key) {
+            known.place = Some(listener.command());
+        }
+    });
 }
 
 fn entered(inner: &Inner, key: &Key, place: &Place) {

@@ -8,6 +8,7 @@ use crate::{Inner, links, serving};
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use iroh::endpoint::{Connection, Incoming};
+use jiff::Timestamp;
 use link::Rx;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,6 +127,9 @@ async fn linked(inner: Arc<Inner>, connection: Connection) {
     let removed = inner.shared.change(|core| {
         let known = core.peers.get_mut(&peer)?;
         inner.links.add(&connection);
+        if !known.online {
+            known.since = Some(Timestamp::now());
+        }
         (known.online, known.error) = (true, None);
         Some(known.removed.clone())
     });
@@ -155,7 +159,7 @@ async fn linked(inner: Arc<Inner>, connection: Connection) {
         if inner.links.remove(&connection)
             && let Some(known) = core.peers.get_mut(&peer)
         {
-            (known.online, known.path) = (false, None);
+            (known.online, known.since, known.path) = (false, None, None);
             known.shelf.clear();
         }
     });

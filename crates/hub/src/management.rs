@@ -262,8 +262,13 @@ impl Hub {
         let id = self.0.shared.look(|core| core.peer_named(name))?;
         let link = self.0.links.latest(&id);
         let candidates = link.as_ref().map(links::candidates).unwrap_or_default();
-        let error = self.0.shared.look(|core| core.peers.get(&id)?.error.clone());
-        Ok(view::PathReport { online: link.is_some(), error, candidates })
+        let (since, error) = self.0.shared.look(|core| {
+            let peer = core.peers.get(&id);
+            let since = peer.and_then(|peer| peer.since).map(|since| since.to_string());
+            (since, peer.and_then(|peer| peer.error.clone()))
+        });
+        let online = link.is_some();
+        Ok(view::PathReport { online, connected_since: since, error, candidates })
     }
 
     /// A stream to a peer's API.

@@ -3,6 +3,7 @@
 use crate::core::{Core, PeerId};
 use crate::selector::Selector;
 use crate::view;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -43,6 +44,8 @@ pub(crate) struct Peer {
     /// Its devices, as far as it lets us see them.
     pub(crate) shelf: BTreeMap<DeviceId, Device>,
     pub(crate) online: bool,
+    /// Since when it is online.
+    pub(crate) since: Option<Timestamp>,
     pub(crate) path: Option<view::Path>,
     pub(crate) error: Option<String>,
     /// Set when the peer is removed: its connections and sessions end.
@@ -58,6 +61,7 @@ impl Peer {
             reach,
             shelf: BTreeMap::new(),
             online: false,
+            since: None,
             path: None,
             error: None,
             removed: CancellationToken::new(),

@@ -190,7 +190,10 @@ pub struct Invite {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PathReport {
     pub online: bool,
+    /// RFC 3339.
+    pub connected_since: Option<String>,
     /// Why the last try to reach it failed.
+    #[serde(default)]
     pub error: Option<String>,
     pub candidates: Vec<Candidate>,
 }

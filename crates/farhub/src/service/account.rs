@@ -64,8 +64,14 @@ impl Account {
 }
 
 pub(crate) fn group_exists(root: &Root, name: &str) -> bool {
+    group_id(root, name).is_some()
+}
+
+pub(crate) fn group_id(root: &Root, name: &str) -> Option<u32> {
     let groups = root.text("/etc/group").unwrap_or_default();
-    groups.lines().any(|line| line.split(':').next() == Some(name))
+    let mut entries = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let entry = entries.find(|entry| entry.first() == Some(&name))?;
+    entry.get(2)?.parse().ok()
 }
 
 /// In the user's entry, so that uninstall knows it again.

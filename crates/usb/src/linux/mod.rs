@@ -28,11 +28,3 @@ pub use hotplug::Hotplug;
 pub use journal::give_back_leftovers;
 pub use open::{OpenError, open};
 pub use sysfs::{Found, Problem, list};
-
-/// Lets members of the group `farhub`, and whoever sits at the machine, use USB devices. For
-/// `/etc/udev/rules.d/`, under [`UDEV_RULE_FILE`].
-pub const UDEV_RULE: &str = "SUBSYSTEM==\"usb\", ENV{DEVTYPE}==\"usb_device\", \
-    MODE=\"0660\", GROUP=\"farhub\", TAG+=\"uaccess\"\n";
-
-/// Before `73-seat-late.rules`, which acts on the tag `uaccess`.
-pub const UDEV_RULE_FILE: &str = "70-farhub.rules";

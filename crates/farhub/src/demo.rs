@@ -1,0 +1,55 @@
+//! `farhub up --demo`: this hub, and a second one in the same process that shares simulated
+//! devices with it, as if it were in the garage.
+//!
+//! Both are whole hubs with keys of their own that talk over QUIC on loopback. They keep what they
+//! know below `demo` in the data folder, so that nothing of it gets into the real hub.
+
+use crate::up::{Args, computer};
+use anyhow::{Context, Result};
+use hub::view::{Grant, Role};
+use hub::{Caller, Config, Hub};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::Name;
+
+/// How long the invitation between the two is good.
+const PAIRING: Duration = Duration::from_secs(60);
+/// What is plugged in at this hub itself, so that there is something to share.
+const OWN_DISK: (u16, u64) = (3, 16 << 20);
+
+/// Starts both; the first is this computer's.
+pub(crate) async fn start(args: &Args) -> Result<(Hub, Hub)> {
+    let own = vec![sim::Simulated::disk(OWN_DISK.0, OWN_DISK.1)];
+    let name = args.name.clone().unwrap_or_else(computer);
+    let hub = Hub::start(config(args, name, args.bind, own, true)).await?;
+    let garage: Name = "garage".parse()?;
+    let anywhere = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let garage = Hub::start(config(args, garage, anywhere, sim::demo(), false)).await?;
+
+    if garage.state(Caller::Local).peers.is_empty() {
+        let grant = Grant { selector: "*".into(), role: Role::Use };
+        let (ticket, _) = garage.invite(Caller::Local, PAIRING, &[grant]).await?;
+        hub.pair(Caller::Local, &ticket.to_string(), None).await.context("pairing the two hubs")?;
+    }
+    let mut changes = garage.changes();
+    while garage.state(Caller::Local).devices.len() < sim::demo().len() {
+        changes.changed().await?;
+    }
+    for device in garage.state(Caller::Local).devices.iter().filter(|device| !device.shared) {
+        garage.share(Caller::Local, device.id.as_str(), None).await?;
+    }
+    Ok((hub, garage))
+}
+
+fn config(
+    args: &Args,
+    name: Name,
+    bind: Option<SocketAddr>,
+    simulated: Vec<sim::Simulated>,
+    real: bool,
+) -> Config {
+    let data = args.data.join("demo").join(if real { "here" } else { "garage" });
+    let simulated = simulated.into_iter().map(Arc::new).collect();
+    Config { data, name, bind, relays: vec![], simulated, real, demo: true }
+}

@@ -165,7 +165,11 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   }
   const text = await answer.text();
   if (!answer.ok) throw troubleFrom(answer.status, text);
-  return (text === "" ? undefined : JSON.parse(text)) as T;
+  try {
+    return (text === "" ? undefined : JSON.parse(text)) as T;
+  } catch {
+    throw troubleFrom(answer.status, text);
+  }
 }
 
 /** A proxy or an older hub may answer with something other than our error document. */

@@ -32,7 +32,9 @@ export const anywhere: AnyCase[] = [
   {
     name: "details show the descriptors, by keyboard alone",
     any: async (page, hub) => {
-      const device = (await hub.state()).devices.find((each) => each.kind.usb.interfaces.length > 0);
+      const device = (await hub.state()).devices.find(
+        (each) => each.kind.usb.interfaces.length > 0,
+      );
       assert.ok(device);
       const toggle = row(page, device.address).getByRole("button", { name: /^Details of/ });
       await toggle.focus();
@@ -55,8 +57,12 @@ export const anywhere: AnyCase[] = [
       const { shared } = ours;
       const word = (is: boolean) => (is ? "Stop sharing" : "Share");
       for (const is of [shared, !shared]) {
-        await row(page, ours.address).getByRole("button", { name: word(is), exact: true }).click();
-        await row(page, ours.address).getByRole("button", { name: word(!is), exact: true }).waitFor();
+        await row(page, ours.address)
+          .getByRole("button", { name: word(is), exact: true })
+          .click();
+        await row(page, ours.address)
+          .getByRole("button", { name: word(!is), exact: true })
+          .waitFor();
         const { devices } = await hub.state();
         assert.equal(devices.find((each) => each.id === ours.id)?.shared, !is);
       }
@@ -70,12 +76,13 @@ export const anywhere: AnyCase[] = [
       const qr = page.getByRole("img", { name: "QR code of the ticket" });
       await qr.waitFor();
       assert.match((await qr.getAttribute("src")) ?? "", /^data:image\/svg\+xml/);
-      assert.ok(await qr.evaluate((img: HTMLImageElement) => img.naturalWidth > 0), "the QR is drawn");
+      assert.ok(
+        await qr.evaluate((img: HTMLImageElement) => img.naturalWidth > 0),
+        "the QR is drawn",
+      );
       const left = page.getByText(/^Expires in (10:00|9:\d\d)$/);
       const before = await left.innerText();
-      await page.waitForFunction(
-        (text) => !document.body.innerText.includes(text), before,
-      );
+      await page.waitForFunction((text) => !document.body.innerText.includes(text), before);
       await button(page, "Copy: Ticket").click();
       await page.getByText("Copied").waitFor();
       const copied = await page.evaluate(() => navigator.clipboard.readText());
@@ -131,24 +138,38 @@ export const anywhere: AnyCase[] = [
     name: "phone: nothing wider than the screen, buttons large enough for thumbs",
     options: phone,
     any: async (page) => {
-      await page.getByRole("button", { name: /^Details of/ }).first().tap();
+      await page
+        .getByRole("button", { name: /^Details of/ })
+        .first()
+        .tap();
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${wide} px too wide`);
-      const names = await page.locator("[data-device] .what").evaluateAll((all) =>
-        all.map((each) => each.getBoundingClientRect().width).filter((width) => width < 200));
+      const names = await page
+        .locator("[data-device] .what")
+        .evaluateAll((all) =>
+          all.map((each) => each.getBoundingClientRect().width).filter((width) => width < 200),
+        );
       assert.deepEqual(names, [], "names are squeezed");
-      const tall = await page.locator("main .button:not(.square)").evaluateAll((all) =>
-        all.map((each) => each.getBoundingClientRect().height).filter((height) => height < 36));
+      const tall = await page
+        .locator("main .button:not(.square)")
+        .evaluateAll((all) =>
+          all.map((each) => each.getBoundingClientRect().height).filter((height) => height < 36),
+        );
       assert.deepEqual(tall, []);
     },
   },
   {
     name: "contrast of all text is at least 4.5 to 1, light and dark",
     any: async (page) => {
-      await page.getByRole("button", { name: /^Details of/ }).first().click();
+      await page
+        .getByRole("button", { name: /^Details of/ })
+        .first()
+        .click();
       for (const theme of ["Light", "Dark"]) {
         await page.getByRole("radio", { name: theme }).check();
-        await page.waitForFunction(() => document.getAnimations().every((a) => !(a instanceof CSSTransition)));
+        await page.waitForFunction(() =>
+          document.getAnimations().every((a) => !(a instanceof CSSTransition)),
+        );
         assert.deepEqual(await page.evaluate(faint), [], theme);
       }
     },

@@ -12,7 +12,6 @@ export type AnyCase = Named & { any: (page: Page, hub: Hub) => Promise<void> };
 export type MockCase = Named & { mock: (page: Page, mock: Mock) => Promise<void>; empty?: boolean };
 
 export const row = (page: Page, address: string) => page.locator(`[data-device="${address}"]`);
-export const button = (page: Page, name: string) =>
-  page.getByRole("button", { name, exact: true });
+export const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
 export const attach = (page: Page, address: string) =>
   row(page, address).getByRole("button", { name: "Attach", exact: true });

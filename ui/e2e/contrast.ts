@@ -27,7 +27,13 @@ export function faint(): string[] {
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement;
     const text = node.textContent?.trim() ?? "";
-    if (!element || text === "" || !element.checkVisibility() || element.closest(":disabled, .skip")) continue;
+    if (
+      !element ||
+      text === "" ||
+      !element.checkVisibility() ||
+      element.closest(":disabled, .skip")
+    )
+      continue;
     const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) found.push(`${ratio.toFixed(2)}: ${text}`);

@@ -25,12 +25,15 @@ export async function main(): Promise<void> {
     const start = performance.now();
     const trouble = await run(browser, each, real);
     if (trouble) failed += 1;
-    console.log(`${trouble ? "FAIL" : "ok"}  ${each.name} (${Math.round(performance.now() - start)} ms)`);
+    console.log(
+      `${trouble ? "FAIL" : "ok"}  ${each.name} (${Math.round(performance.now() - start)} ms)`,
+    );
     if (trouble) console.log(trouble.replace(/^/gm, "      "));
   }
   await browser.close();
   const left = tests.length - chosen.length;
-  if (left > 0) console.log(`${left} not run: ${real ? "they need the mock hub" : "not asked for"}`);
+  if (left > 0)
+    console.log(`${left} not run: ${real ? "they need the mock hub" : "not asked for"}`);
   console.log(`${chosen.length - failed} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;
 }

@@ -15,10 +15,17 @@ type Answer = { status: number; body?: unknown };
 const DIST = new URL("../dist", import.meta.url).pathname;
 const CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
 const MIME: Record<string, string> = {
-  ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".css": "text/css",
   ".svg": "image/svg+xml",
 };
-const NOT_FOUND: Failure = { status: 404, code: "not_found", message: "There is no such thing here.", hint: null };
+const NOT_FOUND: Failure = {
+  status: 404,
+  code: "not_found",
+  message: "There is no such thing here.",
+  hint: null,
+};
 
 export class Mock {
   state: State;
@@ -65,7 +72,9 @@ export class Mock {
   }
 
   device = (key: string): Device | undefined =>
-    this.state.devices.find((d) => d.address === key || (d.local && (d.name === key || d.id === key)));
+    this.state.devices.find(
+      (d) => d.address === key || (d.local && (d.name === key || d.id === key)),
+    );
 
   /** The held attachment arrives. */
   land(address: string, place = "vhci port 1", nodes = ["/dev/ttyUSB0"]): void {
@@ -78,7 +87,8 @@ export class Mock {
   }
 
   #send(event: string, data: unknown): void {
-    for (const stream of this.#streams) stream.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    for (const stream of this.#streams)
+      stream.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -91,7 +101,10 @@ export class Mock {
     const body = (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>;
     const parts = pathname.slice("/api/v1/".length).split("/").map(decodeURIComponent);
     const answer = this.#answer(request.method ?? "GET", parts, body, searchParams);
-    const json = "code" in answer ? { error: { code: answer.code, message: answer.message, hint: answer.hint } } : answer.body;
+    const json =
+      "code" in answer
+        ? { error: { code: answer.code, message: answer.message, hint: answer.hint } }
+        : answer.body;
     response.writeHead(answer.status, { "content-type": "application/json" });
     response.end(json === undefined ? "" : JSON.stringify(json));
     if (request.method !== "GET" && !("code" in answer)) this.#send("state", this.state);
@@ -104,7 +117,12 @@ export class Mock {
     response.write(`: hello\n\nevent: state\ndata: ${JSON.stringify(this.state)}\n\n`);
   }
 
-  #answer(method: string, parts: string[], body: Record<string, unknown>, query: URLSearchParams): Answer | Failure {
+  #answer(
+    method: string,
+    parts: string[],
+    body: Record<string, unknown>,
+    query: URLSearchParams,
+  ): Answer | Failure {
     const [what, name = "", third = ""] = parts;
     if (method !== "GET" && this.fail) {
       const { fail } = this;
@@ -147,8 +165,13 @@ export class Mock {
     if (!device) return NOT_FOUND;
     const usbip = body.via === "usbip";
     const attachment: Attachment = {
-      address, via: usbip ? "usbip" : "vhci", state: "connecting", since: new Date().toISOString(),
-      place: null, nodes: [], error: null,
+      address,
+      via: usbip ? "usbip" : "vhci",
+      state: "connecting",
+      since: new Date().toISOString(),
+      place: null,
+      nodes: [],
+      error: null,
     };
     this.state.attachments.push(attachment);
     if (usbip) this.land(address, "usbip attach -r 127.0.0.1 --tcp-port 40213 -b f3k9-2m", []);
@@ -168,7 +191,9 @@ export class Mock {
   #pair(body: Record<string, unknown>): Answer | Failure {
     if (!String(body.ticket).startsWith("farhub")) {
       return {
-        status: 400, code: "ticket", message: "This is not a farhub ticket.",
+        status: 400,
+        code: "ticket",
+        message: "This is not a farhub ticket.",
         hint: "A ticket starts with “farhub”. Copy all of it from the other hub's invitation.",
       };
     }
@@ -178,21 +203,34 @@ export class Mock {
   /** Another hub pairs with this one. */
   join(name: string) {
     const peer = {
-      id: hubId(name), name, online: true, trusted: false, grants: [], error: null,
+      id: hubId(name),
+      name,
+      online: true,
+      trusted: false,
+      grants: [],
+      error: null,
       path: { kind: "direct" as const, remote: "203.0.113.7:41641", rtt_ms: 18.4 },
     };
     this.state.peers.push(peer);
     return peer;
   }
 
-  #peer(method: string, name: string, part: string, body: Record<string, unknown>, query: URLSearchParams): Answer | Failure {
+  #peer(
+    method: string,
+    name: string,
+    part: string,
+    body: Record<string, unknown>,
+    query: URLSearchParams,
+  ): Answer | Failure {
     const peer = this.state.peers.find((each) => each.name === name);
     if (!peer) return NOT_FOUND;
     switch (`${method} ${part}`) {
       case "DELETE ":
         this.state.peers = this.state.peers.filter((each) => each !== peer);
         this.state.devices = this.state.devices.filter((each) => each.hub !== name);
-        this.state.attachments = this.state.attachments.filter((each) => !each.address.startsWith(`${name}/`));
+        this.state.attachments = this.state.attachments.filter(
+          (each) => !each.address.startsWith(`${name}/`),
+        );
         return { status: 204 };
       case "PUT trust":
         peer.trusted = Boolean(body.trusted);
@@ -239,8 +277,20 @@ function paths(online: boolean) {
     connected_since: new Date(Date.now() - 7_380_000).toISOString(),
     candidates: [
       { kind: "lan", remote: "192.168.1.40:41641", state: "success", rtt_ms: 0.8, selected: true },
-      { kind: "direct", remote: "198.51.100.23:41641", state: "failed", rtt_ms: null, selected: false },
-      { kind: "relay", remote: "relay.example.org", state: "success", rtt_ms: 46.9, selected: false },
+      {
+        kind: "direct",
+        remote: "198.51.100.23:41641",
+        state: "failed",
+        rtt_ms: null,
+        selected: false,
+      },
+      {
+        kind: "relay",
+        remote: "relay.example.org",
+        state: "success",
+        rtt_ms: 46.9,
+        selected: false,
+      },
     ],
   };
 }
@@ -249,7 +299,11 @@ function paths(online: boolean) {
 function qr(): string {
   const size = 29;
   const finder = (x: number, y: number) =>
-    [[0, 0], [size - 7, 0], [0, size - 7]].some(([a = 0, b = 0]) => x >= a - 1 && x < a + 8 && y >= b - 1 && y < b + 8);
+    [
+      [0, 0],
+      [size - 7, 0],
+      [0, size - 7],
+    ].some(([a = 0, b = 0]) => x >= a - 1 && x < a + 8 && y >= b - 1 && y < b + 8);
   let dots = "";
   let seed = 5;
   for (let y = 0; y < size; y += 1) {
@@ -258,8 +312,14 @@ function qr(): string {
       if (!finder(x, y) && (seed >>> 16) & 1) dots += `M${x} ${y}h1v1h-1z`;
     }
   }
-  for (const [x, y] of [[0, 0], [size - 7, 0], [0, size - 7]]) {
+  for (const [x, y] of [
+    [0, 0],
+    [size - 7, 0],
+    [0, size - 7],
+  ]) {
     dots += `M${x} ${y}h7v7h-7zm1 1v5h5v-5zm1 1h3v3h-3z`;
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 -2 33 33"><path fill="#fff" d="M-2-2h33v33h-33z"/><path fill-rule="evenodd" d="${dots}"/></svg>`;
+  const paper = `<path fill="#fff" d="M-2-2h33v33h-33z"/>`;
+  const ink = `<path fill-rule="evenodd" d="${dots}"/>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 -2 33 33">${paper}${ink}</svg>`;
 }

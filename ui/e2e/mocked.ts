@@ -23,10 +23,16 @@ export const mocked: MockCase[] = [
     mock: async (page, mock) => {
       for (const value of [1e6, 38.4e6]) {
         mock.rates({
-          devices: [{
-            address: "desk/scratch-disk", side: "serve", in_bytes_per_s: value, out_bytes_per_s: 512,
-            urbs_per_s: 10, errors: 3,
-          }],
+          devices: [
+            {
+              address: "desk/scratch-disk",
+              side: "serve",
+              in_bytes_per_s: value,
+              out_bytes_per_s: 512,
+              urbs_per_s: 10,
+              errors: 3,
+            },
+          ],
         });
       }
       await row(page, "desk/scratch-disk").getByText("38.4 MB/s").waitFor();
@@ -50,7 +56,10 @@ export const mocked: MockCase[] = [
       assert.equal(await laser.getByRole("progressbar").count(), 0);
       await laser.getByRole("button", { name: "Detach" }).click();
       await attach(page, "garage/laser").waitFor();
-      assert.equal(mock.state.attachments.some((each) => each.address === "garage/laser"), false);
+      assert.equal(
+        mock.state.attachments.some((each) => each.address === "garage/laser"),
+        false,
+      );
     },
   },
   {
@@ -81,7 +90,9 @@ export const mocked: MockCase[] = [
     name: "a refused attach shows message and hint beside the device, until dismissed",
     mock: async (page, mock) => {
       mock.fail = {
-        status: 403, code: "refused", message: "garage is not trusted with keyboards.",
+        status: 403,
+        code: "refused",
+        message: "garage is not trusted with keyboards.",
         hint: "farhub trust garage",
       };
       await attach(page, "garage/number-pad").click();
@@ -164,12 +175,22 @@ export const mocked: MockCase[] = [
       await button(page, "Grant").click();
       await button(page, "Revoke headset").click();
       await button(page, "Revoke headset").waitFor({ state: "detached" });
-      assert.deepEqual(garage()?.grants.map((grant) => grant.selector), ["scratch-disk", "class:audio"]);
+      assert.deepEqual(
+        garage()?.grants.map((grant) => grant.selector),
+        ["scratch-disk", "class:audio"],
+      );
       const trust = page.getByRole("switch");
       await trust.click();
-      await page.waitForFunction(() => !document.querySelector<HTMLInputElement>("[role=switch]")?.disabled);
+      await page.waitForFunction(
+        () => !document.querySelector<HTMLInputElement>("[role=switch]")?.disabled,
+      );
       assert.equal(garage()?.trusted, true);
-      mock.fail = { status: 500, code: "failed", message: "The database is full.", hint: "Free some space." };
+      mock.fail = {
+        status: 500,
+        code: "failed",
+        message: "The database is full.",
+        hint: "Free some space.",
+      };
       await trust.click();
       await page.getByRole("dialog").getByText("Free some space.").waitFor();
       assert.equal(await trust.isChecked(), true);

@@ -1,9 +1,28 @@
 import { expect, test } from "vitest";
-import { bitsPerSecond, bytes, bytesPerSecond, clock, milliseconds, moment, span, spark } from "./format";
+import {
+  bitsPerSecond,
+  bytes,
+  bytesPerSecond,
+  clock,
+  milliseconds,
+  moment,
+  span,
+  spark,
+} from "./format";
 
 test.each([
-  [0, "0 B"], [999, "999 B"], [999.6, "1 kB"], [1000, "1 kB"], [1234, "1.2 kB"], [99_949, "99.9 kB"],
-  [123_456, "123 kB"], [999_499, "999 kB"], [1e6, "1 MB"], [38_400_000, "38.4 MB"], [5e15, "5,000 TB"], [-3, "0 B"],
+  [0, "0 B"],
+  [999, "999 B"],
+  [999.6, "1 kB"],
+  [1000, "1 kB"],
+  [1234, "1.2 kB"],
+  [99_949, "99.9 kB"],
+  [123_456, "123 kB"],
+  [999_499, "999 kB"],
+  [1e6, "1 MB"],
+  [38_400_000, "38.4 MB"],
+  [5e15, "5,000 TB"],
+  [-3, "0 B"],
 ])("bytes %d", (value, text) => expect(bytes("en", value)).toBe(text));
 
 test("numbers follow the locale", () => {
@@ -18,9 +37,14 @@ test("USB speeds read as on the box", () => {
   expect(bitsPerSecond("en", 10e9)).toBe("10 Gbit/s");
 });
 
-test.each([[600, "10:00"], [59.2, "1:00"], [5, "0:05"], [3600, "1:00:00"], [86_399, "23:59:59"], [-4, "0:00"]])(
-  "clock %d", (seconds, text) => expect(clock(seconds)).toBe(text),
-);
+test.each([
+  [600, "10:00"],
+  [59.2, "1:00"],
+  [5, "0:05"],
+  [3600, "1:00:00"],
+  [86_399, "23:59:59"],
+  [-4, "0:00"],
+])("clock %d", (seconds, text) => expect(clock(seconds)).toBe(text));
 
 test("a moment of today has no date", () => {
   const now = new Date(2026, 10, 21, 12, 0);

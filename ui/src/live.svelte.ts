@@ -43,7 +43,11 @@ export function connect(): () => void {
 }
 
 /** Runs what a person asked of one device; its failure stays beside that device. */
-export async function run(address: string, task: Task, work: () => Promise<unknown>): Promise<boolean> {
+export async function run(
+  address: string,
+  task: Task,
+  work: () => Promise<unknown>,
+): Promise<boolean> {
   dispatch({ type: "begin", address, task });
   try {
     await work();

@@ -6,9 +6,17 @@ import { bcd, classDetail, classKey, configurations, direction, ids, lookOf } fr
 test("each device of the bench looks like what it is", () => {
   const looks = Object.fromEntries(world().devices.map((d) => [d.name, lookOf(d.kind.usb)]));
   expect(looks).toEqual({
-    "scratch-disk": "disk", "echo-port": "serial", headset: "audio", jtag: "generic", laser: "serial",
-    camera: "camera", photos: "disk", "number-pad": "keyboard", "signing-card": "card",
-    "label-printer": "printer", "lte-stick": "network",
+    "scratch-disk": "disk",
+    "echo-port": "serial",
+    headset: "audio",
+    jtag: "generic",
+    laser: "serial",
+    camera: "camera",
+    photos: "disk",
+    "number-pad": "keyboard",
+    "signing-card": "card",
+    "label-printer": "printer",
+    "lte-stick": "network",
   });
 });
 
@@ -46,7 +54,10 @@ test("the flat list becomes configurations, interfaces, alternate settings", () 
 });
 
 test("errors: ours, and whatever else may answer", () => {
-  const ours = troubleFrom(409, JSON.stringify({ error: { code: "in_use", message: "m", hint: "h" } }));
+  const ours = troubleFrom(
+    409,
+    JSON.stringify({ error: { code: "in_use", message: "m", hint: "h" } }),
+  );
   expect(ours).toMatchObject({ code: "in_use", message: "m", hint: "h" });
   expect(troubleFrom(502, "<h1>Bad gateway</h1>")).toMatchObject({ code: "http_502", hint: null });
   expect(troubleFrom(500, "")).toMatchObject({ message: "HTTP 500" });

@@ -21,7 +21,11 @@ test("German has no English quotes or dots", () => {
 });
 
 test("every text is used, and every use has a text", async () => {
-  const files = import.meta.glob("../**/*.{svelte,ts}", { query: "?raw", import: "default", eager: true });
+  const files = import.meta.glob("../**/*.{svelte,ts}", {
+    query: "?raw",
+    import: "default",
+    eager: true,
+  });
   const code = Object.entries(files)
     .filter(([path]) => !path.includes("/text/") && !path.startsWith("./"))
     .map(([, text]) => text as string)

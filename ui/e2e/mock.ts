@@ -271,7 +271,7 @@ function invite(expires_s: number) {
 }
 
 function paths(online: boolean) {
-  if (!online) return { online, connected_since: null, candidates: [] };
+  if (!online) return { online, error: "It does not answer.", candidates: [] };
   return {
     online,
     connected_since: new Date(Date.now() - 7_380_000).toISOString(),

@@ -78,7 +78,7 @@ export async function attempt<T>(work: () => Promise<T>): Promise<Outcome<T>> {
 
 export function problemOf(error: unknown): Problem {
   if (!(error instanceof api.Trouble)) throw error;
-  if (error.code === "unreachable") {
+  if (error.code === "silent") {
     return { message: t("unreachable"), hint: t("unreachable_hint") };
   }
   return { message: error.message, hint: error.hint };

@@ -97,13 +97,20 @@ export type Invite = { ticket: string; expires: string; qr_svg: string };
 export type Candidate = {
   kind: PathKind;
   remote: string;
-  state: string;
+  /** Hubs that race their candidates say how each fared. */
+  state?: string;
   rtt_ms: number | null;
   selected: boolean;
 };
-export type Paths = { online: boolean; connected_since: string | null; candidates: Candidate[] };
+export type Paths = {
+  online: boolean;
+  connected_since?: string | null;
+  /** Why the last try failed. */
+  error?: string | null;
+  candidates: Candidate[];
+};
 
-/** What went wrong, for a person. `code` is `unreachable` when the hub itself did not answer. */
+/** What went wrong, for a person. `code` is `silent` when the hub itself did not answer. */
 export class Trouble extends Error {
   constructor(
     readonly code: string,
@@ -161,11 +168,15 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
         : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
     });
   } catch (cause) {
-    throw new Trouble("unreachable", String((cause as Error).message), null);
+    throw new Trouble("silent", String((cause as Error).message), null);
   }
   const text = await answer.text();
   if (!answer.ok) throw troubleFrom(answer.status, text);
-  return (text === "" ? undefined : JSON.parse(text)) as T;
+  try {
+    return (text === "" ? undefined : JSON.parse(text)) as T;
+  } catch {
+    throw troubleFrom(answer.status, text);
+  }
 }
 
 /** A proxy or an older hub may answer with something other than our error document. */

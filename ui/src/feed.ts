@@ -7,7 +7,10 @@
  */
 import type { Rates, State } from "./api";
 
-export type Source = Pick<EventSource, "addEventListener" | "close">;
+export type Source = {
+  addEventListener(type: string, listener: (event: Event) => void): void;
+  close(): void;
+};
 
 export type Listener = {
   state(state: State): void;

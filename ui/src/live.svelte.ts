@@ -43,7 +43,11 @@ export function connect(): () => void {
 }
 
 /** Runs what a person asked of one device; its failure stays beside that device. */
-export async function run(address: string, task: Task, work: () => Promise<unknown>): Promise<boolean> {
+export async function run(
+  address: string,
+  task: Task,
+  work: () => Promise<unknown>,
+): Promise<boolean> {
   dispatch({ type: "begin", address, task });
   try {
     await work();
@@ -74,7 +78,7 @@ export async function attempt<T>(work: () => Promise<T>): Promise<Outcome<T>> {
 
 export function problemOf(error: unknown): Problem {
   if (!(error instanceof api.Trouble)) throw error;
-  if (error.code === "unreachable") {
+  if (error.code === "silent") {
     return { message: t("unreachable"), hint: t("unreachable_hint") };
   }
   return { message: error.message, hint: error.hint };

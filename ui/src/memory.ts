@@ -1,4 +1,4 @@
-/** What this browser remembers of the page. Without storage (private mode) nothing is lost but that. */
+/** What this browser remembers of the page; without storage (private mode), nothing. */
 export const memory = {
   read(key: string): string | null {
     try {

@@ -51,7 +51,11 @@ export function reduce(view: View, action: Action): View {
     case "quiet":
       return { ...view, traces: {} };
     case "link":
-      return { ...view, link: action.live ? "live" : "lost", traces: action.live ? view.traces : {} };
+      return {
+        ...view,
+        link: action.live ? "live" : "lost",
+        traces: action.live ? view.traces : {},
+      };
     case "begin":
       return {
         ...view,
@@ -91,7 +95,8 @@ export function elsewhere(state: State): Group[] {
     return fresh;
   };
   for (const peer of state.peers) group(peer.name, peer);
-  for (const device of state.devices) if (!device.local) group(device.hub, null).devices.push(device);
+  for (const device of state.devices)
+    if (!device.local) group(device.hub, null).devices.push(device);
   const seen = new Set(state.devices.map((device) => device.address));
   for (const attachment of state.attachments) {
     if (!seen.has(attachment.address)) group(hubOf(attachment.address), null).lost.push(attachment);

@@ -5,7 +5,8 @@ import type { Key } from "./text/en";
 type ClassKey = Extract<Key, `class_${string}`>;
 
 export type Look =
-  | "disk" | "serial" | "keyboard" | "audio" | "camera" | "printer" | "network" | "card" | "generic";
+  | "disk" | "serial" | "keyboard" | "audio" | "camera" | "printer" | "network" | "card"
+  | "generic";
 
 /** What a person would call the device, from its interfaces; the most telling one wins. */
 export function lookOf(usb: Usb): Look {
@@ -42,7 +43,10 @@ export const direction = (e: Endpoint): "in" | "out" | "both" =>
 
 export const speedBits = (speed: Speed): number => SPEEDS[speed];
 
-export type Configuration = { value: number; interfaces: { number: number; settings: Interface[] }[] };
+export type Configuration = {
+  value: number;
+  interfaces: { number: number; settings: Interface[] }[];
+};
 
 /** The flat list of interfaces as the tree that the descriptors were. */
 export function configurations(usb: Usb): Configuration[] {
@@ -67,7 +71,9 @@ export function configurations(usb: Usb): Configuration[] {
   return tree;
 }
 
-const TELLING: Look[] = ["camera", "printer", "card", "network", "disk", "audio", "serial", "keyboard"];
+const TELLING: Look[] = [
+  "camera", "printer", "card", "network", "disk", "audio", "serial", "keyboard",
+];
 const SERIAL_VENDORS = new Set([0x0403, 0x10c4, 0x1a86, 0x067b, 0x04d8]);
 
 const LOOKS: Record<number, Look> = {

@@ -3,20 +3,16 @@ import { memory } from "../memory";
 import { de } from "./de";
 import { en, type Key } from "./en";
 import { fill, type Values } from "./fill";
+import { languageFrom, type Language } from "./language";
 
 export type { Key } from "./en";
-export type Language = "en" | "de";
+export type { Language } from "./language";
 
 const catalogues: Record<Language, Record<Key, string>> = { en, de };
 
-export function languageFrom(chosen: string | null, preferred: readonly string[]): Language {
-  if (chosen === "en" || chosen === "de") return chosen;
-  const first = preferred.find((tag) => /^(en|de)\b/i.test(tag));
-  return first?.toLowerCase().startsWith("de") ? "de" : "en";
-}
-
-let language = $state<Language>(languageFrom(memory.read("language"), navigator.languages));
-document.documentElement.lang = language;
+const first = languageFrom(memory.read("language"), navigator.languages);
+let language = $state<Language>(first);
+document.documentElement.lang = first;
 
 export const speech = {
   get language() {

@@ -1,0 +1,17 @@
+/** What a test of the page is, and how tests find things on it. */
+import type { BrowserContextOptions, Page } from "playwright-core";
+import type { State } from "../src/api";
+import type { Mock } from "./mock";
+
+export type Hub = { url: string; state: () => Promise<State> };
+
+type Named = { name: string; options?: BrowserContextOptions };
+/** Passes on any hub that has a device. */
+export type AnyCase = Named & { any: (page: Page, hub: Hub) => Promise<void> };
+/** Needs things to happen that only the mock hub can be told to do. */
+export type MockCase = Named & { mock: (page: Page, mock: Mock) => Promise<void>; empty?: boolean };
+
+export const row = (page: Page, address: string) => page.locator(`[data-device="${address}"]`);
+export const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
+export const attach = (page: Page, address: string) =>
+  row(page, address).getByRole("button", { name: "Attach", exact: true });

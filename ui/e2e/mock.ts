@@ -1,0 +1,325 @@
+/**
+ * A hub for the page's tests: the API of the real one, over a state in memory, plus ways to make
+ * things happen. Serves dist/ under the real hub's content security policy.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { extname, join, normalize } from "node:path";
+import type { Attachment, Device, Grant, Rates, State } from "../src/api";
+import { hubId, world } from "./world";
+
+type Failure = { status: number; code: string; message: string; hint: string | null };
+type Answer = { status: number; body?: unknown };
+
+const DIST = new URL("../dist", import.meta.url).pathname;
+const CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
+const MIME: Record<string, string> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+};
+const NOT_FOUND: Failure = {
+  status: 404,
+  code: "not_found",
+  message: "There is no such thing here.",
+  hint: null,
+};
+
+export class Mock {
+  state: State;
+  url = "";
+  /** Attaching stops at `connecting` until the test says `land()`. */
+  hold = false;
+  /** What the next changing request is answered with, instead of being done. */
+  fail: Failure | null = null;
+
+  #streams = new Set<ServerResponse>();
+  #sockets = new Set<Socket>();
+  #port = 0;
+  #server = createServer((request, response) => void this.#serve(request, response));
+
+  constructor(state: State = world()) {
+    this.state = state;
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** On a free port the first time, on the same one after `down()`. */
+  async up(port = this.#port): Promise<void> {
+    await new Promise<void>((ready) => this.#server.listen(port, "127.0.0.1", ready));
+    this.#port = (this.#server.address() as AddressInfo).port;
+    this.url = `http://127.0.0.1:${this.#port}`;
+  }
+
+  async down(): Promise<void> {
+    const closed = new Promise((done) => this.#server.close(done));
+    for (const socket of this.#sockets) socket.destroy();
+    this.#streams.clear();
+    await closed;
+  }
+
+  change(edit: (state: State) => void): void {
+    edit(this.state);
+    this.#send("state", this.state);
+  }
+
+  rates(rates: Rates): void {
+    this.#send("rates", rates);
+  }
+
+  device = (key: string): Device | undefined =>
+    this.state.devices.find(
+      (d) => d.address === key || (d.local && (d.name === key || d.id === key)),
+    );
+
+  /** The held attachment arrives. */
+  land(address: string, place = "vhci port 1", nodes = ["/dev/ttyUSB0"]): void {
+    this.change((state) => {
+      const found = state.attachments.find((each) => each.address === address);
+      if (found) Object.assign(found, { state: "attached", place, nodes });
+      const device = this.device(address);
+      if (device) device.state = { in_use: state.hub.name };
+    });
+  }
+
+  #send(event: string, data: unknown): void {
+    for (const stream of this.#streams)
+      stream.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(request.url ?? "/", this.url);
+    if (!pathname.startsWith("/api/v1/")) return serveFile(pathname, response);
+    if (pathname === "/api/v1/events") return this.#stream(response);
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const text = Buffer.concat(chunks).toString();
+    const body = (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>;
+    const parts = pathname.slice("/api/v1/".length).split("/").map(decodeURIComponent);
+    const answer = this.#answer(request.method ?? "GET", parts, body, searchParams);
+    const json =
+      "code" in answer
+        ? { error: { code: answer.code, message: answer.message, hint: answer.hint } }
+        : answer.body;
+    response.writeHead(answer.status, { "content-type": "application/json" });
+    response.end(json === undefined ? "" : JSON.stringify(json));
+    if (request.method !== "GET" && !("code" in answer)) this.#send("state", this.state);
+  }
+
+  #stream(response: ServerResponse): void {
+    response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    this.#streams.add(response);
+    response.on("close", () => this.#streams.delete(response));
+    response.write(`: hello\n\nevent: state\ndata: ${JSON.stringify(this.state)}\n\n`);
+  }
+
+  #answer(
+    method: string,
+    parts: string[],
+    body: Record<string, unknown>,
+    query: URLSearchParams,
+  ): Answer | Failure {
+    const [what, name = "", third = ""] = parts;
+    if (method !== "GET" && this.fail) {
+      const { fail } = this;
+      this.fail = null;
+      return fail;
+    }
+    switch (`${method} ${what}${third && what === "peers" ? ` ${third}` : ""}`) {
+      case "GET state":
+        return { status: 200, body: this.state };
+      case "POST devices":
+        return this.#share(name, third === "share", body);
+      case "POST attachments":
+        return this.#attach(body);
+      case "DELETE attachments":
+        return this.#detach(`${name}/${third}`);
+      case "POST invites":
+        return { status: 200, body: invite(Number(body.expires_s)) };
+      case "POST pair":
+        return this.#pair(body);
+      default:
+        return this.#peer(method, name, third, body, query);
+    }
+  }
+
+  #share(key: string, shared: boolean, body: Record<string, unknown>): Answer | Failure {
+    const device = this.device(key);
+    if (!device) return NOT_FOUND;
+    device.shared = shared;
+    if (typeof body.name === "string") {
+      device.name = body.name;
+      device.address = `${device.hub}/${body.name}`;
+    }
+    if (!shared) device.state = "free";
+    return { status: 200, body: device };
+  }
+
+  #attach(body: Record<string, unknown>): Answer | Failure {
+    const address = String(body.address);
+    const device = this.device(address);
+    if (!device) return NOT_FOUND;
+    const usbip = body.via === "usbip";
+    const attachment: Attachment = {
+      address,
+      via: usbip ? "usbip" : "vhci",
+      state: "connecting",
+      since: new Date().toISOString(),
+      place: null,
+      nodes: [],
+      error: null,
+    };
+    this.state.attachments.push(attachment);
+    if (usbip) this.land(address, "usbip attach -r 127.0.0.1 --tcp-port 40213 -b f3k9-2m", []);
+    else if (!this.hold) this.land(address);
+    return { status: 201, body: attachment };
+  }
+
+  #detach(address: string): Answer | Failure {
+    const before = this.state.attachments.length;
+    this.state.attachments = this.state.attachments.filter((each) => each.address !== address);
+    if (this.state.attachments.length === before) return NOT_FOUND;
+    const device = this.device(address);
+    if (device) device.state = "free";
+    return { status: 204 };
+  }
+
+  #pair(body: Record<string, unknown>): Answer | Failure {
+    if (!String(body.ticket).startsWith("farhub")) {
+      return {
+        status: 400,
+        code: "ticket",
+        message: "This is not a farhub ticket.",
+        hint: "A ticket starts with “farhub”. Copy all of it from the other hub's invitation.",
+      };
+    }
+    return { status: 200, body: this.join(String(body.name ?? "workshop")) };
+  }
+
+  /** Another hub pairs with this one. */
+  join(name: string) {
+    const peer = {
+      id: hubId(name),
+      name,
+      online: true,
+      trusted: false,
+      grants: [],
+      error: null,
+      path: { kind: "direct" as const, remote: "203.0.113.7:41641", rtt_ms: 18.4 },
+    };
+    this.state.peers.push(peer);
+    return peer;
+  }
+
+  #peer(
+    method: string,
+    name: string,
+    part: string,
+    body: Record<string, unknown>,
+    query: URLSearchParams,
+  ): Answer | Failure {
+    const peer = this.state.peers.find((each) => each.name === name);
+    if (!peer) return NOT_FOUND;
+    switch (`${method} ${part}`) {
+      case "DELETE ":
+        this.state.peers = this.state.peers.filter((each) => each !== peer);
+        this.state.devices = this.state.devices.filter((each) => each.hub !== name);
+        this.state.attachments = this.state.attachments.filter(
+          (each) => !each.address.startsWith(`${name}/`),
+        );
+        return { status: 204 };
+      case "PUT trust":
+        peer.trusted = Boolean(body.trusted);
+        return { status: 200, body: peer };
+      case "POST grants":
+        peer.grants.push(body as Grant);
+        return { status: 201, body };
+      case "DELETE grants":
+        peer.grants = peer.grants.filter((each) => each.selector !== query.get("selector"));
+        return { status: 204 };
+      case "GET path":
+        return { status: 200, body: paths(peer.online) };
+      default:
+        return NOT_FOUND;
+    }
+  }
+}
+
+function serveFile(pathname: string, response: ServerResponse): void {
+  const path = join(DIST, normalize(pathname === "/" ? "/index.html" : pathname));
+  if (!path.startsWith(DIST) || !existsSync(path)) {
+    response.writeHead(404).end();
+    return;
+  }
+  response.writeHead(200, {
+    "content-type": MIME[extname(path)] ?? "application/octet-stream",
+    "content-security-policy": CSP,
+  });
+  response.end(readFileSync(path));
+}
+
+function invite(expires_s: number) {
+  return {
+    ticket: "farhub1qy8x4ml2kd7h3vz5tn6w0jr9cgp2sae8uf4xkmq7l3zd5v6h0tw9n2jrc8gyp4sqe7uaf3xm",
+    expires: new Date(Date.now() + expires_s * 1000).toISOString(),
+    qr_svg: qr(),
+  };
+}
+
+function paths(online: boolean) {
+  if (!online) return { online, error: "It does not answer.", candidates: [] };
+  return {
+    online,
+    connected_since: new Date(Date.now() - 7_380_000).toISOString(),
+    candidates: [
+      { kind: "lan", remote: "192.168.1.40:41641", state: "success", rtt_ms: 0.8, selected: true },
+      {
+        kind: "direct",
+        remote: "198.51.100.23:41641",
+        state: "failed",
+        rtt_ms: null,
+        selected: false,
+      },
+      {
+        kind: "relay",
+        remote: "relay.example.org",
+        state: "success",
+        rtt_ms: 46.9,
+        selected: false,
+      },
+    ],
+  };
+}
+
+/** Looks like a QR code; says nothing. */
+function qr(): string {
+  const size = 29;
+  const finder = (x: number, y: number) =>
+    [
+      [0, 0],
+      [size - 7, 0],
+      [0, size - 7],
+    ].some(([a = 0, b = 0]) => x >= a - 1 && x < a + 8 && y >= b - 1 && y < b + 8);
+  let dots = "";
+  let seed = 5;
+  for (let y = 0; y < size; y += 1) {
+    for (let x = 0; x < size; x += 1) {
+      seed = (seed * 1_103_515_245 + 12_345) >>> 0;
+      if (!finder(x, y) && (seed >>> 16) & 1) dots += `M${x} ${y}h1v1h-1z`;
+    }
+  }
+  for (const [x, y] of [
+    [0, 0],
+    [size - 7, 0],
+    [0, size - 7],
+  ]) {
+    dots += `M${x} ${y}h7v7h-7zm1 1v5h5v-5zm1 1h3v3h-3z`;
+  }
+  const paper = `<path fill="#fff" d="M-2-2h33v33h-33z"/>`;
+  const ink = `<path fill-rule="evenodd" d="${dots}"/>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 -2 33 33">${paper}${ink}</svg>`;
+}

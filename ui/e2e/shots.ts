@@ -1,0 +1,179 @@
+/** Pictures of the page in its states, for people to look at: `npm run shots -- DIR`. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { launch, visit } from "./browser";
+import { Mock } from "./mock";
+import { world } from "./world";
+
+type Shot = {
+  name: string;
+  options?: object;
+  full?: boolean;
+  empty?: boolean;
+  go?: (page: Page, mock: Mock) => Promise<unknown>;
+};
+
+const row = (page: Page, address: string) => page.locator(`[data-device="${address}"]`);
+const dark = { colorScheme: "dark" as const };
+const phone = {
+  viewport: { width: 390, height: 844 },
+  deviceScaleFactor: 2,
+  hasTouch: true,
+  isMobile: true,
+};
+
+const shots: Shot[] = [
+  { name: "light", full: true },
+  { name: "dark", full: true, options: dark },
+  { name: "german", full: true, options: { locale: "de-DE" } },
+  { name: "phone", full: true, options: phone },
+  { name: "phone-dark-german", full: true, options: { ...phone, ...dark, locale: "de-DE" } },
+  { name: "tablet", full: true, options: { viewport: { width: 820, height: 1100 } } },
+  { name: "empty", full: true, empty: true },
+  {
+    name: "menu",
+    go: (page) =>
+      row(page, "garage/laser")
+        .getByRole("button", { name: /More ways/ })
+        .click(),
+  },
+  {
+    name: "details",
+    full: true,
+    go: async (page) => {
+      await page.getByRole("button", { name: "Details of headset" }).click();
+      await page.getByRole("button", { name: "Details of laser" }).click();
+    },
+  },
+  {
+    name: "attaching",
+    full: true,
+    go: async (page, mock) => {
+      mock.hold = true;
+      await row(page, "garage/laser").getByRole("button", { name: "Attach", exact: true }).click();
+      await row(page, "garage/laser").getByText("Connecting").waitFor();
+      mock.fail = {
+        status: 403,
+        code: "refused",
+        message: "garage is not trusted with keyboards, and number-pad has a keyboard interface.",
+        hint: "If you trust that computer with a keyboard here: farhub trust garage",
+      };
+      await row(page, "garage/number-pad")
+        .getByRole("button", { name: "Attach", exact: true })
+        .click();
+      await page.getByRole("alert").first().waitFor();
+      await row(page, "garage/photos")
+        .getByRole("button", { name: /More ways/ })
+        .click();
+      await page.getByRole("menuitem", { name: /USB\/IP/ }).click();
+      await page.getByText("usbip attach").waitFor();
+    },
+  },
+  {
+    name: "invite",
+    go: async (page) => {
+      await page.getByRole("button", { name: "Pair a hub" }).click();
+      await page.getByRole("button", { name: "Create invitation" }).click();
+      await page.getByRole("img", { name: /QR/ }).waitFor();
+    },
+  },
+  {
+    name: "invite-phone-dark",
+    options: { ...phone, ...dark },
+    go: async (page) => {
+      await page.getByRole("button", { name: "Pair a hub" }).click();
+      await page.getByRole("button", { name: "Create invitation" }).click();
+      await page.getByRole("img", { name: /QR/ }).waitFor();
+    },
+  },
+  { name: "invite-form", go: (page) => page.getByRole("button", { name: "Pair a hub" }).click() },
+  {
+    name: "join-error",
+    options: dark,
+    go: async (page) => {
+      await page.getByRole("button", { name: "Pair a hub" }).click();
+      await page.getByRole("radio", { name: "Join" }).check();
+      await page.getByRole("textbox", { name: "Ticket" }).fill("hello");
+      await page.getByRole("button", { name: "Join", exact: true }).click();
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  {
+    name: "peer",
+    go: async (page) => {
+      await page.getByRole("button", { name: "Manage garage" }).click();
+      await page.getByText("in use", { exact: true }).waitFor();
+    },
+  },
+  {
+    name: "peer-german-dark",
+    options: { ...dark, locale: "de-DE" },
+    go: async (page) => {
+      await page.getByRole("button", { name: "garage verwalten" }).click();
+      await page.getByText("benutzt", { exact: true }).waitFor();
+    },
+  },
+  {
+    name: "confirm",
+    go: (page) =>
+      row(page, "desk/scratch-disk").getByRole("button", { name: "Stop sharing" }).click(),
+  },
+  {
+    name: "rename-lost",
+    full: true,
+    go: async (page, mock) => {
+      await page.getByRole("button", { name: "Rename headset" }).click();
+      await mock.down();
+      await page.getByText("The hub does not answer.").waitFor();
+    },
+  },
+];
+
+export async function main(): Promise<void> {
+  const dir = process.argv[3] ?? "test-results/shots";
+  const only = process.argv.slice(4);
+  mkdirSync(dir, { recursive: true });
+  const browser = await launch();
+  for (const shot of shots.filter((each) => only.length === 0 || only.includes(each.name))) {
+    const mock = new Mock(
+      shot.empty ? { ...world(), peers: [], devices: [], attachments: [] } : world(),
+    );
+    await mock.up();
+    const { page, complaints, close } = await visit(browser, mock.url, shot.options);
+    await page.locator("[data-link=live]").waitFor();
+    for (let second = 0; second < 40; second += 1) mock.rates(traffic(second));
+    await shot.go?.(page, mock);
+    await page.evaluate(() => new Promise((drawn) => setTimeout(drawn, 250)));
+    await page.screenshot({ path: join(dir, `${shot.name}.png`), fullPage: shot.full ?? false });
+    console.log(shot.name, ...complaints);
+    await close();
+    if (shot.name !== "rename-lost") await mock.down();
+  }
+  await browser.close();
+}
+
+function traffic(second: number) {
+  const wave = (base: number, swing: number) =>
+    Math.max(0, base + swing * Math.sin(second / 3) + (second % 7) * swing * 0.1);
+  return {
+    devices: [
+      {
+        address: "desk/scratch-disk",
+        side: "serve" as const,
+        in_bytes_per_s: wave(31e6, 9e6),
+        out_bytes_per_s: wave(2e5, 1e5),
+        urbs_per_s: 262,
+        errors: 0,
+      },
+      {
+        address: "lab-berlin/signing-card",
+        side: "attach" as const,
+        in_bytes_per_s: wave(900, 700),
+        out_bytes_per_s: wave(400, 300),
+        urbs_per_s: 14,
+        errors: 2,
+      },
+    ],
+  };
+}

@@ -16,7 +16,7 @@ use crate::sysfs::{list, read};
 
 #[derive(Debug)]
 pub(crate) struct Hub {
-    name: &'static str,
+    pub name: &'static str,
     namespace: &'static str,
     program: PathBuf,
     data: PathBuf,

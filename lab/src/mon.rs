@@ -27,8 +27,7 @@ impl Monitor {
         let (tx, setups) = channel();
         std::thread::spawn(move || {
             let mut event = vec![0; 64 << 10];
-            while let Ok(n @ HEADER..) = file.read(&mut event) {
-                let _ = n;
+            while let Ok(HEADER..) = file.read(&mut event) {
                 let (kind, transfer, has_setup) = (event[8], event[9], event[14] == 0);
                 if kind == b'S' && transfer == CONTROL && has_setup {
                     let mut setup = [0; 8];

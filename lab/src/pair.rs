@@ -115,7 +115,7 @@ impl Pair {
             }
             Ends::Hubs { a, b } => {
                 let (owner, user) = attached.from.hubs(a, b);
-                user.1.run(&["detach", &format!("{}/{}", owner.0, attached.name)])?;
+                user.run(&["detach", &format!("{}/{}", owner.name, attached.name)])?;
             }
         }
         attached.gone(LIMIT)?;
@@ -145,7 +145,7 @@ impl Pair {
                 }
             }
             Ends::Hubs { a, b } => {
-                let owner = from.hubs(a, b).0.1;
+                let (owner, _) = from.hubs(a, b);
                 owner.run(&["share", bus_id, "--name", &share_name(bus_id)])?;
             }
         }
@@ -164,10 +164,10 @@ impl Pair {
             }
             Ends::Hubs { a, b } => {
                 let (owner, user) = from.hubs(a, b);
-                let address = format!("{}/{}", owner.0, share_name(bus_id));
+                let address = format!("{}/{}", owner.name, share_name(bus_id));
                 let mut words = vec!["attach", &address];
                 words.extend(how);
-                user.1.run(&words)?;
+                user.run(&words)?;
             }
         }
         let dir = far_side(bus_id, LIMIT)?;
@@ -240,15 +240,11 @@ impl End {
         }
     }
 
-    /// The hub that owns the device and the hub that uses it, each with its name.
-    fn hubs<'a>(
-        self,
-        a: &'a Hub,
-        b: &'a Hub,
-    ) -> ((&'static str, &'a Hub), (&'static str, &'a Hub)) {
+    /// The hub that owns the device, and the hub that uses it.
+    fn hubs<'a>(self, a: &'a Hub, b: &'a Hub) -> (&'a Hub, &'a Hub) {
         match self {
-            End::A => (("a", a), ("b", b)),
-            End::B => (("b", b), ("a", a)),
+            End::A => (a, b),
+            End::B => (b, a),
         }
     }
 }

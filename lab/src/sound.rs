@@ -119,3 +119,24 @@ fn check(recording: &[u8]) -> Heard {
 }
 
 const RATE_HZ: usize = 48_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording(samples: impl IntoIterator<Item = i16>) -> Vec<u8> {
+        samples.into_iter().flat_map(|s| [s.to_le_bytes(), s.to_le_bytes()].concat()).collect()
+    }
+
+    #[test]
+    fn silence_around_the_ramp_is_no_gap() {
+        let heard = check(&recording([0, 0, 32_766, 32_767, 1, 2, 3, 0]));
+        assert_eq!((heard.frames, heard.silences, heard.jumps), (5, 0, 0));
+    }
+
+    #[test]
+    fn lost_frames_and_silence_inside_are_gaps() {
+        let heard = check(&recording([1, 2, 0, 0, 5, 6, 9]));
+        assert_eq!((heard.frames, heard.silences, heard.jumps), (7, 1, 1));
+    }
+}

@@ -175,3 +175,20 @@ const DEVICES: [&str; 3] = ["disk", "serial", "keyboard"];
 
 /// Far more than any of them takes.
 const LIMIT: Duration = Duration::from_secs(180);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twice_as_fast_is_two_for_times_and_for_speeds() {
+        let row = |unit: &str| Row {
+            device: "disk".into(),
+            metric: "figure".into(),
+            unit: unit.into(),
+            rtt_ms: 0,
+        };
+        assert_eq!(row("ms").ratio(10.0, 5.0), 2.0);
+        assert_eq!(row("MiB/s").ratio(10.0, 20.0), 2.0);
+    }
+}

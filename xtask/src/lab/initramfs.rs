@@ -109,3 +109,22 @@ fn entry(out: &mut impl Write, name: &str, head: [u32; 3], content: &[u8]) -> Re
     out.write_all(&[0; 3][..(4 - content.len() % 4) % 4])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_padded_to_four_bytes() -> Result<()> {
+        for name in ["a", "ab", "abc", "abcd"] {
+            for len in 0..5 {
+                let mut out = Vec::new();
+                entry(&mut out, name, [1, 0o100_644, 1], &vec![7; len])?;
+                assert_eq!(out.len() % 4, 0, "{name} {len}");
+                let start = (110 + name.len() + 1).next_multiple_of(4);
+                assert_eq!(&out[start..start + len], vec![7; len]);
+            }
+        }
+        Ok(())
+    }
+}

@@ -126,3 +126,14 @@ fn compile(source: &Path, config: &Path, new: &Path, log: &Path) -> Result<()> {
 fn numbers(name: &str) -> Vec<u32> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn versions_are_ordered_by_their_numbers() {
+        assert!(numbers("linux-source-6.16") > numbers("linux-source-6.9"));
+        assert!(numbers("linux-source-7.1") > numbers("linux-source-6.16"));
+    }
+}

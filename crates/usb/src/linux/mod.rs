@@ -23,6 +23,7 @@ mod special;
 mod sysfs;
 mod task;
 mod transfers;
+mod turn;
 
 pub use hotplug::Hotplug;
 pub use journal::give_back_leftovers;

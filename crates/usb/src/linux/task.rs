@@ -12,6 +12,7 @@ use super::journal::Entry;
 use super::memory;
 use super::special::Special;
 use super::transfers::{Step, Stopped, Transfers};
+use super::turn::Turn;
 use crate::device::{Command, Completion};
 use rustix::io::Errno;
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ pub(super) struct Node {
     pub(super) device: PathBuf,
     pub(super) borrowed: Borrowed,
     pub(super) entry: Entry,
+    pub(super) _turn: Turn,
 }
 
 /// Why the task ends.

@@ -66,8 +66,8 @@ pub async fn open(found: &Found, state: &Path, tasks: &TaskTracker) -> Result<De
     let (completions, completion_receiver) = mpsc::channel(CHANNEL_URBS);
     let configuration = active.configuration();
     let transfers = Transfers::new(active);
-    let task =
-        Task { node, ready, transfers, commands, completions, done: Vec::new(), special: None };
+    let (done, special, discards) = (Vec::new(), None, Vec::new());
+    let task = Task { node, ready, transfers, commands, completions, done, special, discards };
     tasks.spawn(task.run());
     Ok(Device {
         speed: found.usb.speed,

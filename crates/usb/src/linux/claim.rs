@@ -18,14 +18,6 @@ pub(super) struct Borrowed {
     pub(super) drivers: BTreeMap<u8, String>,
 }
 
-impl Borrowed {
-    pub(super) fn look(device: &Path) -> Self {
-        let mut drivers = sysfs::drivers(device);
-        drivers.retain(|_, driver| driver != "usbfs");
-        Self { configuration: sysfs::configuration(device), drivers }
-    }
-}
-
 /// Claims interfaces, whatever driver they have.
 ///
 /// # Errors

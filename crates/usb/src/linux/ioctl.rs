@@ -313,8 +313,8 @@ fn read_urb(flight: Flight) -> Reaped {
     let actual_length = u32::try_from(head.actual_length).unwrap_or(0);
     if buffer.is_empty() {
         let length = buffer.capacity().min(actual_length as usize);
-        // SAFETY: an IN buffer that was not filled before; the kernel wrote `actual_length` bytes
-        // to it (`copy_urb_data_to_user`), never more than its capacity.
+        // SAFETY: an OUT transfer's buffer has no capacity; an IN transfer's was not filled before,
+        // and the kernel wrote `actual_length` bytes to it (`copy_urb_data_to_user`).
         unsafe { buffer.set_len(length) };
     }
     let packets = packets

@@ -7,6 +7,7 @@ use super::journal::Entry;
 use super::sysfs::{self, Found, Problem};
 use super::task::{Node, Task};
 use super::transfers::Transfers;
+use super::turn::{Turn, turn};
 use crate::descriptor::{self, DescriptorError};
 use crate::device::{CHANNEL_URBS, Device};
 use bytes::Bytes;
@@ -37,7 +38,8 @@ pub enum OpenError {
 /// Takes a device away from the kernel's drivers, for one session.
 ///
 /// Its task runs in `tasks`: it gives the device back when the [`Device`] is dropped, and the
-/// program must not end before it has. `state` is the folder that
+/// program must not end before it has. Waits until an earlier session of the same device has
+/// given it back: that only one has it is up to the caller. `state` is the folder that
 /// [`super::give_back_leftovers`] looks into should the program be killed.
 ///
 /// # Errors
@@ -48,8 +50,9 @@ pub enum OpenError {
 pub async fn open(found: &Found, state: &Path, tasks: &TaskTracker) -> Result<Device, OpenError> {
     let (device, directory) = (found.clone(), state.to_owned());
     let fault = |error| OpenError::Node { node: found.node.clone(), error };
+    let turn = turn(found.usb.port.as_str()).await;
     // Some drivers take seconds to let go of a device.
-    let taken = spawn_blocking(move || take(&device, &directory)).await;
+    let taken = spawn_blocking(move || take(&device, &directory, turn)).await;
     let (node, active, descriptors) = taken.map_err(|error| fault(io::Error::other(error)))??;
     let ready = match node.urbs.handle().watch() {
         Ok(ready) => ready,
@@ -63,8 +66,8 @@ pub async fn open(found: &Found, state: &Path, tasks: &TaskTracker) -> Result<De
     let (completions, completion_receiver) = mpsc::channel(CHANNEL_URBS);
     let configuration = active.configuration();
     let transfers = Transfers::new(active);
-    let task =
-        Task { node, ready, transfers, commands, completions, done: Vec::new(), special: None };
+    let (done, special, discards) = (Vec::new(), None, Vec::new());
+    let task = Task { node, ready, transfers, commands, completions, done, special, discards };
     tasks.spawn(task.run());
     Ok(Device {
         speed: found.usb.speed,
@@ -76,7 +79,7 @@ pub async fn open(found: &Found, state: &Path, tasks: &TaskTracker) -> Result<De
 }
 
 /// Blocks.
-fn take(found: &Found, state: &Path) -> Result<(Node, Active, Bytes), OpenError> {
+fn take(found: &Found, state: &Path, turn: Turn) -> Result<(Node, Active, Bytes), OpenError> {
     if let Some(problem) = found.problem_now(Path::new("/")) {
         return Err(problem.into());
     }
@@ -92,10 +95,14 @@ fn take(found: &Found, state: &Path) -> Result<(Node, Active, Bytes), OpenError>
     let descriptors = fs::read(found.sysfs.join("descriptors")).or(Err(OpenError::Unplugged))?;
     let interfaces = descriptor::parse(&descriptors)?.interfaces;
     let active = Active::new(interfaces, sysfs::configuration(&found.sysfs));
-    let borrowed = Borrowed::look(&found.sysfs);
+    let drivers = sysfs::drivers(&found.sysfs);
+    if let Some((&interface, _)) = drivers.iter().find(|(_, driver)| *driver == "usbfs") {
+        return Err(OpenError::Busy { interface });
+    }
+    let borrowed = Borrowed { configuration: active.configuration(), drivers };
     let port = found.usb.port.as_str();
     let entry = Entry::write(state, port, &borrowed).map_err(OpenError::Journal)?;
-    let node = Node { urbs, device: found.sysfs.clone(), borrowed, entry };
+    let node = Node { urbs, device: found.sysfs.clone(), borrowed, entry, _turn: turn };
     match claim::claim(&node.urbs.handle(), &active.interface_numbers()) {
         Ok(()) => Ok((node, active, Bytes::from(descriptors))),
         Err((interface, errno)) => {

@@ -12,6 +12,7 @@ use super::journal::Entry;
 use super::memory;
 use super::special::Special;
 use super::transfers::{Step, Stopped, Transfers};
+use super::turn::Turn;
 use crate::device::{Command, Completion};
 use rustix::io::Errno;
 use std::path::PathBuf;
@@ -29,6 +30,9 @@ pub(super) struct Task {
     /// What ended, on its way into `completions`.
     pub(super) done: Vec<Completion>,
     pub(super) special: Option<JoinHandle<SpecialResult>>,
+    /// What to take back when the special request has ended: until then the kernel would have us
+    /// wait.
+    pub(super) discards: Vec<u64>,
 }
 
 type SpecialResult = (Active, Result<(), Errno>);
@@ -41,6 +45,7 @@ pub(super) struct Node {
     pub(super) device: PathBuf,
     pub(super) borrowed: Borrowed,
     pub(super) entry: Entry,
+    pub(super) _turn: Turn,
 }
 
 /// Why the task ends.
@@ -88,6 +93,7 @@ impl Task {
                 }
                 result = wait(&mut self.special), if self.special.is_some() => {
                     self.special = None;
+                    self.discards.drain(..).for_each(|key| self.node.urbs.discard(key));
                     let Ok((active, result)) = result else { return End::Released };
                     self.done.extend(self.transfers.special_done(active, result));
                 }
@@ -142,6 +148,7 @@ impl Task {
 
     fn stop(&mut self, stopped: Stopped) {
         match stopped {
+            Stopped::Discard(keys) if self.special.is_some() => self.discards.extend(keys),
             Stopped::Discard(keys) => {
                 keys.into_iter().rev().for_each(|key| self.node.urbs.discard(key));
             }

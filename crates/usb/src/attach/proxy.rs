@@ -205,6 +205,7 @@ impl Proxy {
             };
             debug_assert_eq!(data.len(), data_bytes);
             let (up, data) = if self.configured && is_reset(self.speed, &submit) {
+                tracing::debug!("the kernel resets the port");
                 self.configured = false;
                 pending.stage = Stage::Resetting(submit, data);
                 (Up::Reset { id }, Bytes::new())

@@ -4,7 +4,7 @@ use crate::cli::Trust;
 use crate::client::{Client, encode};
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::table::{Cell, Table, Tone};
+use crate::table::{Cell, Table, Tone, clean};
 use hub::view::{Grant, PathKind, PathReport, Peer, Role};
 use serde_json::json;
 use wire::Name;
@@ -40,9 +40,9 @@ pub(crate) async fn remove(client: &Client, peer: &Name) -> Result<(), Error> {
 
 pub(crate) async fn trust(client: &Client, out: Out, args: Trust) -> Result<(), Error> {
     let path = format!("/peers/{}/trust", encode(args.peer.as_str()));
-    client.put(&path, &json!({ "trusted": !args.no })).await?;
+    let peer: Peer = client.put(&path, &json!({ "trusted": !args.no })).await?;
     if out.json {
-        return out.document(&find(client, &args.peer).await?);
+        return out.document(&peer);
     }
     let may = if args.no { "may no longer" } else { "may now" };
     eprintln!("Keyboards and network adapters of {} {may} be attached here.", args.peer);
@@ -54,10 +54,10 @@ pub(crate) async fn path(client: &Client, out: Out, peer: &Name) -> Result<(), E
     if out.json {
         return out.document(&report);
     }
-    match (report.online, &report.connected_since) {
-        (true, Some(since)) => eprintln!("{peer} is connected since {since}."),
-        (true, None) => eprintln!("{peer} is connected."),
-        (false, _) => eprintln!("{peer} is not connected."),
+    match (report.online, &report.error) {
+        (true, _) => eprintln!("{peer} is connected."),
+        (false, Some(error)) => eprintln!("{peer} is not connected: {}", clean(error)),
+        (false, None) => eprintln!("{peer} is not connected."),
     }
     if report.candidates.is_empty() {
         return Ok(());

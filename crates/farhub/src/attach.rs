@@ -26,7 +26,9 @@ pub(crate) async fn attach(client: &Client, out: Out, args: Attach) -> Result<()
         return out.document(&attachment);
     }
     match args.via {
-        Via::Vhci if attachment.nodes.is_empty() => eprintln!("{} is attached.", args.address),
+        Via::Vhci if attachment.nodes.is_empty() => {
+            eprintln!("{} is attached. Its device nodes: farhub attached", args.address);
+        }
         Via::Vhci => eprintln!("{} is attached: {}", args.address, attachment.nodes.join(" ")),
         Via::Usbip => eprintln!("{} can be fetched, once, by this command:", args.address),
     }

@@ -204,7 +204,7 @@ pub(crate) struct Attach {
     /// vhci: this kernel has it; usbip: the usbip tool or usbip-win2 fetches it from loopback
     #[arg(long, default_value = "vhci", value_parser = via())]
     pub via: Via,
-    /// Once only: do not come back after the device, the peer or the network was gone
+    /// Only until the hub here stops: do not attach it again when it starts anew
     #[arg(long)]
     pub once: bool,
     /// Give up waiting after this time: 30s, 5m (it stays attached when it comes, unless --once)

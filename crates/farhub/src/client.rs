@@ -52,13 +52,17 @@ impl Client {
         understand(&self.call(Method::POST, path, Some(json(body))).await?)
     }
 
-    /// A POST whose answer is only that it is done.
-    pub(crate) async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
-        self.call(Method::POST, path, Some(json(body))).await.map(drop)
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        understand(&self.call(Method::PUT, path, Some(json(body))).await?)
     }
 
-    pub(crate) async fn put(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
-        self.call(Method::PUT, path, Some(json(body))).await.map(drop)
+    /// Removes a part of something, which is the answer.
+    pub(crate) async fn delete_of<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        understand(&self.call(Method::DELETE, path, None).await?)
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<(), Error> {

@@ -6,7 +6,7 @@
 
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
-use hub::view::{Grant, Role};
+use hub::view::{self, Grant, Role};
 use hub::{Caller, Config, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,8 +24,11 @@ pub(crate) async fn start(args: &Args) -> Result<(Hub, Hub)> {
     let name = args.name.clone().unwrap_or_else(computer);
     let hub = Hub::start(config(args, name, args.bind, own, true)).await?;
     let garage: Name = "garage".parse()?;
+    let devices = sim::demo();
+    let names = [Name::from_text("disk", "disk"), Name::from_text("serial", "serial")];
+    let shared: Vec<_> = devices.iter().map(|one| one.id.clone()).zip(names).collect();
     let anywhere = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let garage = Hub::start(config(args, garage, anywhere, sim::demo(), false)).await?;
+    let garage = Hub::start(config(args, garage, anywhere, devices, false)).await?;
 
     if garage.state(Caller::Local).peers.is_empty() {
         let grant = Grant { selector: "*".into(), role: Role::Use };
@@ -33,11 +36,12 @@ pub(crate) async fn start(args: &Args) -> Result<(Hub, Hub)> {
         hub.pair(Caller::Local, &ticket.to_string(), None).await.context("pairing the two hubs")?;
     }
     let mut changes = garage.changes();
-    while garage.state(Caller::Local).devices.len() < sim::demo().len() {
-        changes.changed().await?;
-    }
-    for device in garage.state(Caller::Local).devices.iter().filter(|device| !device.shared) {
-        garage.share(Caller::Local, device.id.as_str(), None).await?;
+    for (id, name) in shared {
+        let plugged = |state: view::State| state.devices.iter().any(|device| device.id == id);
+        while !plugged(garage.state(Caller::Local)) {
+            changes.changed().await?;
+        }
+        garage.share(Caller::Local, id.as_str(), Some(name)).await?;
     }
     Ok((hub, garage))
 }

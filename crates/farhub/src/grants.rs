@@ -8,7 +8,6 @@ use crate::peers;
 use crate::table::{Cell, Table, Tone};
 use hub::view::{Grant, Peer};
 use serde_json::json;
-use wire::Name;
 
 pub(crate) async fn grant(client: &Client, out: Out, args: GrantArgs) -> Result<(), Error> {
     let (peer, selector) = match (args.peer, args.selector) {
@@ -17,8 +16,8 @@ pub(crate) async fn grant(client: &Client, out: Out, args: GrantArgs) -> Result<
         (None, _) => return list(out, client.state().await?.peers),
     };
     let grant = Grant { selector, role: args.role };
-    client.tell(&format!("/peers/{}/grants", encode(peer.as_str())), &grant).await?;
-    tell(client, out, &peer).await
+    let path = format!("/peers/{}/grants", encode(peer.as_str()));
+    tell(out, &client.post(&path, &grant).await?)
 }
 
 pub(crate) async fn revoke(client: &Client, out: Out, args: Revoke) -> Result<(), Error> {
@@ -26,17 +25,16 @@ pub(crate) async fn revoke(client: &Client, out: Out, args: Revoke) -> Result<()
         None => String::new(),
         Some(selector) => format!("?selector={}", encode(selector)),
     };
-    client.delete(&format!("/peers/{}/grants{query}", encode(args.peer.as_str()))).await?;
-    tell(client, out, &args.peer).await
+    let path = format!("/peers/{}/grants{query}", encode(args.peer.as_str()));
+    tell(out, &client.delete_of(&path).await?)
 }
 
 /// What it has come to.
-async fn tell(client: &Client, out: Out, name: &Name) -> Result<(), Error> {
-    let peer = peers::find(client, name).await?;
+fn tell(out: Out, peer: &Peer) -> Result<(), Error> {
     if out.json {
-        return out.document(&peer);
+        return out.document(peer);
     }
-    eprintln!("{name} may use: {}", crate::table::clean(&peers::granted(&peer.grants)));
+    eprintln!("{} may use: {}", peer.name, crate::table::clean(&peers::granted(&peer.grants)));
     Ok(())
 }
 

@@ -40,9 +40,9 @@ pub(crate) async fn remove(client: &Client, peer: &Name) -> Result<(), Error> {
 
 pub(crate) async fn trust(client: &Client, out: Out, args: Trust) -> Result<(), Error> {
     let path = format!("/peers/{}/trust", encode(args.peer.as_str()));
-    client.put(&path, &json!({ "trusted": !args.no })).await?;
+    let peer: Peer = client.put(&path, &json!({ "trusted": !args.no })).await?;
     if out.json {
-        return out.document(&find(client, &args.peer).await?);
+        return out.document(&peer);
     }
     let may = if args.no { "may no longer" } else { "may now" };
     eprintln!("Keyboards and network adapters of {} {may} be attached here.", args.peer);

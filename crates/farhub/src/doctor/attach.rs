@@ -5,7 +5,9 @@
 use super::{Area, Finding, In};
 use crate::root::Root;
 use rustix::fs::{Access, access};
-use std::os::unix::net::UnixStream;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
+use std::io;
+use std::path::Path;
 
 const ATTACH: In = In(Area::Attach);
 
@@ -98,9 +100,9 @@ fn permission(root: &Root) -> Finding {
     if access(root.at(&format!("{CONTROLLER}/attach")), Access::WRITE_OK).is_ok() {
         return ATTACH.ok("this user may attach devices");
     }
-    match UnixStream::connect(root.at(crate::helper::SOCKET)) {
-        Ok(_) => ATTACH.ok("the helper attaches devices for us"),
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => ATTACH.warn(
+    match greet(&root.at(crate::helper::SOCKET)) {
+        Ok(()) => ATTACH.ok("the helper attaches devices for us"),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => ATTACH.warn(
             "this user may not ask the helper (the service's own user may)",
             "sudo usermod -aG farhub $USER, then log in again",
         ),
@@ -109,6 +111,12 @@ fn permission(root: &Root) -> Finding {
             "sudo farhub service install",
         ),
     }
+}
+
+/// The helper takes whole messages; without one, nothing happens.
+fn greet(helper: &Path) -> io::Result<()> {
+    let ours = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None)?;
+    Ok(connect(&ours, &SocketAddrUnix::new(helper)?)?)
 }
 
 const CONTROLLER: &str = "/sys/devices/platform/vhci_hcd.0";

@@ -196,12 +196,17 @@ fn pair_names_the_new_peer() {
 
 #[test]
 fn grants_are_given_and_taken() {
+    let peer = |selectors: &[&str]| {
+        let mut peer = state::busy()["peers"][0].clone();
+        let grant = |selector: &&str| json!({"selector": selector, "role": "use"});
+        peer["grants"] = selectors.iter().map(grant).collect();
+        peer
+    };
     let hub = answers(&[
-        ("GET /api/v1/state", 200, state::busy()),
-        ("POST /api/v1/peers/garage/grants", 200, Value::Null),
-        ("DELETE /api/v1/peers/garage/grants?selector=class%3Ahid", 204, Value::Null),
-        ("DELETE /api/v1/peers/garage/grants", 204, Value::Null),
-        ("PUT /api/v1/peers/garage/trust", 204, Value::Null),
+        ("POST /api/v1/peers/garage/grants", 200, peer(&["laser", "class:hid"])),
+        ("DELETE /api/v1/peers/garage/grants?selector=class%3Ahid", 200, peer(&["laser"])),
+        ("DELETE /api/v1/peers/garage/grants", 200, peer(&[])),
+        ("PUT /api/v1/peers/garage/trust", 200, peer(&[])),
         ("DELETE /api/v1/peers/garage", 204, Value::Null),
     ]);
     let commands: [&[&str]; 6] = [
@@ -312,7 +317,7 @@ fn path_shows_every_way() {
         "selected": true});
     let relay = json!({"kind": "relay", "remote": "https://relay.example.org/", "rtt_ms": 48.0,
         "selected": false});
-    let report = json!({"online": true, "connected_since": "2026-11-21T10:00:00Z",
+    let report = json!({"online": true, "error": null,
         "candidates": [lan, relay]});
     let hub = answers(&[("GET /api/v1/peers/garage/path", 200, report)]);
     golden("path.txt", &hub.farhub(&["path", "garage"]).told());

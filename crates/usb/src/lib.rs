@@ -1,6 +1,10 @@
 //! Both ends of a USB device side by side: [`serve`] where it is plugged in, [`attach`] where it
 //! is used. Between them go the messages of [`wire::usb`].
 
+pub mod attach;
 pub mod device;
+pub mod pdu;
+pub mod serve;
+mod streams;
 
 pub use device::{Command, Completion, Counters, Device, Urb};

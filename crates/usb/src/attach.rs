@@ -1,0 +1,257 @@
+//! A session where the device is used: the kernel on one side, the streams to the peer on the
+//! other, the [`proxy`] between them.
+//!
+//! The kernel, or a USB/IP client, is a socket. It is always read, since an unlink may come at any
+//! time. Streams for endpoints are opened when the kernel first uses them, and used at once: the
+//! answer to the opening comes with the first completions. When this ends, the socket closes, and
+//! with it the port of `vhci_hcd`.
+
+pub mod proxy;
+
+use crate::Counters;
+use crate::pdu::gather::Gather;
+use crate::pdu::{self, Request};
+use crate::streams::{Frame, Inbox, Outbox, frames};
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, FuturesUnordered, StreamExt};
+use futures_util::{FutureExt, TryFutureExt};
+use link::{Opener, Rx, Tx};
+use proxy::{Action, Fault, Proxy, Violation};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use wire::usb::{Attached, Down, Up};
+use wire::{Answer, Open, Priority, SessionId};
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The kernel or the client let go, as after `usbip detach`.
+    KernelClosed,
+    /// The path to the peer is gone.
+    PeerGone,
+    /// The peer ended the session: the device is unplugged, or not ours any more.
+    DeviceGone,
+}
+
+/// Why a session failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the peer broke the rules: {0}")]
+    Violation(#[from] Violation),
+    /// Something else than our protocol, or a refused endpoint.
+    #[error(transparent)]
+    Link(link::Error),
+    #[error("what came from the USB/IP client is no USB/IP: {0}")]
+    Pdu(#[from] pdu::Error),
+    #[error("the USB/IP client asks what it may not: {0}")]
+    Client(#[from] Fault),
+}
+
+/// Carries one device between the local kernel and the peer that has it.
+///
+/// `session` is the stream of endpoint 0, after `attached` and the `descriptors` that came with it.
+///
+/// # Errors
+/// When the peer, or the client on the socket, broke the rules.
+pub async fn run(
+    (mut reader, mut writer): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    (attached, descriptors): (Attached, Bytes),
+    session: (Rx<Down>, Tx<Up>),
+    streams: Opener,
+    counters: Arc<Counters>,
+) -> Result<End, Error> {
+    let mut attaching = Attaching::new(attached, descriptors, streams, counters);
+    attaching.inbox.push(frames(0, session.0));
+    attaching.outbox.insert(0, session.1);
+    let mut input = BytesMut::new();
+    let end = loop {
+        if input.capacity() == input.len() {
+            input.reserve(READ_BYTES);
+        }
+        tokio::select! {
+            read = reader.read_buf(&mut input) => match read {
+                Ok(1..) => attaching.requests(&mut input)?,
+                Ok(0) | Err(_) => return Ok(End::KernelClosed),
+            },
+            wrote = writer.write_buf(&mut attaching.output), if attaching.output.has_remaining() => {
+                if wrote.is_err() {
+                    return Ok(End::KernelClosed);
+                }
+            }
+            Some((endpoint, frame)) = attaching.inbox.next(), if attaching.has_room() => {
+                if let Some(end) = attaching.frames(endpoint, frame)? {
+                    attaching.act();
+                    break end;
+                }
+            }
+            Some(_) = attaching.outbox.written() => {}
+            Some((endpoint, opened)) = attaching.opening.next() => match opened {
+                Ok((rx, tx)) => attaching.opened(endpoint, rx, tx),
+                Err(_) => break End::PeerGone,
+            },
+        }
+        attaching.act();
+    };
+    // What the device had to say before it went may still be on its way on other streams.
+    let _ = tokio::time::timeout(LINGER, async {
+        attaching.drain().await;
+        writer.write_all_buf(&mut attaching.output).await
+    })
+    .await;
+    Ok(end)
+}
+
+type Opening = BoxFuture<'static, (u8, Result<(Rx<Answer>, Tx<Up>), link::Error>)>;
+
+struct Attaching {
+    session: SessionId,
+    descriptors: Bytes,
+    streams: Opener,
+    proxy: Proxy,
+    inbox: Inbox<Down>,
+    outbox: Outbox<Up>,
+    opening: FuturesUnordered<Opening>,
+    output: Gather,
+}
+
+impl Attaching {
+    fn new(
+        attached: Attached,
+        descriptors: Bytes,
+        streams: Opener,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            session: attached.session,
+            descriptors,
+            streams,
+            proxy: Proxy::new(attached.speed, attached.window, counters),
+            inbox: Inbox::new(),
+            outbox: Outbox::new(),
+            opening: FuturesUnordered::new(),
+            output: Gather::default(),
+        }
+    }
+
+    /// A kernel that doesn't read keeps the peer waiting, so that its data doesn't gather here.
+    fn has_room(&self) -> bool {
+        self.output.remaining() < OUTPUT_BYTES_MAX
+    }
+
+    fn requests(&mut self, input: &mut BytesMut) -> Result<(), Error> {
+        while let Some(request) = Request::decode(input)? {
+            self.proxy.request(request)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in one frame, and what else is here already.
+    fn frames(&mut self, endpoint: u8, frame: Frame<Down>) -> Result<Option<End>, Error> {
+        let mut next = Some((endpoint, frame));
+        for _ in 0..BATCH {
+            let Some((endpoint, frame)) = next else { break };
+            match frame {
+                Ok(Some((Down::Complete(complete), data))) => {
+                    self.proxy.complete(endpoint, complete, data)?;
+                }
+                Ok(None) if endpoint == 0 => return Ok(Some(End::DeviceGone)),
+                // What it means is told by the end of the session, which is on its way.
+                Ok(None) => {}
+                Err(link::Error::Io(_) | link::Error::Ended) => return Ok(Some(End::PeerGone)),
+                Err(error @ (link::Error::Frame(_) | link::Error::Refused(_))) => {
+                    return Err(Error::Link(error));
+                }
+            }
+            next = self.inbox.next().now_or_never().flatten();
+        }
+        Ok(None)
+    }
+
+    /// Takes in what comes until every stream has ended.
+    async fn drain(&mut self) {
+        while let Some((endpoint, frame)) = self.inbox.next().await {
+            if self.frames(endpoint, frame).is_err() {
+                return;
+            }
+            self.act();
+        }
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.proxy.poll() {
+            match action {
+                Action::Kernel(reply) => reply.encode(&mut self.output),
+                Action::Peer { endpoint, up, data } => {
+                    if !self.outbox.contains(endpoint) {
+                        self.outbox.expect(endpoint);
+                        self.opening.push(self.open(endpoint));
+                    }
+                    self.outbox.push(endpoint, up, data);
+                }
+            }
+        }
+        self.outbox.start(|_| {});
+    }
+
+    fn open(&self, endpoint: u8) -> Opening {
+        let (streams, session) = (self.streams.clone(), self.session);
+        let priority = priority(&self.descriptors, endpoint);
+        let open = async move {
+            let mut stream = streams.open(priority).await?;
+            stream.open(&Open::Endpoint { session, endpoint }).await?;
+            Ok((Rx::new(stream.reader), Tx::new(stream.writer)))
+        };
+        open.map(move |opened| (endpoint, opened)).boxed()
+    }
+
+    fn opened(&mut self, endpoint: u8, rx: Rx<Answer>, tx: Tx<Up>) {
+        self.outbox.insert(endpoint, tx);
+        self.inbox.push(answered(endpoint, rx));
+    }
+}
+
+/// The frames of a stream that starts with the answer to its opening.
+fn answered(endpoint: u8, mut rx: Rx<Answer>) -> BoxStream<'static, (u8, Frame<Down>)> {
+    let answer = async move {
+        match rx.recv().await?.ok_or(link::Error::Ended)?.0 {
+            Answer::Ok => Ok(rx.speak()),
+            Answer::Refused(code) => Err(link::Error::Refused(wire::Refusal::from_code(code))),
+        }
+    };
+    let failed = move |error| stream::once(async move { (endpoint, Err(error)) }).boxed();
+    let frames = answer.map_ok_or_else(failed, move |rx| frames(endpoint, rx));
+    frames.flatten_stream().boxed()
+}
+
+/// What goes first: by the transfer type of the endpoint, USB 2.0 §9.6.6.
+fn priority(descriptors: &[u8], endpoint: u8) -> Priority {
+    let attributes = each_descriptor(descriptors).find_map(|descriptor| match *descriptor {
+        [_, 5, address, attributes, ..] if address == endpoint => Some(attributes & 3),
+        _ => None,
+    });
+    match attributes {
+        Some(1 | 3) => Priority::Realtime,
+        Some(_) | None => Priority::Bulk,
+    }
+}
+
+/// Descriptors one after another, as far as they are whole.
+pub(crate) fn each_descriptor(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let len = usize::from(*bytes.first()?).max(2);
+        let (descriptor, rest) = bytes.split_at_checked(len)?;
+        bytes = rest;
+        Some(descriptor)
+    })
+}
+
+/// One read of the kernel's socket takes up to this much.
+const READ_BYTES: usize = 64 * 1024;
+/// What may wait to be written to the kernel before the peer has to wait.
+const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Frames taken in before others get their turn.
+const BATCH: usize = 64;
+/// How long the last completions may take from an unplugged device to the kernel.
+const LINGER: Duration = Duration::from_secs(1);

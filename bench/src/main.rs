@@ -1,1 +1,144 @@
-fn main() {}
+//! Speeds of farhub beside a peer's: the same simulated disk, the same driver, in the same run.
+//!
+//! The peer is the server of the `usbip` crate. It is plain TCP to the process with the device;
+//! farhub has an agent on either side and TLS 1.3 between them, so the ratio says what
+//! that costs. Rounds alternate between the two, and medians over the rounds are shown.
+
+mod client;
+mod farhub;
+mod peer;
+
+use anyhow::Result;
+use client::{BLOCK_BYTES, Client};
+use sim::Simulated;
+use std::io::{Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const DISK_BYTES: u64 = 32 * 1024 * 1024;
+const ROUNDS: usize = 7;
+const TRANSFERS: u32 = 1000;
+/// What Linux's usb-storage asks for at once at high speed: 240 blocks.
+const COMMAND_BLOCKS: u16 = 240;
+const COMMANDS: u32 = 200;
+/// One command whose data is read with many transfers under way.
+const QUEUED_BLOCKS: u16 = 32 * 1024;
+const QUEUED_URB_BYTES: u32 = 64 * 1024;
+const QUEUE_DEPTH: u32 = 16;
+
+/// One figure of one round.
+struct Figure {
+    what: &'static str,
+    unit: Unit,
+    value: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// Less is better.
+    Microseconds,
+    /// More is better. 10^6 bytes.
+    MegabytesPerSecond,
+}
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (ours, theirs) = runtime.block_on(async {
+        let disk = || Simulated::disk(1, DISK_BYTES);
+        anyhow::Ok((farhub::connect(disk()).await?, peer::connect(disk()).await?))
+    })?;
+    let (mut ours, mut theirs) = (Client::new(ours), Client::new(theirs));
+    // Warm up, and see that both are right before they are fast.
+    check(&mut ours)?;
+    check(&mut theirs)?;
+    let mut rounds = Vec::new();
+    for number in 1..=ROUNDS {
+        eprintln!("round {number} of {ROUNDS}");
+        let (ours, theirs) = (&mut ours, &mut theirs);
+        rounds.push(thread::scope(|scope| {
+            let ours = scope.spawn(|| round(ours)).join().expect("no round panics")?;
+            let theirs = scope.spawn(|| round(theirs)).join().expect("no round panics")?;
+            anyhow::Ok((ours, theirs))
+        })?);
+    }
+    print(&rounds);
+    Ok(())
+}
+
+fn check(client: &mut Client<impl Read + Write>) -> Result<()> {
+    let bytes = usize::from(COMMAND_BLOCKS) * BLOCK_BYTES as usize;
+    let data: Vec<u8> = (0..bytes).map(|i| (i % 251) as u8).collect();
+    for lba in [1000, 20_000] {
+        client.write(lba, &data)?;
+        client.check(lba, &data)?;
+    }
+    Ok(())
+}
+
+fn round(client: &mut Client<impl Read + Write>) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    let descriptors = (0..TRANSFERS).map(|_| client.device_descriptor());
+    let [p50, p99] = percentiles(descriptors.collect::<Result<_>>()?);
+    figures.push(Figure { what: "control IN, 18 bytes, p50", ..p50 });
+    figures.push(Figure { what: "control IN, 18 bytes, p99", ..p99 });
+    let reads = (0..TRANSFERS).map(|lba| client.read(lba, 1));
+    let [p50, p99] = percentiles(reads.collect::<Result<_>>()?);
+    figures.push(Figure { what: "bulk IN, 512 bytes, p50", ..p50 });
+    figures.push(Figure { what: "bulk IN, 512 bytes, p99", ..p99 });
+
+    let command_bytes = u32::from(COMMAND_BLOCKS) * BLOCK_BYTES;
+    let lbas = || (0..COMMANDS).map(|at| at * u32::from(COMMAND_BLOCKS));
+    let start = Instant::now();
+    lbas().try_for_each(|lba| client.read(lba, COMMAND_BLOCKS).map(drop))?;
+    figures.push(rate("disk read, 120 KiB per command", COMMANDS * command_bytes, start.elapsed()));
+    let data = vec![0x5a; command_bytes as usize];
+    let start = Instant::now();
+    lbas().try_for_each(|lba| client.write(lba, &data))?;
+    figures.push(rate(
+        "disk write, 120 KiB per command",
+        COMMANDS * command_bytes,
+        start.elapsed(),
+    ));
+    let start = Instant::now();
+    client.read_queued(QUEUED_BLOCKS, QUEUED_URB_BYTES, QUEUE_DEPTH)?;
+    let bytes = u32::from(QUEUED_BLOCKS) * BLOCK_BYTES;
+    figures.push(rate("bulk IN, 16 x 64 KiB under way", bytes, start.elapsed()));
+    Ok(figures)
+}
+
+fn percentiles(mut times: Vec<Duration>) -> [Figure; 2] {
+    times.sort();
+    [50, 99].map(|percent| {
+        let time = times[times.len() * percent / 100];
+        Figure { what: "", unit: Unit::Microseconds, value: time.as_secs_f64() * 1e6 }
+    })
+}
+
+fn rate(what: &'static str, bytes: u32, time: Duration) -> Figure {
+    let value = f64::from(bytes) / time.as_secs_f64() / 1e6;
+    Figure { what, unit: Unit::MegabytesPerSecond, value }
+}
+
+fn print(rounds: &[(Vec<Figure>, Vec<Figure>)]) {
+    println!("| agent to agent, loopback | farhub (TLS 1.3) | usbip crate (plain) | ratio |");
+    println!("|---|---:|---:|---:|");
+    for (at, figure) in rounds[0].0.iter().enumerate() {
+        let ours = median(rounds.iter().map(|round| round.0[at].value).collect());
+        let theirs = median(rounds.iter().map(|round| round.1[at].value).collect());
+        let (unit, ratio) = match figure.unit {
+            Unit::Microseconds => ("µs", theirs / ours),
+            Unit::MegabytesPerSecond => ("MB/s", ours / theirs),
+        };
+        println!("| {} | {ours:.0} {unit} | {theirs:.0} {unit} | {ratio:.2} |", figure.what);
+    }
+    println!();
+    println!(
+        "Medians of {} alternating rounds. A ratio above 1 is in farhub's favour.",
+        rounds.len()
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -120,6 +120,19 @@ impl Simulated {
         }
     }
 
+    /// Does a command at once, without a session, and returns what has completed by it: for hosts
+    /// of another make. `None` during a session.
+    #[must_use]
+    pub fn exchange(&self, command: usb::Command) -> Option<Vec<usb::Completion>> {
+        let mut engine = self.engine.try_lock().ok()?;
+        match command {
+            usb::Command::Submit(urb) => engine.submit(urb),
+            usb::Command::Cancel { id } => engine.cancel(id),
+            usb::Command::Reset { id } => engine.reset(id),
+        }
+        Some(engine.completed())
+    }
+
     /// Whether it is plugged in. A new device is.
     #[must_use]
     pub fn is_plugged(&self) -> bool {

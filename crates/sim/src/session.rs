@@ -24,12 +24,17 @@ pub(crate) async fn run(
     let mut engine = engine.lock().await;
     engine.restart();
     let mut held = VecDeque::new();
+    let mut command = None;
     loop {
+        // A fault set before a command was sent applies to it.
         let now = *condition.borrow_and_update();
         if now.unplugged {
             break;
         }
         release(&mut engine, &mut held, now.fault);
+        if let Some(command) = command.take() {
+            obey(&mut engine, &mut held, now.fault, command);
+        }
         for completion in engine.completed() {
             if completions.send(completion).await.is_err() {
                 // Nobody is there any more: what is under way is of no interest.
@@ -41,8 +46,8 @@ pub(crate) async fn run(
         let is_slow = matches!(now.fault, Some(Fault::Slow(_)));
         let due = held.front().filter(|_| is_slow).and_then(|held| held.due);
         tokio::select! {
-            command = commands.recv() => match command {
-                Some(command) => obey(&mut engine, &mut held, now.fault, command),
+            received = commands.recv() => match received {
+                Some(received) => command = Some(received),
                 None => break,
             },
             changed = condition.changed() => {
@@ -54,7 +59,7 @@ pub(crate) async fn run(
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
         }
     }
-    end(&mut engine, held, commands, completions).await;
+    end(&mut engine, held, command, commands, completions).await;
 }
 
 /// Gives the engine what no fault holds any more, in order.
@@ -103,6 +108,7 @@ fn obey(engine: &mut Engine, held: &mut VecDeque<Held>, fault: Option<Fault>, co
 async fn end(
     engine: &mut Engine,
     held: VecDeque<Held>,
+    mut command: Option<Command>,
     mut commands: mpsc::Receiver<Command>,
     completions: mpsc::Sender<Completion>,
 ) {
@@ -111,11 +117,15 @@ async fn end(
     for held in held {
         engine.end(&held.urb, engine::ENODEV);
     }
-    while let Some(command) = commands.recv().await {
-        match command {
-            Command::Submit(urb) => engine.end(&urb, engine::ENODEV),
-            Command::Reset { id } => engine.fail_reset(id),
-            Command::Cancel { .. } => {}
+    loop {
+        match command.take() {
+            Some(Command::Submit(urb)) => engine.end(&urb, engine::ENODEV),
+            Some(Command::Reset { id }) => engine.fail_reset(id),
+            Some(Command::Cancel { .. }) | None => {}
+        }
+        command = commands.recv().await;
+        if command.is_none() {
+            break;
         }
     }
     for completion in engine.completed() {

@@ -100,3 +100,17 @@ async fn a_second_session_waits_for_the_end_of_the_first() {
     second.write(0x02, Bytes::from_static(b"new")).await.unwrap();
     assert_eq!(second.wait(id).await.unwrap().data, "new");
 }
+
+#[tokio::test]
+async fn a_command_can_be_done_without_a_session() {
+    let serial = Simulated::serial(1);
+    let submit = Submit { id: 7, length: 2, ..Submit::default() };
+    let write = usb::Urb { endpoint: 0x02, submit: submit.clone(), data: "ok".into() };
+    let read = usb::Urb { endpoint: 0x83, submit, data: Bytes::new() };
+    let done = serial.exchange(usb::Command::Submit(write)).unwrap();
+    assert_eq!((done.len(), done[0].complete.status), (1, 0));
+    assert_eq!(serial.exchange(usb::Command::Submit(read)).unwrap()[0].data, "ok");
+    let mut host = Host::new(serial.open());
+    host.enumerate().await.unwrap();
+    assert!(serial.exchange(usb::Command::Cancel { id: 7 }).is_none());
+}

@@ -77,6 +77,10 @@ impl Drop for Web {
 
 /// The folder is this user's alone, and so is the socket in it.
 fn bind_unix(socket: &Path) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(socket).is_ok() {
+        let message = format!("another hub answers at {}", socket.display());
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
+    }
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
@@ -25,6 +26,8 @@ pub(crate) struct Client {
     folder: PathBuf,
     /// Before each path: whose API it is.
     prefix: String,
+    /// Whether that is a peer, who shows what it lets us see.
+    pub remote: bool,
 }
 
 impl Client {
@@ -33,7 +36,8 @@ impl Client {
             None => "/api/v1".to_owned(),
             Some(peer) => format!("/api/v1/hubs/{peer}/api/v1"),
         };
-        Self { folder: data::of_client(global.data.as_deref()), prefix }
+        let folder = data::of_client(global.data.as_deref());
+        Self { folder, prefix, remote: global.hub.is_some() }
     }
 
     pub(crate) async fn state(&self) -> Result<State, Error> {
@@ -109,7 +113,12 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
             .expect("every part of a path is encoded");
-        sender.send_request(request).await.map_err(gone)
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
+        let silent = || {
+            let seconds = ANSWER_TIMEOUT.as_secs();
+            Error::new(Exit::TimedOut, format!("no answer from the hub in {seconds} s"))
+        };
+        answer.map_err(|_| silent())?.map_err(gone)
     }
 
     /// Why nobody listens at the socket, and what to do.
@@ -234,6 +243,8 @@ fn gone(error: hyper::Error) -> Error {
     Error::failed(format!("the hub ended the conversation: {error}"))
 }
 
+/// A hub that pairs or asks a peer gives up before; one that is stuck would never answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The answer may be a peer's, passed on by our hub.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 

@@ -17,8 +17,8 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
     if out.json {
         return out.document(&state.devices);
     }
-    show(&state, out)?;
-    if state.peers.is_empty() {
+    show(&state, client, out)?;
+    if state.peers.is_empty() && !client.remote {
         eprintln!("\nNo peers yet. On another computer run `farhub invite`, then here:");
         eprintln!("  farhub pair TICKET");
     }
@@ -34,7 +34,7 @@ pub(crate) async fn watch(client: &Client, out: Out) -> Result<(), Error> {
         match &before {
             Some(before) if out.json && before.devices == now.devices => {}
             _ if out.json => out.json_line(&now.devices)?,
-            None => show(&now, out)?,
+            None => show(&now, client, out)?,
             Some(before) => {
                 for change in changes(before, &now) {
                     out.line(&change)?;
@@ -69,15 +69,18 @@ pub(crate) async fn unshare(client: &Client, out: Out, device: &str) -> Result<(
     Ok(())
 }
 
-fn show(state: &State, out: Out) -> Result<(), Error> {
+fn show(state: &State, client: &Client, out: Out) -> Result<(), Error> {
     let mut table = match state.devices.as_slice() {
         [] => Table::default(),
         _ => Table::titled(["ADDRESS", "STATE", "DEVICE", "CLASS", "PORT", "ID"]),
     };
-    table.line(format!("{} (this hub)", state.hub.name), Tone::Title);
+    let whose = if client.remote { "as it shows itself to us" } else { "this hub" };
+    table.line(format!("{} ({whose})", state.hub.name), Tone::Title);
     rows(&mut table, state, |device| device.local);
     if !state.devices.iter().any(|device| device.local) {
-        table.line("  no USB device is plugged in here", Tone::Quiet);
+        let nothing =
+            if client.remote { "  nothing" } else { "  no USB device is plugged in here" };
+        table.line(nothing, Tone::Quiet);
     }
     for peer in &state.peers {
         table.line(format!("{} ({})", peer.name, peers::reach(peer)), Tone::Title);
@@ -95,11 +98,13 @@ fn rows(table: &mut Table, state: &State, of: impl Fn(&Device) -> bool) {
     for device in state.devices.iter().filter(|device| of(device)) {
         let Kind::Usb(usb) = &device.kind;
         let (word, tone) = word(state, device);
-        let simulated = if device.simulated { " (simulated)" } else { "" };
+        let product = product(usb);
+        let told = !device.simulated || product.to_lowercase().contains("simulated");
+        let simulated = if told { "" } else { " (simulated)" };
         table.row([
             Cell::from(format!("  {}", device.address)),
             Cell::new(word, tone),
-            Cell::from(shorten(&product(usb), WIDTH_MAX) + simulated),
+            Cell::from(shorten(&product, WIDTH_MAX) + simulated),
             Cell::from(classes(usb)),
             Cell::from(usb.port.as_str()),
             Cell::new(device.id.as_str(), Tone::Quiet),

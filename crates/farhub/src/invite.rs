@@ -39,7 +39,7 @@ pub(crate) async fn pair(client: &Client, out: Out, args: cli::Pair) -> Result<(
     if out.json {
         return out.document(&peer);
     }
-    eprintln!("Paired with {} ({}).", peer.name, crate::table::clean(&peers::reach(&peer)));
+    eprintln!("Paired with {}.", peer.name);
     eprintln!("  what it offers:       farhub devices");
     eprintln!("  to let it use yours:  farhub grant {} DEVICE", peer.name);
     out.line(peer.name.as_str())

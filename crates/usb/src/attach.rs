@@ -74,7 +74,7 @@ pub async fn run(
     attaching.outbox.insert(0, session.1);
     let mut input = BytesMut::new();
     let end = loop {
-        if input.capacity() == input.len() {
+        if input.capacity() - input.len() < READ_BYTES / 4 {
             input.reserve(READ_BYTES);
         }
         tokio::select! {

@@ -181,7 +181,10 @@ pub(super) fn detach(helper: &Path, plugged: Plugged) -> Result<(), Error> {
 }
 
 fn ask(helper: &Path, request: &str, socket: Option<BorrowedFd<'_>>) -> Result<String, Error> {
-    let connection = connect(helper).map_err(Error::NoHelper)?;
+    let connection = connect(helper).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::NotInGroup(helper.to_owned()),
+        _ => Error::NoHelper(error),
+    })?;
     let answer = exchange(&connection, request, socket).map_err(Error::io("asking the helper"))?;
     match answer.split_once(' ').unwrap_or((&answer, "")) {
         ("ok", rest) => Ok(rest.to_owned()),

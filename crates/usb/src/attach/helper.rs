@@ -196,6 +196,7 @@ fn ask(helper: &Path, request: &str, socket: Option<BorrowedFd<'_>>) -> Result<S
 fn connect(helper: &Path) -> io::Result<OwnedFd> {
     let connection = seqpacket()?;
     rustix::net::connect(&connection, &SocketAddrUnix::new(helper)?)?;
+    sockopt::set_socket_timeout(&connection, sockopt::Timeout::Recv, Some(ANSWER))?;
     Ok(connection)
 }
 
@@ -217,6 +218,8 @@ fn exchange(
 
 /// The longest message; an error's text is cut.
 const MESSAGE_BYTES_MAX: usize = 512;
+/// How long the answer may take: the helper may have to load the module first.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long one user may keep the others waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 

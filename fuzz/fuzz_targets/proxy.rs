@@ -169,8 +169,11 @@ fuzz_target!(|steps: Vec<Step>| {
                 // What passes for the truth is one, and the URB is not there any more.
                 match proxy.complete(endpoint, complete, data) {
                     Ok(()) => {
-                        there.retain(|(_, up)| !matches!(up, Up::Submit(submit) if submit.id == u32::from(id)));
-                        there.retain(|(_, up)| *up != Up::Reset { id: id.into() });
+                        there.retain(|(_, up)| match up {
+                            Up::Submit(submit) => submit.id != u32::from(id),
+                            Up::Reset { id: reset } => *reset != u32::from(id),
+                            Up::Cancel { .. } => true,
+                        });
                         false
                     }
                     Err(_) => true,

@@ -82,7 +82,9 @@ pub async fn run(
                 Ok(1..) => attaching.requests(&mut input)?,
                 Ok(0) | Err(_) => return Ok(End::KernelClosed),
             },
-            wrote = writer.write_buf(&mut attaching.output), if attaching.output.has_remaining() => {
+            wrote = writer.write_buf(&mut attaching.output),
+                if attaching.output.has_remaining() =>
+            {
                 if wrote.is_err() {
                     return Ok(End::KernelClosed);
                 }

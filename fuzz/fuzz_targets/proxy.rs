@@ -13,13 +13,37 @@ use wire::usb::{Complete, PacketResult, Speed, Up, Window};
 
 #[derive(Debug, Arbitrary)]
 enum Step {
-    Submit { endpoint: u8, is_in: bool, length: u16, flags: u32, setup: [u8; 8] },
-    Iso { endpoint: u8, is_in: bool, length: u16, packets: Vec<(u16, u16)> },
-    Unlink { target: u8 },
+    Submit {
+        endpoint: u8,
+        is_in: bool,
+        length: u16,
+        flags: u32,
+        setup: [u8; 8],
+    },
+    Iso {
+        endpoint: u8,
+        is_in: bool,
+        length: u16,
+        packets: Vec<(u16, u16)>,
+    },
+    Unlink {
+        target: u8,
+    },
     /// The peer ends an URB as it should.
-    Complete { nth: u8, status: i32, short_by: u8 },
+    Complete {
+        nth: u8,
+        status: i32,
+        short_by: u8,
+    },
     /// The peer says anything.
-    Lie { endpoint: u8, id: u8, status: i32, actual_length: u32, data: u16, packets: Vec<(u32, i32)> },
+    Lie {
+        endpoint: u8,
+        id: u8,
+        status: i32,
+        actual_length: u32,
+        data: u16,
+        packets: Vec<(u32, i32)>,
+    },
 }
 
 const WINDOW: Window = Window { urbs: 8, bytes: 32 * 1024 };
@@ -145,8 +169,11 @@ fuzz_target!(|steps: Vec<Step>| {
                 // What passes for the truth is one, and the URB is not there any more.
                 match proxy.complete(endpoint, complete, data) {
                     Ok(()) => {
-                        there.retain(|(_, up)| !matches!(up, Up::Submit(submit) if submit.id == u32::from(id)));
-                        there.retain(|(_, up)| *up != Up::Reset { id: id.into() });
+                        there.retain(|(_, up)| match up {
+                            Up::Submit(submit) => submit.id != u32::from(id),
+                            Up::Reset { id: reset } => *reset != u32::from(id),
+                            Up::Cancel { .. } => true,
+                        });
                         false
                     }
                     Err(_) => true,

@@ -12,14 +12,37 @@ use wire::usb::{Complete, Submit, Up, Window};
 
 #[derive(Debug, Arbitrary)]
 enum Step {
-    Submit { endpoint: u8, id: u8, length: u32, setup: Option<[u8; 8]>, packets: Vec<u32> },
+    Submit {
+        endpoint: u8,
+        id: u8,
+        length: u32,
+        setup: Option<[u8; 8]>,
+        packets: Vec<u32>,
+    },
     /// With data as long as it should be.
-    Out { endpoint: u8, id: u8, length: u8 },
-    Cancel { endpoint: u8, id: u8 },
-    Reset { endpoint: u8, id: u8 },
-    Complete { endpoint: u8, id: u8 },
-    Left { id: u8 },
-    Abandon { endpoint: u8 },
+    Out {
+        endpoint: u8,
+        id: u8,
+        length: u8,
+    },
+    Cancel {
+        endpoint: u8,
+        id: u8,
+    },
+    Reset {
+        endpoint: u8,
+        id: u8,
+    },
+    Complete {
+        endpoint: u8,
+        id: u8,
+    },
+    Left {
+        id: u8,
+    },
+    Abandon {
+        endpoint: u8,
+    },
 }
 
 const WINDOW: Window = Window { urbs: 8, bytes: 4096 };

@@ -74,7 +74,7 @@ pub async fn run(
     attaching.outbox.insert(0, session.1);
     let mut input = BytesMut::new();
     let end = loop {
-        if input.capacity() == input.len() {
+        if input.capacity() - input.len() < READ_BYTES / 4 {
             input.reserve(READ_BYTES);
         }
         tokio::select! {
@@ -82,7 +82,9 @@ pub async fn run(
                 Ok(1..) => attaching.requests(&mut input)?,
                 Ok(0) | Err(_) => return Ok(End::KernelClosed),
             },
-            wrote = writer.write_buf(&mut attaching.output), if attaching.output.has_remaining() => {
+            wrote = writer.write_buf(&mut attaching.output),
+                if attaching.output.has_remaining() =>
+            {
                 if wrote.is_err() {
                     return Ok(End::KernelClosed);
                 }

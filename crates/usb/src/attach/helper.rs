@@ -181,7 +181,10 @@ pub(super) fn detach(helper: &Path, plugged: Plugged) -> Result<(), Error> {
 }
 
 fn ask(helper: &Path, request: &str, socket: Option<BorrowedFd<'_>>) -> Result<String, Error> {
-    let connection = connect(helper).map_err(Error::NoHelper)?;
+    let connection = connect(helper).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::NotInGroup(helper.to_owned()),
+        _ => Error::NoHelper(error),
+    })?;
     let answer = exchange(&connection, request, socket).map_err(Error::io("asking the helper"))?;
     match answer.split_once(' ').unwrap_or((&answer, "")) {
         ("ok", rest) => Ok(rest.to_owned()),
@@ -193,6 +196,7 @@ fn ask(helper: &Path, request: &str, socket: Option<BorrowedFd<'_>>) -> Result<S
 fn connect(helper: &Path) -> io::Result<OwnedFd> {
     let connection = seqpacket()?;
     rustix::net::connect(&connection, &SocketAddrUnix::new(helper)?)?;
+    sockopt::set_socket_timeout(&connection, sockopt::Timeout::Recv, Some(ANSWER))?;
     Ok(connection)
 }
 
@@ -214,6 +218,8 @@ fn exchange(
 
 /// The longest message; an error's text is cut.
 const MESSAGE_BYTES_MAX: usize = 512;
+/// How long the answer may take: the helper may have to load the module first.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long one user may keep the others waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 

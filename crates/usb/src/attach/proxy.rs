@@ -23,7 +23,8 @@ mod queue;
 use crate::Counters;
 use crate::pdu::{self, IsoPacket, Reply, Request, Ret};
 use bytes::{Bytes, BytesMut};
-use queue::{Queues, Share};
+use queue::Queues;
+pub use queue::Share;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use wire::usb::{Complete, Speed, Submit, Up, Window};
@@ -250,7 +251,7 @@ impl Proxy {
             Stage::Sent => pending.ret(&complete, data)?,
         };
         let pending = self.urbs.remove(&id).expect("found above");
-        self.queues.free(pending.share);
+        self.queues.free(endpoint, pending.share);
         self.counters.count(pending.is_in, &Complete { status: ret.status, ..complete });
         if let (Some(configured), 0) = (pending.configures, ret.status) {
             self.configured = configured;

@@ -30,6 +30,8 @@ pub enum Error {
     NotOurs(u32),
     #[error("attaching needs root or the farhub helper: run `sudo farhub service install`")]
     NoHelper(#[source] io::Error),
+    #[error("this user may not open {}: join its group, then log in again", .0.display())]
+    NotInGroup(PathBuf),
     #[error("the farhub helper refused: {0}")]
     Refused(String),
     #[error("{what}: {source}")]

@@ -1,8 +1,9 @@
 //! URBs that wait for room in the peer's window: in order for each endpoint, in turns between
 //! endpoints.
 //!
-//! What does not fit keeps nobody else waiting. Part of the window is kept for endpoint 0, so that
-//! a device whose endpoints all have long queues of reads can still be spoken to.
+//! What does not fit keeps nobody else waiting. Part of the window is kept for endpoint 0, and part
+//! for endpoints that use little of it, so that one with a long queue of idle reads doesn't silence
+//! the device.
 
 use std::collections::{BTreeMap, VecDeque};
 use wire::frame::BODY_BYTES_MAX;
@@ -15,10 +16,25 @@ pub struct Share {
     pub bytes: u64,
 }
 
+impl Share {
+    fn plus(self, other: Self) -> Self {
+        Self { urbs: self.urbs + other.urbs, bytes: self.bytes + other.bytes }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self { urbs: self.urbs - other.urbs, bytes: self.bytes - other.bytes }
+    }
+
+    fn within(self, limit: Self) -> bool {
+        self.urbs <= limit.urbs && self.bytes <= limit.bytes
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Queues {
     window: Share,
     used: Share,
+    used_by: BTreeMap<u8, Share>,
     held: BTreeMap<u8, VecDeque<Held>>,
     held_urbs: usize,
     held_data_bytes: usize,
@@ -36,6 +52,9 @@ struct Held {
 /// Kept for endpoint 0: some control transfers of the greatest length.
 const CONTROL: Share = Share { urbs: 16, bytes: 2 * 65536 };
 
+/// One part in so many is kept for endpoints that use no more than that.
+const MODEST: u32 = 8;
+
 /// What may wait here: more than usbfs lets all programs of a computer have under way by default
 /// (`usbfs_memory_mb`, 16). The kernel's unlinks come on the same socket, so it is read on; what
 /// is over the limit is answered with `-ENOMEM`.
@@ -44,37 +63,46 @@ const HELD_URBS_MAX: usize = 16 * 1024;
 
 impl Queues {
     pub(super) fn new(window: Window) -> Self {
-        let window = Share { urbs: window.urbs, bytes: u64::from(window.bytes) };
-        let (used, held) = (Share::default(), BTreeMap::new());
-        Self { window, used, held, held_urbs: 0, held_data_bytes: 0, last: 0 }
+        Self {
+            window: Share { urbs: window.urbs, bytes: u64::from(window.bytes) },
+            used: Share::default(),
+            used_by: BTreeMap::new(),
+            held: BTreeMap::new(),
+            held_urbs: 0,
+            held_data_bytes: 0,
+            last: 0,
+        }
     }
 
     pub(super) fn used(&self) -> Share {
         self.used
     }
 
-    /// What an endpoint may have under way when there is nothing else.
-    fn limit(&self, endpoint: u8) -> Share {
-        let Share { urbs, bytes } = self.window;
-        match endpoint {
-            0 => self.window,
-            _ => Share {
-                urbs: urbs - CONTROL.urbs.min(urbs / 2),
-                bytes: bytes - CONTROL.bytes.min(bytes / 2),
-            },
+    /// What all may have under way for an URB of `endpoint` to go, which then uses `by` itself.
+    fn limit(&self, endpoint: u8, by: Share) -> Share {
+        let Share { mut urbs, mut bytes } = self.window;
+        if endpoint != 0 {
+            urbs -= CONTROL.urbs.min(urbs / 2);
+            bytes -= CONTROL.bytes.min(bytes / 2);
+            let modest = Share { urbs: urbs / MODEST, bytes: bytes / u64::from(MODEST) };
+            if by.urbs > modest.urbs || by.bytes > modest.bytes {
+                urbs -= modest.urbs;
+                bytes -= modest.bytes;
+            }
         }
+        Share { urbs, bytes }
     }
 
     fn fits(&self, endpoint: u8, share: Share) -> bool {
-        let limit = self.limit(endpoint);
-        self.used.urbs + share.urbs <= limit.urbs && self.used.bytes + share.bytes <= limit.bytes
+        let by = self.used_by.get(&endpoint).copied().unwrap_or_default().plus(share);
+        let all = self.used.plus(share);
+        all.within(self.limit(endpoint, by))
     }
 
     /// Queues an URB; `false` when it could never go, or too much waits already.
     pub(super) fn push(&mut self, endpoint: u8, id: u32, share: Share, data_bytes: usize) -> bool {
-        let limit = self.limit(endpoint);
-        let fits = share.urbs <= limit.urbs
-            && share.bytes <= limit.bytes.min(BODY_BYTES_MAX as u64)
+        let fits = share.within(self.limit(endpoint, share))
+            && share.bytes <= BODY_BYTES_MAX as u64
             && self.held_urbs < HELD_URBS_MAX
             && self.held_data_bytes + data_bytes <= HELD_DATA_BYTES_MAX;
         if fits {
@@ -112,15 +140,17 @@ impl Queues {
         }
         self.held_urbs -= 1;
         self.held_data_bytes -= held.data_bytes;
-        self.used.urbs += held.share.urbs;
-        self.used.bytes += held.share.bytes;
+        self.used = self.used.plus(held.share);
+        let by = self.used_by.entry(endpoint).or_default();
+        *by = by.plus(held.share);
         Some((endpoint, held.id, held.data_bytes))
     }
 
     /// The URB is complete.
-    pub(super) fn free(&mut self, share: Share) {
-        self.used.urbs -= share.urbs;
-        self.used.bytes -= share.bytes;
+    pub(super) fn free(&mut self, endpoint: u8, share: Share) {
+        self.used = self.used.minus(share);
+        let by = self.used_by.entry(endpoint).or_default();
+        *by = by.minus(share);
     }
 }
 
@@ -145,8 +175,8 @@ mod tests {
         assert_eq!(sent, [10, 0, 11, 1]);
         assert!(queues.push(0, 20, urb(8), 0));
         assert_eq!(queues.next(), Some((0, 20, 0)));
-        queues.free(urb(10));
-        queues.free(urb(10));
+        queues.free(0, urb(8));
+        queues.free(0x81, urb(10));
         assert_eq!(queues.next(), Some((0x02, 12, 0)));
         assert_eq!(queues.next(), None);
     }
@@ -160,6 +190,18 @@ mod tests {
         assert_eq!(queues.next(), Some((0x01, 1, 0)));
         assert_eq!(queues.next(), Some((0x82, 3, 0)));
         assert_eq!(queues.next(), None);
+    }
+
+    #[test]
+    fn a_long_queue_of_reads_leaves_room_for_others() {
+        let mut queues = Queues::new(Window::OFFERED);
+        for id in 0..2000 {
+            assert!(queues.push(0x81, id, urb(64), 0));
+        }
+        let reads = std::iter::from_fn(|| queues.next()).count();
+        assert!((800..1000).contains(&reads), "{reads}");
+        assert!(queues.push(0x02, 5000, urb(1 << 20), 0));
+        assert_eq!(queues.next(), Some((0x02, 5000, 0)));
     }
 
     #[test]

@@ -58,8 +58,10 @@ fn configure(handle: &Handle, device: &Path, value: u8, active: &mut Active) -> 
     release(handle, active);
     let result = handle.set_configuration(value);
     // A failure may have left none: the kernel knows.
-    active.configure(sysfs::configuration(device));
-    claim_again(handle, active);
+    if let Some(configuration) = sysfs::configuration(device) {
+        active.configure(configuration);
+        claim_again(handle, active);
+    }
     result
 }
 
@@ -106,7 +108,7 @@ pub(super) fn give_back(handle: &Handle, device: &Path, borrowed: &Borrowed) {
     if let Err(error) = handle.reset() {
         tracing::debug!(%error, "resetting a device that is given back");
     }
-    if sysfs::configuration(device) != borrowed.configuration
+    if sysfs::configuration(device) != Some(borrowed.configuration)
         && let Err(error) = handle.set_configuration(borrowed.configuration)
     {
         tracing::warn!(%error, "restoring the configuration");

@@ -50,9 +50,13 @@ pub fn give_back_leftovers(root: &Path, state: &Path) -> io::Result<()> {
         let port = entry.0.file_name().unwrap_or_default();
         if let Some(device) = devices.iter().find(|device| port == device.usb.port.as_str()) {
             let borrowed = parse(&fs::read_to_string(&entry.0)?);
-            match Handle::open(&device.node) {
-                Ok(handle) => claim::give_back(&handle, &device.sysfs, &borrowed),
-                Err(error) => tracing::warn!(?port, %error, "giving a device back"),
+            // After a restart of the computer, say, all have drivers: a reset would disturb them.
+            let bare = |interface| !device.drivers.contains_key(interface);
+            if borrowed.drivers.keys().any(bare) {
+                match Handle::open(&device.node) {
+                    Ok(handle) => claim::give_back(&handle, &device.sysfs, &borrowed),
+                    Err(error) => tracing::warn!(?port, %error, "giving a device back"),
+                }
             }
         }
         entry.remove();

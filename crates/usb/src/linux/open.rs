@@ -94,12 +94,13 @@ fn take(found: &Found, state: &Path, turn: Turn) -> Result<(Node, Active, Bytes)
     }
     let descriptors = fs::read(found.sysfs.join("descriptors")).or(Err(OpenError::Unplugged))?;
     let interfaces = descriptor::parse(&descriptors)?.interfaces;
-    let active = Active::new(interfaces, sysfs::configuration(&found.sysfs));
+    let configuration = sysfs::configuration(&found.sysfs).ok_or(OpenError::Unplugged)?;
+    let active = Active::new(interfaces, configuration);
     let drivers = sysfs::drivers(&found.sysfs);
     if let Some((&interface, _)) = drivers.iter().find(|(_, driver)| *driver == "usbfs") {
         return Err(OpenError::Busy { interface });
     }
-    let borrowed = Borrowed { configuration: active.configuration(), drivers };
+    let borrowed = Borrowed { configuration, drivers };
     let port = found.usb.port.as_str();
     let entry = Entry::write(state, port, &borrowed).map_err(OpenError::Journal)?;
     let node = Node { urbs, device: found.sysfs.clone(), borrowed, entry, _turn: turn };

@@ -160,9 +160,10 @@ fn interfaces(device: &Path) -> Vec<(u8, PathBuf)> {
     entries.filter_map(interface).collect()
 }
 
-/// `bConfigurationValue` of the active configuration, 0 for none.
-pub(super) fn configuration(device: &Path) -> u8 {
-    attribute(device, "bConfigurationValue").and_then(|value| value.parse().ok()).unwrap_or(0)
+/// `bConfigurationValue` of the active configuration, 0 for none; `None` of a device that is gone.
+pub(super) fn configuration(device: &Path) -> Option<u8> {
+    let value = attribute(device, "bConfigurationValue")?;
+    if value.is_empty() { Some(0) } else { value.parse().ok() }
 }
 
 fn attribute(directory: &Path, file: &str) -> Option<String> {

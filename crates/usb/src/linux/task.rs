@@ -63,6 +63,14 @@ impl Task {
         let node = self.node;
         match end {
             End::Unplugged => {
+                self.commands.close();
+                while let Ok(command) = self.commands.try_recv() {
+                    match command {
+                        Command::Submit(urb) => self.done.extend(self.transfers.push(urb)),
+                        Command::Reset { id } => self.done.extend(self.transfers.push_reset(id)),
+                        Command::Cancel { .. } => {}
+                    }
+                }
                 self.done.extend(self.transfers.gone());
                 deliver(&self.completions, &mut self.done).await;
                 node.entry.remove();

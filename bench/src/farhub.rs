@@ -2,35 +2,30 @@
 //! attaching side, QUIC with TLS 1.3 between two iroh endpoints on loopback, the serving side,
 //! the disk.
 
+use crate::quic::{self, End};
 use anyhow::{Context, Result};
-use iroh::endpoint::{Connection, presets};
-use iroh::{Endpoint, EndpointAddr};
+use iroh::endpoint::Connection;
 use link::{Duplex, Opener};
 use sim::Simulated;
-use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use usb::Counters;
 use wire::usb::{Attached, Down, Up, Window};
-use wire::{ALPN, Open, Priority, SessionId};
+use wire::{Open, Priority, SessionId};
 
 const SESSION: SessionId = SessionId(1);
 
 /// Serves a disk to a second endpoint and attaches it there; what is returned speaks USB/IP.
 pub(crate) async fn connect(disk: Simulated) -> Result<UnixStream> {
-    let (serving, attaching) = (bind().await?, bind().await?);
-    let mut address = EndpointAddr::new(serving.id());
-    for socket in serving.bound_sockets() {
-        address = address.with_ip_addr(socket);
-    }
+    let (serving, attaching) = quic::pair().await?;
     let id = disk.id.clone();
     tokio::spawn(async move {
         if let Err(error) = serve(serving, disk).await {
             eprintln!("the serving side failed: {error:#}");
         }
     });
-    let connection = attaching.connect(address, ALPN).await?;
+    let connection = attaching.connection.clone();
     let mut stream = open(&connection, Priority::Control).await?;
     stream.open(&Open::Device { device: id }).await?;
     let (mut rx, tx) = stream.answered().await?.framed::<Attached, Up>();
@@ -54,15 +49,9 @@ pub(crate) async fn connect(disk: Simulated) -> Result<UnixStream> {
         if let Err(error) = ended {
             eprintln!("the attaching side failed: {error}");
         }
-        attaching.close().await;
+        drop(attaching);
     });
     Ok(kernel)
-}
-
-async fn bind() -> Result<Endpoint> {
-    let builder = Endpoint::builder(presets::Minimal).alpns(vec![ALPN.to_vec()]);
-    let builder = builder.clear_ip_transports().bind_addr((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(builder.bind().await?)
 }
 
 async fn open(connection: &Connection, priority: Priority) -> Result<Duplex> {
@@ -71,8 +60,8 @@ async fn open(connection: &Connection, priority: Priority) -> Result<Duplex> {
     Ok(Duplex::new(recv, send))
 }
 
-async fn serve(endpoint: Endpoint, disk: Simulated) -> Result<()> {
-    let connection = endpoint.accept().await.context("the endpoint closed")?.await?;
+async fn serve(end: End, disk: Simulated) -> Result<()> {
+    let connection = &end.connection;
     let (send, recv) = connection.accept_bi().await?;
     let (_, mut stream) = Duplex::new(recv, send).accept().await?;
     stream.answer(Ok(())).await?;

@@ -1,26 +1,27 @@
 //! Speeds of farhub beside a peer's: the same simulated disk, the same driver, in the same run.
 //!
-//! The peer is the server of the `usbip` crate. It is plain TCP to the process with the device;
-//! farhub has an agent on either side and TLS 1.3 between them, so the ratio says what
-//! that costs. Rounds alternate between the two, and medians over the rounds are shown.
+//! The peer is the server of the `usbip` crate, twice: through a tunnel with the encryption that
+//! farhub has, which is the fair comparison, and in plain TCP straight to the process with the
+//! device, which says what the way between two agents costs. Rounds alternate between the three,
+//! and medians over the rounds are shown.
 
 mod client;
 mod farhub;
 mod peer;
+mod quic;
 
 use anyhow::Result;
 use client::{BLOCK_BYTES, Client};
 use sim::Simulated;
 use std::io::{Read, Write};
-use std::thread;
 use std::time::{Duration, Instant};
 
 const DISK_BYTES: u64 = 32 * 1024 * 1024;
-const ROUNDS: usize = 7;
-const TRANSFERS: u32 = 1000;
+const ROUNDS: usize = 15;
+const TRANSFERS: u32 = 500;
 /// What Linux's usb-storage asks for at once at high speed: 240 blocks.
 const COMMAND_BLOCKS: u16 = 240;
-const COMMANDS: u32 = 200;
+const COMMANDS: u32 = 100;
 /// One command whose data is read with many transfers under way.
 const QUEUED_BLOCKS: u16 = 32 * 1024;
 const QUEUED_URB_BYTES: u32 = 64 * 1024;
@@ -41,25 +42,23 @@ enum Unit {
     MegabytesPerSecond,
 }
 
+/// The lanes of one round: farhub, the peer through a tunnel, the peer in plain text.
+type Round = [Vec<Figure>; 3];
+
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (ours, theirs) = runtime.block_on(async {
-        let disk = || Simulated::disk(1, DISK_BYTES);
-        anyhow::Ok((farhub::connect(disk()).await?, peer::connect(disk()).await?))
-    })?;
-    let (mut ours, mut theirs) = (Client::new(ours), Client::new(theirs));
-    // Warm up, and see that both are right before they are fast.
-    check(&mut ours)?;
-    check(&mut theirs)?;
+    let disk = || Simulated::disk(1, DISK_BYTES);
+    let mut farhub = Client::new(runtime.block_on(farhub::connect(disk()))?);
+    let mut tunnelled = Client::new(runtime.block_on(peer::tunnelled(disk()))?);
+    let mut plain = Client::new(runtime.block_on(peer::plain(disk()))?);
+    // Warm up, and see that all are right before they are fast.
+    check(&mut farhub)?;
+    check(&mut tunnelled)?;
+    check(&mut plain)?;
     let mut rounds = Vec::new();
     for number in 1..=ROUNDS {
         eprintln!("round {number} of {ROUNDS}");
-        let (ours, theirs) = (&mut ours, &mut theirs);
-        rounds.push(thread::scope(|scope| {
-            let ours = scope.spawn(|| round(ours)).join().expect("no round panics")?;
-            let theirs = scope.spawn(|| round(theirs)).join().expect("no round panics")?;
-            anyhow::Ok((ours, theirs))
-        })?);
+        rounds.push([round(&mut farhub)?, round(&mut tunnelled)?, round(&mut plain)?]);
     }
     print(&rounds);
     Ok(())
@@ -119,23 +118,31 @@ fn rate(what: &'static str, bytes: u32, time: Duration) -> Figure {
     Figure { what, unit: Unit::MegabytesPerSecond, value }
 }
 
-fn print(rounds: &[(Vec<Figure>, Vec<Figure>)]) {
-    println!("| agent to agent, loopback | farhub (TLS 1.3) | usbip crate (plain) | ratio |");
-    println!("|---|---:|---:|---:|");
-    for (at, figure) in rounds[0].0.iter().enumerate() {
-        let ours = median(rounds.iter().map(|round| round.0[at].value).collect());
-        let theirs = median(rounds.iter().map(|round| round.1[at].value).collect());
-        let (unit, ratio) = match figure.unit {
-            Unit::Microseconds => ("µs", theirs / ours),
-            Unit::MegabytesPerSecond => ("MB/s", ours / theirs),
+fn print(rounds: &[Round]) {
+    println!(
+        "| agent to agent, loopback | farhub | usbip crate, tunnelled | ratio | plain | ratio |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|");
+    for (at, figure) in rounds[0][0].iter().enumerate() {
+        let lane = |lane: usize| median(rounds.iter().map(|round| round[lane][at].value).collect());
+        let [farhub, tunnelled, plain] = [lane(0), lane(1), lane(2)];
+        let ratio = |theirs: f64| match figure.unit {
+            Unit::Microseconds => theirs / farhub,
+            Unit::MegabytesPerSecond => farhub / theirs,
         };
-        println!("| {} | {ours:.0} {unit} | {theirs:.0} {unit} | {ratio:.2} |", figure.what);
+        let unit = match figure.unit {
+            Unit::Microseconds => "µs",
+            Unit::MegabytesPerSecond => "MB/s",
+        };
+        let (what, against_tunnelled, against_plain) =
+            (figure.what, ratio(tunnelled), ratio(plain));
+        println!(
+            "| {what} | {farhub:.0} {unit} | {tunnelled:.0} {unit} | {against_tunnelled:.2} \
+             | {plain:.0} {unit} | {against_plain:.2} |"
+        );
     }
     println!();
-    println!(
-        "Medians of {} alternating rounds. A ratio above 1 is in farhub's favour.",
-        rounds.len()
-    );
+    println!("Medians of {} alternating rounds. Above 1 is in farhub's favour.", rounds.len());
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

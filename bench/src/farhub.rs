@@ -76,8 +76,8 @@ async fn serve(end: End, disk: Simulated) -> Result<()> {
             let (open, mut stream) = Duplex::new(recv, send).accept().await?;
             let Open::Endpoint { endpoint, .. } = open else { continue };
             stream.answer(Ok(())).await?;
-            let (rx, tx) = stream.framed();
-            if streams.send((endpoint, rx, tx)).await.is_err() {
+            let (rx, tx) = stream.framed::<Up, Down>();
+            if streams.send((endpoint, rx.with_urbs(), tx)).await.is_err() {
                 break;
             }
         }

@@ -4,6 +4,7 @@
 //! Both are whole hubs with keys of their own that talk over QUIC on loopback. They keep what they
 //! know below `demo` in the data folder, so that nothing of it gets into the real hub.
 
+use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
 use hub::view::{self, Grant, Role};
@@ -11,6 +12,7 @@ use hub::{Caller, Config, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use web::Web;
 use wire::Name;
 
 /// How long the invitation between the two is good.
@@ -18,8 +20,9 @@ const PAIRING: Duration = Duration::from_secs(60);
 /// What is plugged in at this hub itself, so that there is something to share.
 const OWN_DISK: (u16, u64) = (3, 16 << 20);
 
-/// Starts both; the first is this computer's.
-pub(crate) async fn start(args: &Args) -> Result<(Hub, Hub)> {
+/// Starts both; the first is this computer's. The other has a web UI as well, which nobody needs
+/// to know of.
+pub(crate) async fn start(args: &Args) -> Result<(Hub, (Hub, Web))> {
     let own = vec![sim::Simulated::disk(OWN_DISK.0, OWN_DISK.1)];
     let name = args.name.clone().unwrap_or_else(computer);
     let hub = Hub::start(config(args, name, args.bind, own, true)).await?;
@@ -27,8 +30,11 @@ pub(crate) async fn start(args: &Args) -> Result<(Hub, Hub)> {
     let devices = sim::demo();
     let names = [Name::from_text("disk", "disk"), Name::from_text("serial", "serial")];
     let shared: Vec<_> = devices.iter().map(|one| one.id.clone()).zip(names).collect();
-    let anywhere = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let garage = Hub::start(config(args, garage, anywhere, devices, false)).await?;
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let garage_config = config(args, garage, Some(anywhere), devices, false);
+    let socket = data::socket(&garage_config.data);
+    let garage = Hub::start(garage_config).await?;
+    let web = web::serve(garage.clone(), anywhere, &socket).await?;
 
     if garage.state(Caller::Local).peers.is_empty() {
         let grant = Grant { selector: "*".into(), role: Role::Use };
@@ -43,7 +49,7 @@ pub(crate) async fn start(args: &Args) -> Result<(Hub, Hub)> {
         }
         garage.share(Caller::Local, id.as_str(), Some(name)).await?;
     }
-    Ok((hub, garage))
+    Ok((hub, (garage, web)))
 }
 
 fn config(

@@ -14,6 +14,7 @@ pub(crate) fn helper(args: &cli::Helper) -> Result<(), Error> {
         Error::failed(format!("there is no group {}", args.group))
             .hint("make it with: sudo farhub service install")
     })?;
+    crate::up::tell("info")?;
     match usb::attach::helper::helper(&args.socket, Some(group)) {
         Ok(never) => match never {},
         Err(error) => Err(Error::failed(format!("{}: {error}", args.socket.display()))),

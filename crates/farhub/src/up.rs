@@ -4,7 +4,7 @@ use crate::config::{Config, Relay};
 use crate::error::Error;
 use crate::{cli, data, demo, notify};
 use hub::{Caller, Hub, view};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -71,7 +71,9 @@ pub(crate) async fn up(args: Args) -> Result<(), Error> {
     drop(web);
     hub.stop().await;
     if let Some(neighbour) = neighbour {
-        neighbour.stop().await;
+        let (hub, web) = neighbour;
+        drop(web);
+        hub.stop().await;
     }
     Ok(())
 }
@@ -119,7 +121,7 @@ fn ready(args: &Args, hub: &Hub, url: &str) -> Result<(), Error> {
 }
 
 /// The log goes to stderr; `RUST_LOG` goes before the setting.
-fn tell(log: &str) -> Result<(), Error> {
+pub(crate) fn tell(log: &str) -> Result<(), Error> {
     // what the network stack says of itself is for those who ask for it
     let usual = format!("warn,farhub={log},hub={log},usb={log},web={log},sim={log}");
     let usual = if log.contains(['=', ',']) { log.to_owned() } else { usual };
@@ -129,8 +131,12 @@ fn tell(log: &str) -> Result<(), Error> {
     };
     let filter = EnvFilter::try_new(&filter)
         .map_err(|error| Error::failed(format!("the log setting {filter:?}: {error}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     Ok(())
 }
 

@@ -110,7 +110,7 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     if !same {
         return Err(Trouble::Changed.into());
     }
-    let streams = (rx.speak::<Down>(), Tx::<Up>::new(duplex.writer));
+    let streams = (rx.speak::<Down>().with_urbs(), Tx::<Up>::new(duplex.writer));
     let opener = links::opener(&connection);
 
     let (socket, place) = match way {

@@ -72,9 +72,9 @@ pub(crate) async fn stream(
                 return Ok(duplex.answer(Err(Refusal::NotGranted)).await?);
             };
             duplex.answer(Ok(())).await?;
-            let (rx, tx) = duplex.framed();
+            let (rx, tx) = duplex.framed::<Up, Down>();
             // a session that is over takes no more streams, and this one ends with it
-            let _ = endpoints.send((endpoint, rx, tx)).await;
+            let _ = endpoints.send((endpoint, rx.with_urbs(), tx)).await;
             Ok(())
         }
     }
@@ -197,7 +197,7 @@ impl Session {
             Attached { session, speed: device.speed, configuration: device.configuration, window };
         let mut tx = Tx::<Attached>::new(duplex.writer);
         tx.send(&attached, device.descriptors.clone()).await?;
-        let streams = (Rx::<Up>::new(duplex.reader), tx.speak::<Down>());
+        let streams = (Rx::<Up>::new(duplex.reader).with_urbs(), tx.speak::<Down>());
         let (_, empty) = mpsc::channel(1);
         let endpoints = std::mem::replace(&mut self.endpoints, empty);
         let counters = self.counters.clone();

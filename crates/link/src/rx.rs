@@ -12,17 +12,29 @@ use wire::frame;
 
 /// One read takes up to this much, so that small frames come many at a time.
 const READ_BYTES: usize = 64 * 1024;
+/// With less room than this more is made, for reads not to become tiny.
+const READ_BYTES_MIN: usize = 16 * 1024;
+/// What any stream may carry in one body, descriptors included; see [`Rx::with_urbs`].
+const BODY_BYTES_MAX: usize = 512 * 1024;
 
 /// Receives frames with heads of one type.
 pub struct Rx<T> {
     reader: Box<dyn AsyncRead + Send + Unpin>,
     buf: BytesMut,
+    body_bytes_max: usize,
     head: PhantomData<fn() -> T>,
 }
 
 impl<T: DeserializeOwned> Rx<T> {
     pub fn new(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
-        Self { reader: Box::new(reader), buf: BytesMut::new(), head: PhantomData }
+        let (reader, buf) = (Box::new(reader), BytesMut::new());
+        Self { reader, buf, body_bytes_max: BODY_BYTES_MAX, head: PhantomData }
+    }
+
+    /// The same stream where bodies may be as long as an URB: on streams of a device in use.
+    #[must_use]
+    pub fn with_urbs(self) -> Self {
+        Self { body_bytes_max: frame::BODY_BYTES_MAX, ..self }
     }
 
     /// The next frame; `None` when the stream ended between two frames. Cancel safe.
@@ -34,7 +46,7 @@ impl<T: DeserializeOwned> Rx<T> {
             if let Some(frame) = self.ready()? {
                 return Ok(Some(frame));
             }
-            if self.buf.capacity() == self.buf.len() {
+            if self.buf.capacity() - self.buf.len() < READ_BYTES_MIN {
                 self.buf.reserve(READ_BYTES);
             }
             if self.reader.read_buf(&mut self.buf).await? == 0 {
@@ -48,13 +60,14 @@ impl<T: DeserializeOwned> Rx<T> {
     /// # Errors
     /// When the stream carries something else than frames.
     pub fn ready(&mut self) -> Result<Option<(T, Bytes)>, Error> {
-        Ok(frame::decode(&mut self.buf, frame::BODY_BYTES_MAX)?)
+        Ok(frame::decode(&mut self.buf, self.body_bytes_max)?)
     }
 
     /// The same stream with heads of another type: what a stream speaks after its first frame.
     #[must_use]
     pub fn speak<U>(self) -> Rx<U> {
-        Rx { reader: self.reader, buf: self.buf, head: PhantomData }
+        let Self { reader, buf, body_bytes_max, .. } = self;
+        Rx { reader, buf, body_bytes_max, head: PhantomData }
     }
 
     /// The stream as bytes again, with what was read ahead still in it.

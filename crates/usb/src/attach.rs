@@ -210,7 +210,7 @@ impl Attaching {
         let open = async move {
             let mut stream = streams.open(priority).await?;
             stream.open(&Open::Endpoint { session, endpoint }).await?;
-            Ok((Rx::new(stream.reader), Tx::new(stream.writer)))
+            Ok((Rx::new(stream.reader).with_urbs(), Tx::new(stream.writer)))
         };
         open.map(move |opened| (endpoint, opened)).boxed()
     }

@@ -1,7 +1,7 @@
 //! The door to a device inside a process: two channels, whoever is behind them.
 //!
-//! One task owns the device (usbfs, or a simulator); a session holds this end. Dropping it releases the
-//! device: what is under way is taken back, the device is reset, and the kernel's drivers get
+//! One task owns the device (usbfs, or a simulator); a session holds this end. Dropping it releases
+//! the device: what is under way is taken back, the device is reset, and the kernel's drivers get
 //! it again. When the device is unplugged, its task completes everything under way with
 //! `-ENODEV` and closes its end of [`Device::completions`].
 

@@ -34,8 +34,8 @@ pub struct Web {
     _doors: JoinSet<()>,
 }
 
-/// Opens the doors: `listen` must be a loopback address, `socket` is a file that only this user
-/// can use.
+/// Opens the doors: `listen` must be a loopback address, `socket` is a file
+/// that whoever may enter its folder can use.
 ///
 /// # Errors
 /// When an address is not loopback or taken, or the file cannot be made.
@@ -75,7 +75,8 @@ impl Drop for Web {
     }
 }
 
-/// The folder is this user's alone, and so is the socket in it.
+/// Who may reach the socket is decided by its folder: the user's alone, or with the service the
+/// group's too.
 fn bind_unix(socket: &Path) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(socket).is_ok() {
         let message = format!("another hub answers at {}", socket.display());
@@ -86,7 +87,7 @@ fn bind_unix(socket: &Path) -> io::Result<UnixListener> {
         Ok(()) | Err(_) => {}
     }
     let listener = UnixListener::bind(socket)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o660);
     std::fs::set_permissions(socket, mode)?;
     Ok(listener)
 }

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { device, disk, world } from "../e2e/world";
 import { troubleFrom } from "./api";
-import { bcd, classDetail, classKey, configurations, direction, ids, lookOf } from "./usb";
+import {
+  bcd, classDetail, classKey, configurations, direction, ids, lookOf, makeAndModel,
+} from "./usb";
 
 test("each device of the bench looks like what it is", () => {
   const looks = Object.fromEntries(world().devices.map((d) => [d.name, lookOf(d.kind.usb)]));
@@ -24,6 +26,16 @@ test("a device without interfaces is generic", () => {
   const { usb } = device("a", "b", disk("", "", 0x1234, 1), {}).kind;
   expect(lookOf({ ...usb, interfaces: [] })).toBe("generic");
   expect(configurations({ ...usb, interfaces: [] })).toEqual([]);
+});
+
+test("the maker is named once", () => {
+  const told = (make: string, model: string) => makeAndModel(disk(make, model, 1, 1));
+  expect(told("SanDisk", "Ultra")).toBe("SanDisk Ultra");
+  expect(told("farhub", "farhub simulated disk")).toBe("farhub simulated disk");
+  expect(told("WCH", "wch")).toBe("wch");
+  expect(told("Logi", "Logitech Mouse")).toBe("Logi Logitech Mouse");
+  expect(told("", "Mouse ")).toBe("Mouse");
+  expect(told("", "")).toBe("");
 });
 
 test("ids and releases as lsusb writes them", () => {

@@ -35,6 +35,13 @@ export function classDetail(i: Pick<Interface, "class" | "subclass" | "protocol"
 export const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 export const ids = (usb: Usb) => `${hex(usb.vendor_id, 4)}:${hex(usb.product_id, 4)}`;
 
+/** As the device says it, but the maker once only: many products begin with its name. */
+export function makeAndModel({ manufacturer, product }: Usb): string {
+  const [make, model] = [manufacturer.trim(), product.trim()];
+  const said = `${model} `.toLowerCase().startsWith(`${make} `.toLowerCase());
+  return said ? model : [make, model].filter(Boolean).join(" ");
+}
+
 /** bcdDevice: `0x0110` is release 1.10 (USB 2.0 §9.6.1). */
 export const bcd = (value: number) => `${hex(value >> 8, 1)}.${hex(value & 0xff, 2)}`;
 

@@ -34,23 +34,27 @@ use utoipa_axum::routes;
 struct Description;
 
 fn api() -> OpenApiRouter<Hub> {
-    OpenApiRouter::with_openapi(Description::openapi())
+    OpenApiRouter::new()
         .routes(routes!(state))
         .routes(routes!(events::events))
         .merge(devices::routes())
         .merge(peers::routes())
 }
 
+/// The outermost router's title is the one that counts.
+fn nested() -> OpenApiRouter<Hub> {
+    OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", api())
+}
+
 /// The API's description, as `openapi.json` has it.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let api: OpenApiRouter<Hub> = OpenApiRouter::new().nest("/api/v1", api());
-    api.into_openapi()
+    nested().into_openapi()
 }
 
 /// Everything that a hub answers.
 fn router(hub: Hub) -> Router {
-    let (router, description) = OpenApiRouter::new().nest("/api/v1", api()).split_for_parts();
+    let (router, description) = nested().split_for_parts();
     let describe = move || async move { Json(description) };
     router
         .route("/api/v1/openapi.json", axum::routing::get(describe))

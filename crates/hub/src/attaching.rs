@@ -3,6 +3,7 @@
 
 use crate::core::{Core, PeerId};
 use crate::door::{self, DoorError, Place};
+use crate::peers::Peer;
 use crate::view::{AttachmentState, Problem, Via};
 use crate::{Inner, links};
 use anyhow::{Context, Result};
@@ -67,11 +68,13 @@ fn usable(core: &Core, key: &Key) -> Option<Device> {
     (device.state == State::Free).then(|| device.clone())
 }
 
-/// Resolves when the device's state on the shelf is another than now, or its peer's trust.
+/// Resolves when the device's state on the shelf is another than now, or its peer's trust, or the
+/// door by which it is to come in.
 async fn changed(inner: &Inner, key: &Key) {
     let now = |core: &Core| {
-        let peer = core.peers.get(&key.0);
-        peer.map(|peer| (peer.trusted, peer.shelf.get(&key.1).map(|device| device.state.clone())))
+        let state = |peer: &Peer| peer.shelf.get(&key.1).map(|device| device.state.clone());
+        let peer = core.peers.get(&key.0).map(|peer| (peer.trusted, state(peer)));
+        (peer, core.attachments.get(key).map(|known| known.via))
     };
     let before = inner.shared.look(now);
     inner.shared.until(|core| (now(core) != before).then_some(())).await;

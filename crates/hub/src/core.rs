@@ -126,7 +126,8 @@ impl Core {
     /// A device of a peer.
     pub(crate) fn remote_device(&self, address: &Address) -> Result<(PeerId, DeviceId), Failure> {
         if address.hub == self.hub.name {
-            return Err(Failure::bad_request(format!("{address} is plugged in here already")));
+            let message = format!("{} is this hub itself: its devices are here", address.hub);
+            return Err(Failure::bad_request(message).hint("see what peers offer: farhub devices"));
         }
         let id = self.peer_named(address.hub.as_str())?;
         let peer = &self.peers[&id];

@@ -202,8 +202,14 @@ impl Hub {
     ) -> Result<view::Attachment> {
         self.0.allowed(caller)?;
         let key = self.0.shared.look(|core| core.remote_device(address))?;
-        if let Some(known) = self.attachment(&key) {
-            return Ok(known);
+        match self.attachment(&key) {
+            Some(known) if known.via == via => return Ok(known),
+            Some(known) if known.state != view::AttachmentState::Waiting => {
+                let message = format!("{address} is attached another way already");
+                return Err(Failure::new(FailureCode::Conflict, message)
+                    .hint(format!("first: farhub detach {address}")));
+            }
+            _ => {}
         }
         self.0.audit(&caller.actor(), "device.attach", address, &key.1).await.map_err(internal)?;
         if !once {
@@ -216,10 +222,15 @@ impl Hub {
             self.0.store.put_attachment(&row).await?;
         }
         let new = self.0.shared.change(|core| {
-            let new = !core.attachments.contains_key(&key);
-            let make = || Attachment::new(address.device.clone(), via);
-            core.attachments.entry(key.clone()).or_insert_with(make);
-            new
+            if let Some(known) = core.attachments.get_mut(&key) {
+                // it has not got anywhere yet, so it may as well try the other door
+                if known.state == view::AttachmentState::Waiting {
+                    (known.via, known.error) = (via, None);
+                }
+                return false;
+            }
+            core.attachments.insert(key.clone(), Attachment::new(address.device.clone(), via));
+            true
         });
         if new {
             self.0.background(attaching::keep(self.0.clone(), key.clone()));

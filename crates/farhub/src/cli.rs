@@ -59,7 +59,10 @@ pub(crate) enum Command {
     Share(Share),
     /// No longer offer a device; whoever uses it loses it
     #[command(after_help = UNSHARE)]
-    Unshare { device: String },
+    Unshare {
+        /// As `farhub devices` shows it
+        device: String,
+    },
     /// Make a ticket by which another hub becomes a peer
     #[command(after_help = INVITE)]
     Invite(Invite),
@@ -89,7 +92,10 @@ pub(crate) enum Command {
     Attached,
     /// Show how a peer is reached
     #[command(after_help = PATH)]
-    Path { peer: Name },
+    Path {
+        /// As `farhub peers` shows it
+        peer: Name,
+    },
     /// Find what is wrong on this computer, and the commands that mend it
     #[command(after_help = DOCTOR)]
     Doctor(Doctor),
@@ -101,7 +107,10 @@ pub(crate) enum Command {
     Helper(Helper),
     /// Write completions for a shell
     #[command(after_help = COMPLETIONS)]
-    Completions { shell: Shell },
+    Completions {
+        /// The one that you use: echo $SHELL
+        shell: Shell,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -138,7 +147,7 @@ pub(crate) struct Share {
 
 #[derive(Args, Debug)]
 pub(crate) struct Invite {
-    /// How long the ticket is good: 90s, 10m, 24h
+    /// How long the ticket is good: 90s, 10m, 24h; a week at most
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m")]
     pub expires: Duration,
     /// What the new peer may use from the start, as in `farhub grant` (may be repeated)
@@ -166,7 +175,10 @@ pub(crate) struct Peers {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeersAction {
     /// Forget a peer, with all that it was granted
-    Remove { peer: Name },
+    Remove {
+        /// As `farhub peers` shows it
+        peer: Name,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -183,6 +195,7 @@ pub(crate) struct GrantArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct Revoke {
+    /// As `farhub peers` shows it
     pub peer: Name,
     /// As it was granted [default: all that the peer was granted]
     pub selector: Option<String>,
@@ -190,6 +203,7 @@ pub(crate) struct Revoke {
 
 #[derive(Args, Debug)]
 pub(crate) struct Trust {
+    /// As `farhub peers` shows it
     pub peer: Name,
     /// Take the trust back
     #[arg(long)]
@@ -201,7 +215,7 @@ pub(crate) struct Attach {
     /// As `farhub devices` shows it
     #[arg(value_name = "HUB/NAME")]
     pub address: Address,
-    /// vhci: this kernel has it; usbip: the usbip tool or usbip-win2 fetches it from loopback
+    /// vhci: farhub gives it to this kernel; usbip: a USB/IP client fetches it from loopback
     #[arg(long, default_value = "vhci", value_parser = via())]
     pub via: Via,
     /// Only until the hub here stops: do not attach it again when it starts anew
@@ -215,6 +229,7 @@ pub(crate) struct Attach {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Detach {
+    /// As `farhub attached` shows it
     #[arg(value_name = "HUB/NAME")]
     pub address: Option<Address>,
     /// Every device that is attached

@@ -45,6 +45,12 @@ pub(crate) async fn pair(client: &Client, out: Out, args: cli::Pair) -> Result<(
     out.line(peer.name.as_str())
 }
 
+/// A time without the parts of its second, which nobody reads.
+pub(crate) fn second(time: &str) -> String {
+    let whole = time.parse().ok().and_then(|at: Timestamp| at.round(Unit::Second).ok());
+    whole.map_or_else(|| time.to_owned(), |at| at.to_string())
+}
+
 /// `for 10 minutes`; the hub's own words where its clock and ours differ too much.
 fn until(expires: &str) -> String {
     let left = |at: Timestamp| at.duration_since(Timestamp::now()).round(Unit::Minute).ok();
@@ -55,7 +61,7 @@ fn until(expires: &str) -> String {
         Some(left) if left >= SignedDuration::from_mins(1) => {
             format!("for {} minutes", left.as_mins())
         }
-        _ => format!("until {expires}"),
+        _ => format!("until {}", second(expires)),
     }
 }
 
@@ -69,6 +75,6 @@ mod tests {
             |minutes| until(&(Timestamp::now() + SignedDuration::from_mins(minutes)).to_string());
         assert_eq!(after(10), "for 10 minutes");
         assert_eq!(after(24 * 60), "for 24 hours");
-        assert_eq!(until("1970-01-01T00:00:00Z"), "until 1970-01-01T00:00:00Z");
+        assert_eq!(until("1970-01-01T00:00:00.25Z"), "until 1970-01-01T00:00:00Z");
     }
 }

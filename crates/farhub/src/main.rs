@@ -26,11 +26,30 @@ mod udev;
 mod up;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use std::process::ExitCode;
 
+/// A wrong command line, for programs.
+fn wrong(error: &clap::Error) -> error::Error {
+    let text = error.to_string();
+    let told = match error.kind() {
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "a command is missing"
+        }
+        _ => text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: "),
+    };
+    error::Error::new(error::Exit::Usage, told).hint("see: farhub --help")
+}
+
 fn main() -> ExitCode {
-    // A wrong command line ends here, with clap's own message and status 2.
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") => {
+            return wrong(&error).report(true);
+        }
+        // With clap's own message and status 2; or it's help that was asked for.
+        Err(error) => error.exit(),
+    };
     let json = cli.global.json;
     let done = match cli.command {
         // runs as root: as little as possible comes before it

@@ -3,6 +3,7 @@
 use crate::cli::Trust;
 use crate::client::{Client, encode};
 use crate::error::{Error, Exit};
+use crate::invite::second;
 use crate::out::Out;
 use crate::table::{Cell, Table, Tone, clean};
 use hub::view::{Grant, PathKind, PathReport, Peer, Role};
@@ -55,7 +56,7 @@ pub(crate) async fn path(client: &Client, out: Out, peer: &Name) -> Result<(), E
         return out.document(&report);
     }
     match (report.online, &report.connected_since) {
-        (true, Some(since)) => eprintln!("{peer} is connected since {since}."),
+        (true, Some(since)) => eprintln!("{peer} is connected since {}.", second(since)),
         (true, None) => eprintln!("{peer} is connected."),
         (false, _) => match &report.error {
             Some(error) => eprintln!("{peer} is not connected: {}.", clean(error)),

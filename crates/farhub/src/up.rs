@@ -1,7 +1,7 @@
 //! `farhub up`: the hub itself.
 
 use crate::config::{Config, Relay};
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
 use hub::{Caller, Hub, view};
 use std::io::{IsTerminal, Write};
@@ -48,6 +48,13 @@ impl Args {
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn up(args: Args) -> Result<(), Error> {
     tell(&args.log)?;
+    if !args.listen.ip().is_loopback() {
+        let message = format!("the web UI has no password, so it cannot be on {}", args.listen);
+        return Err(Error::new(Exit::Usage, message).hint(
+            "use --listen 127.0.0.1:3482; to manage this hub from another, pair the two and see \
+             farhub --help about --hub",
+        ));
+    }
     let ended = Ended::listen()?;
     let socket = data::socket(&args.data);
     let (hub, neighbour) = if args.demo {

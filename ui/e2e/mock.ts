@@ -169,13 +169,12 @@ export class Mock {
       via: usbip ? "usbip" : "vhci",
       state: "connecting",
       since: new Date().toISOString(),
-      place: null,
+      place: usbip ? "usbip --tcp-port 40213 attach -r 127.0.0.1 -b f3k92m" : null,
       nodes: [],
       error: null,
     };
     this.state.attachments.push(attachment);
-    if (usbip) this.land(address, "usbip attach -r 127.0.0.1 --tcp-port 40213 -b f3k9-2m", []);
-    else if (!this.hold) this.land(address);
+    if (!usbip && !this.hold) this.land(address);
     return { status: 201, body: attachment };
   }
 

@@ -72,7 +72,7 @@ export const mocked: MockCase[] = [
       await page.keyboard.press("Enter");
       await photos.getByRole("button", { name: "Copy" }).click();
       const copied = await page.evaluate(() => navigator.clipboard.readText());
-      assert.match(copied, /^usbip attach -r 127\.0\.0\.1 --tcp-port \d+ -b \S+$/);
+      assert.match(copied, /^usbip --tcp-port \d+ attach -r 127\.0\.0\.1 -b \S+$/);
     },
   },
   {

@@ -67,7 +67,7 @@ const shots: Shot[] = [
         .getByRole("button", { name: /More ways/ })
         .click();
       await page.getByRole("menuitem", { name: /USB\/IP/ }).click();
-      await page.getByText("usbip attach").waitFor();
+      await page.getByText("usbip --tcp-port").waitFor();
     },
   },
   {

@@ -60,6 +60,13 @@ pub(crate) fn is_there(name: &str, arg: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
+/// Whether sudo works without asking.
+fn may_sudo() -> bool {
+    let mut command = Command::new("sudo");
+    let status = command.args(["-n", "true"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
 /// Installs Debian packages that are not there, as root or by sudo; else says which are missing.
 pub(crate) fn need_packages(packages: &[&str]) -> Result<()> {
     let is_missing = |package: &&&str| {
@@ -72,7 +79,7 @@ pub(crate) fn need_packages(packages: &[&str]) -> Result<()> {
     }
     let list = missing.join(" ");
     let root = rustix::process::geteuid().is_root();
-    if !root && !is_there("sudo", "-n") {
+    if !root && !may_sudo() {
         bail!("these packages are missing: sudo apt-get install {list}");
     }
     let apt = |args: &[&str]| {

@@ -19,6 +19,9 @@ pub(crate) fn test() -> Result<()> {
         vec!["test", "--workspace", "--locked", "--quiet"]
     };
     run(program(".", "cargo", tests), RUST_LIMIT)?;
-    need_packages(&["chromium"])?;
+    // another browser may be named, as on systems without such a package
+    if std::env::var_os("CHROMIUM").is_none() {
+        need_packages(&["chromium"])?;
+    }
     ui::npm(&["run", "--silent", "e2e"])
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::root;
 
-/// A crate may depend on those before it only: `ARCHITECTURE.md`, "Layout".
+/// A crate may depend on those before it only: `ARCHITECTURE.md`, "Code map".
 const ROWS: &[&str] = &["wire", "link", "usb", "sim", "store", "hub", "web", "farhub"];
 
 /// The files that talk to the kernel.

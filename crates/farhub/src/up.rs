@@ -65,7 +65,7 @@ pub(crate) async fn up(args: Args) -> Result<(), Error> {
     };
     let web = web::serve(hub.clone(), args.listen, &socket).await.map_err(|error| {
         Error::failed(format!("cannot listen on {} or {}: {error}", args.listen, socket.display()))
-            .hint("is another hub running? Choose another port with --listen, or --listen 127.0.0.1:0")
+            .hint("is another hub running? Then choose another port: --listen 127.0.0.1:0")
     })?;
     let url = format!("http://{}", web.address);
     hub.web_is_at(&url);

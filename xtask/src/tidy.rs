@@ -100,7 +100,7 @@ fn rust(file: &str, text: &str, faults: &mut Vec<String>) {
 
 /// Nothing names a machine of ours or a package registry.
 fn hosts(file: &str, text: &str, faults: &mut Vec<String>) {
-    let banned = [concat!("/root", "/"), concat!("/work", "/"), concat!("static.crates", ".io")];
+    let banned = [concat!("/root/", "."), concat!("/work", "/"), concat!("static.crates", ".io")];
     for (line, content) in (1..).zip(text.lines()) {
         if banned.iter().any(|word| content.contains(word)) {
             faults.push(format!("{file}:{line}: names a place of one machine"));

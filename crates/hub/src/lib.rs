@@ -9,6 +9,7 @@
 mod attaching;
 mod attachments;
 mod config;
+mod congestion;
 mod core;
 mod devices;
 mod door;

@@ -137,8 +137,11 @@ async fn linked(inner: Arc<Inner>, connection: Connection) {
     let mut streams = JoinSet::new();
     streams.spawn(log(watch_path(inner.clone(), connection.clone())));
     streams.spawn(log(read_shelf(inner.clone(), connection.clone())));
+    let asking = links::keep_asking(&connection);
+    tokio::pin!(asking);
     loop {
         tokio::select! {
+            never = &mut asking => match never {},
             stream = connection.accept_bi() => match stream {
                 Ok(stream) => {
                     streams.spawn(log(serving::stream(inner.clone(), connection.clone(), stream)));

@@ -1,16 +1,19 @@
 //! The connections to peers: the endpoint, who is connected, streams over it.
 
+use crate::congestion::Unpaced;
 use crate::core::PeerId;
 use crate::peers::Reach;
 use crate::view::{Candidate, Path, PathKind};
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use iroh::endpoint::{Connection, IdleTimeout, QuicTransportConfig, VarInt, presets};
 use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey, TransportAddr};
 use link::Duplex;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use wire::Priority;
 
@@ -18,6 +21,12 @@ use wire::Priority;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
 /// Three of these fit into the idle timeout.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// A connection without a packet for so long is asked whether it is there: more than
+/// [`KEEP_ALIVE`], so that one that is well is never asked.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How often it is asked.
+const ASK: Duration = Duration::from_secs(1);
+
 /// Streams that a peer may have open: 16 devices with all 31 endpoints.
 const STREAMS_MAX: u32 = 512;
 /// noq 1.4.0 ends connections with larger ones under load ("too many gaps in stream buffer").
@@ -46,6 +55,7 @@ pub(crate) async fn bind(
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES))
         .send_window(u64::from(RECEIVE_WINDOW_BYTES))
+        .congestion_controller_factory(Arc::new(Unpaced::default()))
         .build();
     let builder = || {
         Endpoint::builder(presets::Minimal)
@@ -109,6 +119,27 @@ impl Links {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Connection>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks a silent peer for a sign of life, for as long as the connection lasts.
+///
+/// noq 1.4.0 waits longer and longer between its own probes (up to 5 s after 10 s of silence), so
+/// that a link that is back would be noticed after the idle timeout had ended the connection.
+/// A datagram, which nobody reads, makes the peer acknowledge, and everything lost is sent again.
+pub(crate) async fn keep_asking(connection: &Connection) -> Infallible {
+    let mut heard = connection.stats().udp_rx.datagrams;
+    let mut wait = SILENCE;
+    loop {
+        tokio::time::sleep(wait).await;
+        let now = connection.stats().udp_rx.datagrams;
+        if now != heard {
+            (heard, wait) = (now, SILENCE);
+            continue;
+        }
+        wait = ASK;
+        // a connection that ends takes this with it
+        let _ = connection.send_datagram(Bytes::from_static(b"?"));
     }
 }
 

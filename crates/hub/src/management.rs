@@ -12,6 +12,9 @@ use tokio::sync::watch;
 use wire::pair::Ticket;
 use wire::{Address, DeviceId, Name, Open, Priority};
 
+/// How long a device that is asked for may take to appear on its hub's shelf.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
+
 type Result<T> = std::result::Result<T, Failure>;
 
 impl Hub {
@@ -201,7 +204,12 @@ impl Hub {
         once: bool,
     ) -> Result<view::Attachment> {
         self.0.allowed(caller)?;
-        let key = self.0.shared.look(|core| core.remote_device(address))?;
+        // what was shared or connected a moment ago is on its way
+        let found = self.0.shared.until(|core| core.remote_device(address).ok());
+        let key = match tokio::time::timeout(ON_ITS_WAY, found).await {
+            Ok(key) => key,
+            Err(_) => self.0.shared.look(|core| core.remote_device(address))?,
+        };
         match self.attachment(&key) {
             Some(known) if known.via == via => return Ok(known),
             Some(known) if known.state != view::AttachmentState::Waiting => {

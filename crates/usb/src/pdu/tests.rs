@@ -1,3 +1,5 @@
+//! Golden bytes and properties of the PDUs.
+
 use super::*;
 use hex_literal::hex;
 use proptest::prelude::*;

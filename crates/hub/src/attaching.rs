@@ -67,11 +67,15 @@ fn usable(core: &Core, key: &Key) -> Option<Device> {
     (device.state == State::Free).then(|| device.clone())
 }
 
-/// Resolves when the device's state on the shelf is another than now, or its peer's trust.
+/// Resolves when the device is plugged in or out, or on the shelf again, or its peer's trust is
+/// another than now. That it is in use is no change: our own try, when it fails, makes it so, and
+/// each would be followed by the next at once.
 async fn changed(inner: &Inner, key: &Key) {
     let now = |core: &Core| {
-        let peer = core.peers.get(&key.0);
-        peer.map(|peer| (peer.trusted, peer.shelf.get(&key.1).map(|device| device.state.clone())))
+        let there = |peer: &crate::peers::Peer| {
+            peer.shelf.get(&key.1).is_some_and(|device| device.state != State::Absent)
+        };
+        core.peers.get(&key.0).map(|peer| (peer.trusted, there(peer)))
     };
     let before = inner.shared.look(now);
     inner.shared.until(|core| (now(core) != before).then_some(())).await;

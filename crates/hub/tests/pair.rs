@@ -119,6 +119,11 @@ async fn a_removed_peer_is_a_stranger() {
     until(&office, "seen", sees_disk).await;
     garage.remove_peer(LOCAL, "office").await.unwrap();
     until(&office, "refused", |state| !state.peers[0].online && !sees_disk(state)).await;
+    // it tries again, but not all the time
+    let mut changes = office.changes();
+    let before = *changes.borrow();
+    let many = changes.wait_for(|now| now - before > 20);
+    assert!(tokio::time::timeout(Duration::from_secs(2), many).await.is_err(), "dials on and on");
 }
 
 #[tokio::test]

@@ -52,11 +52,10 @@ pub(crate) async fn stream(
             Ok(())
         }
         Open::Device { device } => {
-            let session = Session::begin(&inner, peer, &device).await;
-            duplex.answer(session.as_ref().map(|_| ()).map_err(|refusal| *refusal)).await?;
-            match session {
+            match Session::begin(&inner, peer, &device).await {
                 Ok(session) => session.run(duplex, &connection).await,
                 Err(refusal) => {
+                    duplex.answer(Err(refusal)).await?;
                     inner.audit(&peer.to_string(), "device.refused", &device, refusal).await
                 }
             }
@@ -190,20 +189,15 @@ impl Session {
         Ok(new)
     }
 
+    /// However it ends, and be it before the peer has read the answer: the device is given back
+    /// before the lease ends.
     async fn run(mut self, duplex: Duplex, connection: &Connection) -> Result<()> {
         let device = self.device.take().context("a session that has begun has its device")?;
-        let (session, window) = (self.session, Window::OFFERED);
-        let attached =
-            Attached { session, speed: device.speed, configuration: device.configuration, window };
-        let mut tx = Tx::<Attached>::new(duplex.writer);
-        tx.send(&attached, device.descriptors.clone()).await?;
-        let streams = (Rx::<Up>::new(duplex.reader).with_urbs(), tx.speak::<Down>());
         let (_, empty) = mpsc::channel(1);
         let endpoints = std::mem::replace(&mut self.endpoints, empty);
-        let counters = self.counters.clone();
-        let serve = usb::serve::run(device, streams, endpoints, window, counters);
+        let serve = serve(device, self.session, duplex, endpoints, self.counters.clone());
         let result = tokio::select! {
-            result = serve => result.map_err(anyhow::Error::from),
+            result = serve => result,
             () = self.end.cancelled() => Ok(()),
             _ = connection.closed() => Ok(()),
         };
@@ -219,6 +213,23 @@ impl Session {
     async fn audit(&self, action: &str) -> Result<()> {
         self.inner.audit(&self.peer.to_string(), action, &self.id, "").await
     }
+}
+
+/// Says yes, describes the device, and serves it.
+async fn serve(
+    device: usb::Device,
+    session: SessionId,
+    mut duplex: Duplex,
+    endpoints: mpsc::Receiver<EndpointStream>,
+    counters: Arc<usb::Counters>,
+) -> Result<()> {
+    duplex.answer(Ok(())).await?;
+    let (speed, configuration, window) = (device.speed, device.configuration, Window::OFFERED);
+    let mut tx = Tx::<Attached>::new(duplex.writer);
+    let attached = Attached { session, speed, configuration, window };
+    tx.send(&attached, device.descriptors.clone()).await?;
+    let streams = (Rx::<Up>::new(duplex.reader).with_urbs(), tx.speak::<Down>());
+    Ok(usb::serve::run(device, streams, endpoints, window, counters).await?)
 }
 
 impl Drop for Session {

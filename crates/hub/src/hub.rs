@@ -121,6 +121,8 @@ impl Hub {
     /// Gives every device back, ends every connection, and writes everything out.
     pub async fn stop(&self) {
         let inner = &self.0;
+        // from here on nobody gets a lease: peers want a device again as soon as it is free
+        inner.stopping.cancel();
         inner.shared.look(|core| {
             let leases = core.devices.values().filter_map(|local| local.lease.as_ref());
             leases.for_each(|lease| lease.end.cancel());
@@ -131,7 +133,6 @@ impl Hub {
         if tokio::time::timeout(STOP_TIMEOUT, given_back).await.is_err() {
             tracing::warn!("some devices were not given back in time");
         }
-        inner.stopping.cancel();
         inner.endpoint.close().await;
         inner.tasks.close();
         if tokio::time::timeout(STOP_TIMEOUT, inner.tasks.wait()).await.is_err() {

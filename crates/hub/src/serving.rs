@@ -161,6 +161,9 @@ impl Session {
             if core.role(&peer, id) < Some(view::Role::Use) {
                 return Err(Refusal::NotGranted);
             }
+            if inner.stopping.is_cancelled() {
+                return Err(Refusal::Busy);
+            }
             let local = core.devices.get_mut(id).ok_or(Refusal::NotGranted)?;
             let source = local.source.clone().ok_or(Refusal::Absent)?;
             if local.lease.is_some() {

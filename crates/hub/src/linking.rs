@@ -64,7 +64,7 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
         }
         wire::ALPN => {
             connection.close(NOT_A_PEER.into(), b"not paired");
-            inner.audit_stranger(peer).await
+            inner.audit_refusal(peer, "stranger.refused", "", "").await
         }
         other => bail!("an unknown protocol {:?}", String::from_utf8_lossy(other)),
     }

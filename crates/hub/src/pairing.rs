@@ -117,7 +117,7 @@ impl Inner {
         let (request, _) = Rx::<Request>::new(receive).recv().await?.context("no request")?;
         let mut tx = Tx::<Answer, _>::new(send);
         let Some(grants) = self.store.take_invite(&request.secret.0).await? else {
-            self.audit(&peer.to_string(), "pair.refused", &request.name, "").await?;
+            self.audit_refusal(peer, "pair.refused", &request.name, "").await?;
             return Ok(tx.send(&Refusal::Ticket.into(), Bytes::new()).await?);
         };
         let mut reach = Reach::default();

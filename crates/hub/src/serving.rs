@@ -55,8 +55,9 @@ pub(crate) async fn stream(
             match Session::begin(&inner, peer, &device).await {
                 Ok(session) => session.run(duplex, &connection).await,
                 Err(refusal) => {
-                    duplex.answer(Err(refusal)).await?;
-                    inner.audit(&peer.to_string(), "device.refused", &device, refusal).await
+                    // first, so that who does not wait for the answer is noted as well
+                    inner.audit_refusal(peer, "device.refused", &device, refusal).await?;
+                    Ok(duplex.answer(Err(refusal)).await?)
                 }
             }
         }

@@ -82,7 +82,7 @@ impl Hub {
         grants: &[view::Grant],
     ) -> Result<(Ticket, Duration)> {
         self.0.allowed(caller)?;
-        self.0.invite(expires_in, grants).await
+        self.0.invite(caller, expires_in, grants).await
     }
 
     /// Pairs with the hub of a ticket.

@@ -23,6 +23,7 @@ pub const EXPIRES: (Duration, Duration) =
 impl Inner {
     pub(crate) async fn invite(
         &self,
+        caller: Caller,
         expires_in: Duration,
         grants: &[view::Grant],
     ) -> Result<(Ticket, Duration), Failure> {
@@ -31,7 +32,9 @@ impl Inner {
         }
         let expires_in = expires_in.min(EXPIRES.1);
         let secret = Secret(rand::random());
+        let seconds = format!("{} s", expires_in.as_secs());
         let grants = serde_json::to_string(grants).expect("grants are plain data");
+        self.audit(&caller.actor(), "peer.invited", seconds, &grants).await.map_err(internal)?;
         self.store.put_invite(&secret.0, expires_in, &grants).await?;
         let reach = self.own_reach().await;
         let expires = std::time::SystemTime::now() + expires_in;

@@ -31,7 +31,7 @@ pub(crate) async fn stream(
     (send, receive): (SendStream, RecvStream),
 ) -> Result<()> {
     let peer = connection.remote_id();
-    let mut rx = Rx::<Open>::new(receive);
+    let mut rx = Rx::<Open>::new(receive).without_bodies();
     let opened = tokio::time::timeout(OPEN_TIMEOUT, rx.recv()).await;
     let opened = opened.context("a stream that does not say what it is for")??;
     let (open, _) = opened.context("a stream that was closed at once")?;
@@ -73,8 +73,10 @@ pub(crate) async fn stream(
             };
             duplex.answer(Ok(())).await?;
             let (rx, tx) = duplex.framed::<Up, Down>();
+            // only OUT transfers carry data this way
+            let rx = if endpoint & 0x80 == 0 { rx.with_urbs() } else { rx.without_bodies() };
             // a session that is over takes no more streams, and this one ends with it
-            let _ = endpoints.send((endpoint, rx.with_urbs(), tx)).await;
+            let _ = endpoints.send((endpoint, rx, tx)).await;
             Ok(())
         }
     }
@@ -232,7 +234,8 @@ async fn serve(
     let mut tx = Tx::<Attached>::new(duplex.writer);
     let attached = Attached { session, speed, configuration, window };
     tx.send(&attached, device.descriptors.clone()).await?;
-    let streams = (Rx::<Up>::new(duplex.reader).with_urbs(), tx.speak::<Down>());
+    // control transfers are 64 KiB at most
+    let streams = (Rx::<Up>::new(duplex.reader), tx.speak::<Down>());
     Ok(usb::serve::run(device, streams, endpoints, window, counters).await?)
 }
 

@@ -110,6 +110,7 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     // what was shown is what is attached: a device that turned into another is refused
     let shown = usb::descriptor::parse(&descriptors).map_err(|_| Trouble::Changed)?;
     let same = (shown.vendor_id, shown.product_id) == (usb.vendor_id, usb.product_id)
+        && (shown.class, shown.subclass, shown.protocol) == (usb.class, usb.subclass, usb.protocol)
         && shown.interfaces == usb.interfaces;
     if !same {
         return Err(Trouble::Changed.into());

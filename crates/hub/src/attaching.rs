@@ -115,14 +115,18 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     if !same {
         return Err(Trouble::Changed.into());
     }
-    let streams = (rx.speak::<Down>().with_urbs(), Tx::<Up>::new(duplex.writer));
+    let mut streams = (rx.speak::<Down>().with_urbs(), Tx::<Up>::new(duplex.writer));
     let opener = links::opener(&connection);
 
     let (socket, place) = match way {
         Way::Vhci(door) => door::plug(door, &attached).await?,
         Way::Usbip(listener) => {
             waits_for_client(inner, key, &listener);
-            door::imported(listener, &attached, &descriptors).await?
+            tokio::select! {
+                imported = door::imported(listener, &attached, &descriptors) => imported?,
+                // nothing was asked yet, so whatever comes is the end
+                _ = streams.0.recv() => return Ok(End::DeviceGone),
+            }
         }
     };
     entered(inner, key, &place);

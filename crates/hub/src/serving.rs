@@ -172,9 +172,6 @@ impl Session {
             if local.lease.is_some() {
                 return Err(Refusal::InUse);
             }
-            if local.problem.is_some() {
-                return Err(Refusal::Failed);
-            }
             local.lease = Some(lease);
             Ok(source)
         })?;

@@ -117,7 +117,8 @@ impl Inner {
     async fn pairing(self: &Arc<Self>, connection: &Connection) -> Result<()> {
         let peer = connection.remote_id();
         let (send, receive) = connection.accept_bi().await?;
-        let (request, _) = Rx::<Request>::new(receive).without_bodies().recv().await?.context("no request")?;
+        let (request, _) =
+            Rx::<Request>::new(receive).without_bodies().recv().await?.context("no request")?;
         let mut tx = Tx::<Answer, _>::new(send);
         let Some(grants) = self.store.take_invite(&request.secret.0).await? else {
             self.audit_refusal(peer, "pair.refused", &request.name, "").await?;

@@ -15,10 +15,10 @@ pub mod usbip;
 #[cfg(target_os = "linux")]
 pub mod vhci;
 
-use crate::{Counters, descriptor};
 use crate::pdu::gather::Gather;
 use crate::pdu::{self, Request};
 use crate::streams::{Frame, Inbox, Outbox, frames};
+use crate::{Counters, descriptor};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, FuturesUnordered, StreamExt};

@@ -183,7 +183,10 @@ impl Attached {
             let size = read(format!("/sys/class/block/{name}/size"));
             (!matches!(size.as_str(), "" | "0")).then_some(())
         })?;
-        Ok(format!("/dev/{name}").into())
+        // the size is there some milliseconds before the node can be opened
+        let path = PathBuf::from(format!("/dev/{name}"));
+        sysfs::within(LIMIT, "the disk to open", || std::fs::File::open(&path).ok())?;
+        Ok(path)
     }
 
     pub(crate) fn tty(&self) -> Result<PathBuf> {

@@ -151,7 +151,7 @@ impl Lab {
         // another xtask may be at it
         let lock = File::create(self.cache.join("lock"))?;
         lock.lock()?;
-        debian::install(GUEST_PACKAGES)?;
+        crate::run::need_packages(GUEST_PACKAGES)?;
         match backend {
             Backend::Uml => uml::setup(self),
             Backend::Vm => vm::setup(self),

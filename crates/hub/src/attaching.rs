@@ -68,12 +68,15 @@ fn usable(core: &Core, key: &Key) -> Option<Device> {
     (device.state == State::Free).then(|| device.clone())
 }
 
-/// Resolves when the device's state on the shelf is another than now, or its peer's trust, or the
-/// door by which it is to come in.
+/// Resolves when the device is plugged in or out, or on the shelf again, or when its peer's trust
+/// or the door by which it is to come in is another than now. That it is in use is no change: our
+/// own try, when it fails, makes it so, and each would be followed by the next at once.
 async fn changed(inner: &Inner, key: &Key) {
     let now = |core: &Core| {
-        let state = |peer: &Peer| peer.shelf.get(&key.1).map(|device| device.state.clone());
-        let peer = core.peers.get(&key.0).map(|peer| (peer.trusted, state(peer)));
+        let there = |peer: &Peer| {
+            peer.shelf.get(&key.1).is_some_and(|device| device.state != State::Absent)
+        };
+        let peer = core.peers.get(&key.0).map(|peer| (peer.trusted, there(peer)));
         (peer, core.attachments.get(key).map(|known| known.via))
     };
     let before = inner.shared.look(now);
@@ -109,18 +112,23 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     // what was shown is what is attached: a device that turned into another is refused
     let shown = usb::descriptor::parse(&descriptors).map_err(|_| Trouble::Changed)?;
     let same = (shown.vendor_id, shown.product_id) == (usb.vendor_id, usb.product_id)
+        && (shown.class, shown.subclass, shown.protocol) == (usb.class, usb.subclass, usb.protocol)
         && shown.interfaces == usb.interfaces;
     if !same {
         return Err(Trouble::Changed.into());
     }
-    let streams = (rx.speak::<Down>().with_urbs(), Tx::<Up>::new(duplex.writer));
+    let mut streams = (rx.speak::<Down>().with_urbs(), Tx::<Up>::new(duplex.writer));
     let opener = links::opener(&connection);
 
     let (socket, place) = match way {
         Way::Vhci(door) => door::plug(door, &attached).await?,
         Way::Usbip(listener) => {
             waits_for_client(inner, key, &listener);
-            door::imported(listener, &attached, &descriptors).await?
+            tokio::select! {
+                imported = door::imported(listener, &attached, &descriptors) => imported?,
+                // nothing was asked yet, so whatever comes is the end
+                _ = streams.0.recv() => return Ok(End::DeviceGone),
+            }
         }
     };
     entered(inner, key, &place);

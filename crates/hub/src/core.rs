@@ -53,6 +53,10 @@ impl Core {
     /// Everything that the caller may see.
     pub(crate) fn state(&self, caller: Caller) -> view::State {
         let Caller::Peer(peer) = caller else { return self.whole_state() };
+        if self.manages(caller).is_ok() {
+            let whole = self.whole_state();
+            return view::State { hub: view::Hub { web: None, ..whole.hub.clone() }, ..whole };
+        }
         let devices = self.devices.iter().filter(|(id, _)| self.role(&peer, id).is_some());
         view::State {
             hub: view::Hub { web: None, ..self.hub.clone() },
@@ -76,10 +80,12 @@ impl Core {
     /// What a peer may do with a device of this hub, if anything.
     pub(crate) fn role(&self, peer: &PeerId, device: &DeviceId) -> Option<view::Role> {
         let (peer, local) = (self.peers.get(peer)?, self.devices.get(device)?);
-        let shared = local.shared.then_some(())?;
+        if !local.shared {
+            return None;
+        }
         let grants =
             peer.grants.iter().filter(|(selector, _)| selector.matches(device, &local.kind));
-        grants.map(|(_, role)| *role).max().filter(|_| shared == ())
+        grants.map(|(_, role)| *role).max()
     }
 
     /// The one permission check for management: whoever is at this computer may do all, a peer

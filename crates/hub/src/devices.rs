@@ -16,7 +16,7 @@ use wire::{Address, DeviceId, Name, SessionId, Text};
 /// Where a device comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    Usb(usb::linux::Found),
+    Usb(Box<usb::linux::Found>),
     Simulated(Arc<sim::Simulated>),
 }
 

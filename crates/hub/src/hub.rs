@@ -23,8 +23,10 @@ use tokio_util::task::TaskTracker;
 const HTTP_WAITING_MAX: usize = 32;
 /// Devices that are given back and peers that are told, before the hub is gone all the same.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
-/// Strangers that are noted in the audit log, so that they cannot fill the disk with it.
+/// Refusals that are noted in the audit log, so that nobody can fill the disk with it: of
+/// strangers, and of peers, who are not to be hidden behind those.
 const STRANGERS_NOTED: (u32, Duration) = (10, Duration::from_secs(60));
+const PEERS_NOTED: (u32, Duration) = (60, Duration::from_secs(60));
 
 /// A running hub.
 #[derive(Clone, Debug)]
@@ -44,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) new_peers: mpsc::Sender<PeerId>,
     pub(crate) rates: watch::Sender<view::Rates>,
     strangers: Mutex<(u32, Instant)>,
+    refused_peers: Mutex<(u32, Instant)>,
     _lock: File,
 }
 
@@ -86,6 +89,7 @@ impl Hub {
             new_peers,
             rates: watch::Sender::default(),
             strangers: Mutex::new((0, Instant::now())),
+            refused_peers: Mutex::new((0, Instant::now())),
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
@@ -121,6 +125,8 @@ impl Hub {
     /// Gives every device back, ends every connection, and writes everything out.
     pub async fn stop(&self) {
         let inner = &self.0;
+        // from here on nobody gets a lease: peers want a device again as soon as it is free
+        inner.stopping.cancel();
         inner.shared.look(|core| {
             let leases = core.devices.values().filter_map(|local| local.lease.as_ref());
             leases.for_each(|lease| lease.end.cancel());
@@ -131,7 +137,6 @@ impl Hub {
         if tokio::time::timeout(STOP_TIMEOUT, given_back).await.is_err() {
             tracing::warn!("some devices were not given back in time");
         }
-        inner.stopping.cancel();
         inner.endpoint.close().await;
         inner.tasks.close();
         if tokio::time::timeout(STOP_TIMEOUT, inner.tasks.wait()).await.is_err() {
@@ -168,20 +173,31 @@ impl Inner {
         Ok(self.store.audit(actor, action, detail.trim()).await?)
     }
 
-    /// Notes a stranger, but not each of many.
-    pub(crate) async fn audit_stranger(&self, peer: PeerId) -> Result<()> {
-        let noted = {
-            let mut strangers = self.strangers.lock().expect("nobody panics with it");
-            if strangers.1.elapsed() > STRANGERS_NOTED.1 {
-                *strangers = (0, Instant::now());
-            }
-            strangers.0 += 1;
-            strangers.0
+    /// Notes that somebody was refused, but not each of many times.
+    pub(crate) async fn audit_refusal(
+        &self,
+        peer: PeerId,
+        action: &str,
+        what: impl std::fmt::Display,
+        more: impl std::fmt::Display,
+    ) -> Result<()> {
+        let known = self.shared.look(|core| core.peers.contains_key(&peer));
+        let (noted, (max, within)) = match known {
+            true => (&self.refused_peers, PEERS_NOTED),
+            false => (&self.strangers, STRANGERS_NOTED),
         };
-        if noted > STRANGERS_NOTED.0 {
+        let count = {
+            let mut noted = noted.lock().expect("nobody panics with it");
+            if noted.1.elapsed() > within {
+                *noted = (0, Instant::now());
+            }
+            noted.0 = noted.0.saturating_add(1);
+            noted.0
+        };
+        if count > max {
             return Ok(());
         }
-        self.audit(&peer.to_string(), "stranger.refused", "", "").await
+        self.audit(&peer.to_string(), action, what, more).await
     }
 
     /// Ends an attachment that the kernel's user ended.

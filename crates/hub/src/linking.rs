@@ -11,14 +11,18 @@ use iroh::endpoint::{Connection, Incoming};
 use jiff::Timestamp;
 use link::Rx;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use wire::shelf::{DEVICES_MAX, Shelf};
 use wire::{Open, Priority};
 
 /// Between tries to reach a peer, doubling from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// A connection that lived for so long was a good one: the next try comes soon.
+const STEADY: Duration = Duration::from_secs(5);
 /// One try.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// From a stranger's first packet to the end of the handshake.
@@ -60,7 +64,7 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
         }
         wire::ALPN => {
             connection.close(NOT_A_PEER.into(), b"not paired");
-            inner.audit_stranger(peer).await
+            inner.audit_refusal(peer, "stranger.refused", "", "").await
         }
         other => bail!("an unknown protocol {:?}", String::from_utf8_lossy(other)),
     }
@@ -73,7 +77,7 @@ pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
     let mut retry = RETRY.0;
     loop {
         if let Some(connection) = inner.links.latest(&peer) {
-            retry = RETRY.0;
+            let began = Instant::now();
             tokio::select! {
                 _ = connection.closed() => {}
                 () = removed.cancelled() => return,
@@ -83,42 +87,55 @@ pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
                 .shared
                 .until(|core| core.peers.get(&peer).is_none_or(|p| !p.online).then_some(()))
                 .await;
-            continue;
-        }
-        let dial = async {
-            let reach = inner.shared.look(|core| core.peers.get(&peer).map(|p| p.reach.clone()));
-            let address = links::address(peer, &reach.unwrap_or_default());
-            let dialled = inner.endpoint.connect(address, wire::ALPN);
-            match tokio::time::timeout(DIAL_TIMEOUT, dialled).await {
-                Ok(Ok(connection)) => Ok(connection),
-                Ok(Err(error)) => Err(format!("{:#}", anyhow::Error::from(error))),
-                Err(_) => Err("it does not answer".to_owned()),
+            if began.elapsed() > STEADY {
+                retry = RETRY.0;
+                continue;
             }
-        };
-        let online = inner.shared.until(|core| core.peers.get(&peer)?.online.then_some(()));
-        tokio::select! {
-            dialled = dial => match dialled {
-                Ok(connection) => {
-                    tracing::debug!(peer = %peer.fmt_short(), "dialled");
-                    inner.tasks.spawn(linked(inner.clone(), connection));
-                }
-                Err(error) => inner.shared.change(|core| {
-                    if let Some(known) = core.peers.get_mut(&peer) {
-                        known.error = Some(error);
-                    }
-                }),
-            },
-            () = online => continue,
-            () = removed.cancelled() => return,
+        } else if dial(&inner, &peer, &removed).await.is_break() {
+            return;
         }
+        // also after a connection that ended soon: a hub that does not know us ends each at once
         let online = inner.shared.until(|core| core.peers.get(&peer)?.online.then_some(()));
         let jitter = retry.mul_f64(rand::random::<f64>() * 0.25);
         tokio::select! {
             () = tokio::time::sleep(retry + jitter) => retry = (retry * 2).min(RETRY.1),
-            () = online => {}
+            () = online => tokio::time::sleep(RETRY.0).await,
             () = removed.cancelled() => return,
         }
     }
+}
+
+/// One try to reach a peer, and the first while of the connection; breaks when it is removed.
+async fn dial(inner: &Arc<Inner>, peer: &PeerId, removed: &CancellationToken) -> ControlFlow<()> {
+    let dial = async {
+        let reach = inner.shared.look(|core| core.peers.get(peer).map(|p| p.reach.clone()));
+        let address = links::address(*peer, &reach.unwrap_or_default());
+        let dialled = inner.endpoint.connect(address, wire::ALPN);
+        match tokio::time::timeout(DIAL_TIMEOUT, dialled).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(format!("{:#}", anyhow::Error::from(error))),
+            Err(_) => Err("it does not answer".to_owned()),
+        }
+    };
+    let online = inner.shared.until(|core| core.peers.get(peer)?.online.then_some(()));
+    let dialled = tokio::select! {
+        dialled = dial => dialled,
+        () = online => return ControlFlow::Continue(()),
+        () = removed.cancelled() => return ControlFlow::Break(()),
+    };
+    match dialled {
+        Ok(connection) => {
+            tracing::debug!(peer = %peer.fmt_short(), "dialled");
+            inner.tasks.spawn(linked(inner.clone(), connection.clone()));
+            let _ = tokio::time::timeout(STEADY, connection.closed()).await;
+        }
+        Err(error) => inner.shared.change(|core| {
+            if let Some(known) = core.peers.get_mut(peer) {
+                known.error = Some(error);
+            }
+        }),
+    }
+    ControlFlow::Continue(())
 }
 
 /// The life of one connection to a peer.

@@ -5,7 +5,7 @@ use crate::core::{Caller, PeerId};
 use crate::failure::Failure;
 use crate::pairing::internal;
 use crate::view::{self, FailureCode, Role, Via};
-use crate::{Hub, Inner, Selector, attaching, links};
+use crate::{Hub, Inner, Selector, attaching, links, plugging};
 use link::Duplex;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -54,10 +54,8 @@ impl Hub {
         name: Option<Name>,
     ) -> Result<view::Device> {
         self.0.allowed(caller)?;
-        let (id, problem) = self.0.shared.look(|core| {
-            let id = core.device_named(device)?;
-            Ok::<_, Failure>((id.clone(), core.devices[&id].problem.clone()))
-        })?;
+        let id = self.0.shared.look(|core| core.device_named(device))?;
+        let problem = plugging::problem_now(&self.0, &id).await;
         if let Some(problem) = problem {
             return Err(Failure::new(FailureCode::Conflict, problem.to_string()));
         }
@@ -85,7 +83,7 @@ impl Hub {
         grants: &[view::Grant],
     ) -> Result<(Ticket, Duration)> {
         self.0.allowed(caller)?;
-        self.0.invite(expires_in, grants).await
+        self.0.invite(caller, expires_in, grants).await
     }
 
     /// Pairs with the hub of a ticket.

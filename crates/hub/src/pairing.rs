@@ -23,6 +23,7 @@ pub const EXPIRES: (Duration, Duration) =
 impl Inner {
     pub(crate) async fn invite(
         &self,
+        caller: Caller,
         expires_in: Duration,
         grants: &[view::Grant],
     ) -> Result<(Ticket, Duration), Failure> {
@@ -31,7 +32,9 @@ impl Inner {
         }
         let expires_in = expires_in.min(EXPIRES.1);
         let secret = Secret(rand::random());
+        let seconds = format!("{} s", expires_in.as_secs());
         let grants = serde_json::to_string(grants).expect("grants are plain data");
+        self.audit(&caller.actor(), "peer.invited", seconds, &grants).await.map_err(internal)?;
         self.store.put_invite(&secret.0, expires_in, &grants).await?;
         let reach = self.own_reach().await;
         let expires = std::time::SystemTime::now() + expires_in;
@@ -114,10 +117,11 @@ impl Inner {
     async fn pairing(self: &Arc<Self>, connection: &Connection) -> Result<()> {
         let peer = connection.remote_id();
         let (send, receive) = connection.accept_bi().await?;
-        let (request, _) = Rx::<Request>::new(receive).recv().await?.context("no request")?;
+        let (request, _) =
+            Rx::<Request>::new(receive).without_bodies().recv().await?.context("no request")?;
         let mut tx = Tx::<Answer, _>::new(send);
         let Some(grants) = self.store.take_invite(&request.secret.0).await? else {
-            self.audit(&peer.to_string(), "pair.refused", &request.name, "").await?;
+            self.audit_refusal(peer, "pair.refused", &request.name, "").await?;
             return Ok(tx.send(&Refusal::Ticket.into(), Bytes::new()).await?);
         };
         let mut reach = Reach::default();

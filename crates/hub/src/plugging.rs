@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use usb::linux::Hotplug;
 use wire::device::Kind;
+use wire::{DeviceId, Text};
 
 /// Keeps the shelf true for as long as the hub runs.
 pub(crate) async fn watch(inner: Arc<Inner>, simulated: Vec<Arc<Simulated>>, real: bool) {
@@ -85,7 +86,22 @@ async fn on_the_bus() -> Vec<Found> {
 fn from_usb(found: usb::linux::Found) -> Found {
     let problem = found.problem.as_ref().map(|problem| problem.to_string().as_str().into());
     let (id, kind) = (found.id.clone(), Kind::Usb(found.usb.clone()));
-    Found { id, kind, source: Source::Usb(found), problem }
+    Found { id, kind, source: Source::Usb(Box::new(found)), problem }
+}
+
+/// Looks again at what keeps a device from being used: no uevent of a USB device tells that
+/// something on it was mounted, or unmounted.
+pub(crate) async fn problem_now(inner: &Inner, id: &DeviceId) -> Option<Text> {
+    let source = inner.shared.look(|core| core.devices.get(id)?.source.clone());
+    let Some(Source::Usb(found)) = source else { return None };
+    let problem = spawn_blocking(move || found.problem_now(Path::new("/"))).await.ok()?;
+    let problem = problem.map(|problem| Text::from(problem.to_string()));
+    inner.shared.change(|core| {
+        if let Some(local) = core.devices.get_mut(id) {
+            local.problem.clone_from(&problem);
+        }
+    });
+    problem
 }
 
 /// Resolves when a simulated device is plugged in or pulled out.

@@ -31,7 +31,7 @@ pub(crate) async fn stream(
     (send, receive): (SendStream, RecvStream),
 ) -> Result<()> {
     let peer = connection.remote_id();
-    let mut rx = Rx::<Open>::new(receive);
+    let mut rx = Rx::<Open>::new(receive).without_bodies();
     let opened = tokio::time::timeout(OPEN_TIMEOUT, rx.recv()).await;
     let opened = opened.context("a stream that does not say what it is for")??;
     let (open, _) = opened.context("a stream that was closed at once")?;
@@ -52,12 +52,12 @@ pub(crate) async fn stream(
             Ok(())
         }
         Open::Device { device } => {
-            let session = Session::begin(&inner, peer, &device).await;
-            duplex.answer(session.as_ref().map(|_| ()).map_err(|refusal| *refusal)).await?;
-            match session {
+            match Session::begin(&inner, peer, &device).await {
                 Ok(session) => session.run(duplex, &connection).await,
                 Err(refusal) => {
-                    inner.audit(&peer.to_string(), "device.refused", &device, refusal).await
+                    // first, so that who does not wait for the answer is noted as well
+                    inner.audit_refusal(peer, "device.refused", &device, refusal).await?;
+                    Ok(duplex.answer(Err(refusal)).await?)
                 }
             }
         }
@@ -73,8 +73,10 @@ pub(crate) async fn stream(
             };
             duplex.answer(Ok(())).await?;
             let (rx, tx) = duplex.framed::<Up, Down>();
+            // only OUT transfers carry data this way
+            let rx = if endpoint & 0x80 == 0 { rx.with_urbs() } else { rx.without_bodies() };
             // a session that is over takes no more streams, and this one ends with it
-            let _ = endpoints.send((endpoint, rx.with_urbs(), tx)).await;
+            let _ = endpoints.send((endpoint, rx, tx)).await;
             Ok(())
         }
     }
@@ -98,8 +100,9 @@ fn priority(inner: &Inner, open: &Open) -> Priority {
 
 fn endpoint_priority(usb: &Usb, endpoint: u8) -> Priority {
     let endpoints = usb.interfaces.iter().flat_map(|interface| &interface.endpoints);
-    let transfer = endpoints.filter(|known| known.address == endpoint).map(|known| known.transfer);
-    match transfer.last() {
+    let mut transfer =
+        endpoints.filter(|known| known.address == endpoint).map(|known| known.transfer);
+    match transfer.next_back() {
         Some(Transfer::Interrupt | Transfer::Isochronous) => Priority::Realtime,
         Some(Transfer::Control) => Priority::Control,
         Some(Transfer::Bulk) | None => Priority::Bulk,
@@ -162,13 +165,13 @@ impl Session {
             if core.role(&peer, id) < Some(view::Role::Use) {
                 return Err(Refusal::NotGranted);
             }
+            if inner.stopping.is_cancelled() {
+                return Err(Refusal::Busy);
+            }
             let local = core.devices.get_mut(id).ok_or(Refusal::NotGranted)?;
             let source = local.source.clone().ok_or(Refusal::Absent)?;
             if local.lease.is_some() {
                 return Err(Refusal::InUse);
-            }
-            if local.problem.is_some() {
-                return Err(Refusal::Failed);
             }
             local.lease = Some(lease);
             Ok(source)
@@ -190,20 +193,15 @@ impl Session {
         Ok(new)
     }
 
+    /// However it ends, and be it before the peer has read the answer: the device is given back
+    /// before the lease ends.
     async fn run(mut self, duplex: Duplex, connection: &Connection) -> Result<()> {
         let device = self.device.take().context("a session that has begun has its device")?;
-        let (session, window) = (self.session, Window::OFFERED);
-        let attached =
-            Attached { session, speed: device.speed, configuration: device.configuration, window };
-        let mut tx = Tx::<Attached>::new(duplex.writer);
-        tx.send(&attached, device.descriptors.clone()).await?;
-        let streams = (Rx::<Up>::new(duplex.reader).with_urbs(), tx.speak::<Down>());
         let (_, empty) = mpsc::channel(1);
         let endpoints = std::mem::replace(&mut self.endpoints, empty);
-        let counters = self.counters.clone();
-        let serve = usb::serve::run(device, streams, endpoints, window, counters);
+        let serve = serve(device, self.session, duplex, endpoints, self.counters.clone());
         let result = tokio::select! {
-            result = serve => result.map_err(anyhow::Error::from),
+            result = serve => result,
             () = self.end.cancelled() => Ok(()),
             _ = connection.closed() => Ok(()),
         };
@@ -219,6 +217,24 @@ impl Session {
     async fn audit(&self, action: &str) -> Result<()> {
         self.inner.audit(&self.peer.to_string(), action, &self.id, "").await
     }
+}
+
+/// Says yes, describes the device, and serves it.
+async fn serve(
+    device: usb::Device,
+    session: SessionId,
+    mut duplex: Duplex,
+    endpoints: mpsc::Receiver<EndpointStream>,
+    counters: Arc<usb::Counters>,
+) -> Result<()> {
+    duplex.answer(Ok(())).await?;
+    let (speed, configuration, window) = (device.speed, device.configuration, Window::OFFERED);
+    let mut tx = Tx::<Attached>::new(duplex.writer);
+    let attached = Attached { session, speed, configuration, window };
+    tx.send(&attached, device.descriptors.clone()).await?;
+    // control transfers are 64 KiB at most
+    let streams = (Rx::<Up>::new(duplex.reader), tx.speak::<Down>());
+    Ok(usb::serve::run(device, streams, endpoints, window, counters).await?)
 }
 
 impl Drop for Session {

@@ -37,6 +37,12 @@ impl<T: DeserializeOwned> Rx<T> {
         Self { body_bytes_max: frame::BODY_BYTES_MAX, ..self }
     }
 
+    /// The same stream where frames have no bodies: until it is known what the stream is for.
+    #[must_use]
+    pub fn without_bodies(self) -> Self {
+        Self { body_bytes_max: 0, ..self }
+    }
+
     /// The next frame; `None` when the stream ended between two frames. Cancel safe.
     ///
     /// # Errors

@@ -15,10 +15,10 @@ pub mod usbip;
 #[cfg(target_os = "linux")]
 pub mod vhci;
 
-use crate::Counters;
 use crate::pdu::gather::Gather;
 use crate::pdu::{self, Request};
 use crate::streams::{Frame, Inbox, Outbox, frames};
+use crate::{Counters, descriptor};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, FuturesUnordered, StreamExt};
@@ -132,11 +132,16 @@ impl Attaching {
         streams: Opener,
         counters: Arc<Counters>,
     ) -> Self {
+        let proxy = Proxy::new(attached.speed, attached.window, counters);
+        let proxy = match descriptor::parse(&descriptors) {
+            Ok(shown) => proxy.showing(shown),
+            Err(_) => proxy,
+        };
         Self {
             session: attached.session,
             descriptors,
             streams,
-            proxy: Proxy::new(attached.speed, attached.window, counters),
+            proxy,
             inbox: Inbox::new(),
             outbox: Outbox::new(),
             opening: FuturesUnordered::new(),

@@ -71,6 +71,34 @@ pub fn parse(bytes: &[u8]) -> Result<Descriptors, DescriptorError> {
     })
 }
 
+impl Descriptors {
+    /// Whether the answer to a GET_DESCRIPTOR, whole or not, is of this device, as far as drivers
+    /// are chosen by it (`usb_match_one_id`). It looks where the kernel looks, whatever lengths
+    /// are in there.
+    #[must_use]
+    pub fn agree(&self, kind: u8, answer: &[u8]) -> bool {
+        let class = [self.class, self.subclass, self.protocol];
+        let product = (self.vendor_id, self.product_id);
+        match kind {
+            DEVICE => {
+                answer.get(4..7).is_none_or(|shown| *shown == class)
+                    && (answer.len() < 12 || (word(answer, 8), word(answer, 10)) == product)
+            }
+            CONFIGURATION => {
+                let mut interfaces = chain(answer).filter(|descriptor| {
+                    descriptor[1] == INTERFACE && descriptor.len() >= INTERFACE_BYTES
+                });
+                interfaces.all(|descriptor| {
+                    self.interfaces.iter().any(|known| {
+                        [known.class, known.subclass, known.protocol] == descriptor[5..8]
+                    })
+                })
+            }
+            _ => true,
+        }
+    }
+}
+
 fn parse_configuration(
     bytes: &[u8],
     interfaces: &mut Vec<Interface>,
@@ -340,6 +368,21 @@ pub(crate) mod tests {
             }
         }
         assert_eq!(parse(&bytes), Err(DescriptorError::Interfaces));
+    }
+
+    #[test]
+    fn other_classes_and_products_do_not_agree() {
+        let disk = parse(&DISK).unwrap();
+        for length in 0..=18 {
+            assert!(disk.agree(DEVICE, &DISK[..length]));
+        }
+        assert!(disk.agree(CONFIGURATION, &DISK[18..]) && disk.agree(CONFIGURATION, &DISK[18..27]));
+        for at in [4, 8, 11] {
+            let mut other = DISK[..18].to_vec();
+            (other[0], other[at]) = (1, other[at] ^ 1);
+            assert!(!disk.agree(DEVICE, &other), "{at}");
+        }
+        assert!(!disk.agree(CONFIGURATION, &CAMERA[18..]));
     }
 
     proptest! {

@@ -141,7 +141,9 @@ impl Usb {
         self.class == 0xe0
             || self.interfaces.iter().any(|interface| {
                 let (class, subclass) = (interface.class, interface.subclass);
-                let network = class == 2 && !matches!(subclass, 1 | 2);
+                // RNDIS says that it is a modem with a protocol of its own
+                let network =
+                    class == 2 && (!matches!(subclass, 1 | 2) || interface.protocol == 0xff);
                 class == 3 || class == 0xe0 || network || (class == 0xef && subclass == 4)
             })
     }

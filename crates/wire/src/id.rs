@@ -80,6 +80,9 @@ text_type! {
     DeviceId, "a device id", 128, "._:@-"
 }
 
+/// As in the type above; names are ASCII.
+const NAME_CHARS_MAX: usize = 48;
+
 impl Name {
     /// The nearest name to any text, such as a product string; `fallback` where nothing is left.
     #[must_use]
@@ -102,7 +105,9 @@ impl Name {
     /// This name with a number, to tell it from others that are equal.
     #[must_use]
     pub fn numbered(&self, number: u32) -> Self {
-        Self(format!("{}-{number}", self.0))
+        let ending = format!("-{number}");
+        let kept = self.0.len().min(NAME_CHARS_MAX - ending.len());
+        Self(format!("{}{ending}", &self.0[..kept]))
     }
 }
 
@@ -198,6 +203,14 @@ mod tests {
         assert_eq!(Name::from_text("USB Serial (FT232R)", "usb").as_str(), "usb-serial-ft232r");
         assert_eq!(Name::from_text("\u{1b}[2J", "usb").as_str(), "2j");
         assert_eq!(Name::from_text("打印机", "usb").as_str(), "usb");
+    }
+
+    #[test]
+    fn a_numbered_name_is_a_name() {
+        for name in ["disk".to_owned(), "x".repeat(48)] {
+            let numbered = name.parse::<Name>().unwrap().numbered(u32::MAX);
+            assert_eq!(numbered.as_str().parse(), Ok(numbered.clone()));
+        }
     }
 
     #[test]

@@ -1,37 +1,10 @@
-//! Debian packages: install what is missing, or download and unpack without installing.
+//! Debian packages: downloaded and unpacked, without installing them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-
-/// Installs the packages that are not there yet.
-///
-/// # Errors
-/// Names the missing packages when we may not install them.
-pub(crate) fn install(packages: &[&str]) -> Result<()> {
-    let missing: Vec<&str> = packages.iter().copied().filter(|name| !is_installed(name)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let names = missing.join(" ");
-    let mut apt = match (output(Command::new("id").arg("-u"))?.trim(), has_sudo()) {
-        ("0", _) => Command::new("apt-get"),
-        (_, true) => {
-            let mut sudo = Command::new("sudo");
-            sudo.args(["-n", "apt-get"]);
-            sudo
-        }
-        (_, false) => bail!("packages are missing: apt-get install {names}"),
-    };
-    eprintln!("lab: installing {names}");
-    apt.args(["-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600", "install"])
-        .args(&missing)
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    output(&mut apt).with_context(|| format!("packages are missing: apt-get install {names}"))?;
-    Ok(())
-}
+use anyhow::{Context, Result, ensure};
 
 /// Where packages come from: the system's own lists, or those of another suite.
 #[derive(Debug)]
@@ -119,15 +92,6 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         String::from_utf8_lossy(&result.stderr)
     );
     Ok(String::from_utf8_lossy(&result.stdout).into_owned())
-}
-
-fn is_installed(package: &str) -> bool {
-    let mut query = Command::new("dpkg-query");
-    output(query.args(["-W", "-f=${Status}", package])).is_ok_and(|s| s.ends_with("ok installed"))
-}
-
-fn has_sudo() -> bool {
-    output(Command::new("sudo").args(["-n", "true"])).is_ok()
 }
 
 /// Of the package debian-archive-keyring, which every Debian has.

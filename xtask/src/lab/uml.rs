@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::debian::{self, Source, output};
+use super::debian::{Source, output};
 use super::{Lab, initramfs};
 
 /// Needs a kernel of 6.16 or later: its `seccomp` mode makes system calls several times faster.
@@ -40,7 +40,7 @@ pub(crate) fn setup(lab: &Lab) -> Result<()> {
     // what the kernel is made of; the second stamp adds what its initramfs is made of
     let stamp = format!("{SUITE}\n{config}\n{patch_text}");
     if !is_stamped(&dir.join("stamp"), &stamp) {
-        debian::install(PACKAGES)?;
+        crate::run::need_packages(PACKAGES)?;
         let work = dir.with_extension("work");
         let _ = fs::remove_dir_all(&work);
         let source = unpack(&work)?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::debian::{self, Source, output};
+use super::debian::{Source, output};
 use super::uml::is_stamped;
 use super::{Lab, initramfs};
 
@@ -21,7 +21,7 @@ pub(crate) fn dir(lab: &Lab) -> PathBuf {
 
 pub(crate) fn setup(lab: &Lab) -> Result<()> {
     let dir = dir(lab);
-    debian::install(PACKAGES)?;
+    crate::run::need_packages(PACKAGES)?;
     if !dir.join("vmlinux").exists() {
         // the stock flavour: the cloud one has no USB
         let pointer = "linux-image-amd64";

@@ -21,6 +21,7 @@
 mod queue;
 
 use crate::Counters;
+use crate::descriptor::Descriptors;
 use crate::pdu::{self, IsoPacket, Reply, Request, Ret};
 use bytes::{Bytes, BytesMut};
 use queue::Queues;
@@ -38,6 +39,8 @@ pub enum Violation {
     Length(u32),
     #[error("URB {0} was completed with packets that do not fit the request")]
     Packets(u32),
+    #[error("the device describes itself as another than the peer has shown")]
+    Descriptors,
 }
 
 /// What the kernel or a USB/IP client may not ask.
@@ -70,6 +73,8 @@ pub struct Proxy {
     configured: bool,
     actions: VecDeque<Action>,
     counters: Arc<Counters>,
+    /// What the kernel may be told that the device is.
+    shown: Option<Descriptors>,
 }
 
 /// One URB of the kernel.
@@ -83,6 +88,8 @@ struct Pending {
     packets: Vec<IsoPacket>,
     /// What its success means for [`Proxy::configured`].
     configures: Option<bool>,
+    /// The type of the standard descriptor that is asked for, USB 2.0 §9.4.3.
+    describes: Option<u8>,
     stage: Stage,
     /// Sequence numbers of the unlinks that wait for its end.
     unlinks: Vec<u32>,
@@ -107,7 +114,15 @@ impl Proxy {
             configured: false,
             actions: VecDeque::new(),
             counters,
+            shown: None,
         }
+    }
+
+    /// From now on the device is what was shown and checked: one that tells the kernel of other
+    /// classes breaks the rules.
+    #[must_use]
+    pub fn showing(self, shown: Descriptors) -> Self {
+        Self { shown: Some(shown), ..self }
     }
 
     /// What is to be done next.
@@ -144,6 +159,10 @@ impl Proxy {
             number_of_packets: submit.number_of_packets,
             packets: submit.packets.clone(),
             configures: configures(&submit),
+            describes: match submit.setup {
+                [0x80, 6, _, kind, ..] if submit.endpoint == 0 => Some(kind),
+                _ => None,
+            },
             stage: Stage::Sent,
             unlinks: Vec::new(),
         };
@@ -248,7 +267,15 @@ impl Proxy {
                 let unlinked = !pending.unlinks.is_empty();
                 failed(id, if unlinked { ECONNRESET } else { errno(complete.status) })
             }
-            Stage::Sent => pending.ret(&complete, data)?,
+            Stage::Sent => {
+                let agrees = |shown: &Descriptors| {
+                    pending.describes.is_none_or(|kind| shown.agree(kind, &data))
+                };
+                if !self.shown.as_ref().is_none_or(agrees) {
+                    return Err(Violation::Descriptors);
+                }
+                pending.ret(&complete, data)?
+            }
         };
         let pending = self.urbs.remove(&id).expect("found above");
         self.queues.free(endpoint, pending.share);

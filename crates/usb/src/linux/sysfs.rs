@@ -132,7 +132,8 @@ impl Found {
     }
 
     /// Looks again whether the device can be opened: something may be mounted since.
-    pub(super) fn problem_now(&self, root: &Path) -> Option<Problem> {
+    #[must_use]
+    pub fn problem_now(&self, root: &Path) -> Option<Problem> {
         let real = fs::canonicalize(&self.sysfs).ok()?;
         problem(&real, &self.node, &Mounts::read(root))
     }

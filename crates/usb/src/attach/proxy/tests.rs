@@ -241,3 +241,19 @@ proptest! {
         prop_assert_eq!(back.len(), total);
     }
 }
+
+#[test]
+fn a_device_is_what_was_shown() {
+    let disk = crate::descriptor::tests::DISK;
+    let shown = crate::descriptor::parse(&disk).unwrap();
+    let mut keyboard = disk[18..].to_vec();
+    keyboard[9 + 5] = 3;
+    let ask = [0x80, 6, 0, 2, 0, 0, keyboard.len() as u8, 0];
+    for (answer, fits) in [(disk[18..].to_vec(), true), (keyboard, false)] {
+        let mut proxy = proxy(Window::OFFERED).showing(shown.clone());
+        proxy.request(control(1, ask)).unwrap();
+        let complete = complete(1, 0, answer.len() as u32);
+        let told = proxy.complete(0, complete, answer.into());
+        assert_eq!(told, if fits { Ok(()) } else { Err(Violation::Descriptors) });
+    }
+}

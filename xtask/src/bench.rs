@@ -9,6 +9,10 @@ use clap::Subcommand;
 use serde::Deserialize;
 
 use crate::lab::{Backend, Door, Ending, Guest, Lab};
+use crate::run;
+
+/// With the build.
+const AGENTS_LIMIT: Duration = Duration::from_secs(1800);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,8 +22,10 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// USB devices, beside the kernel's own USB/IP
+    /// USB devices in the lab, beside the kernel's own USB/IP
     Usb(Usb),
+    /// A simulated device between two hubs' agents on this machine, beside the `usbip` crate
+    Agents,
 }
 
 #[derive(Debug, clap::Args)]
@@ -49,6 +55,11 @@ struct Figure {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Usb(usb) => usb.run(),
+        What::Agents => {
+            let args = ["run", "--quiet", "--locked", "--profile", "lab", "--package", "bench"];
+            run::run(run::program(".", "cargo", args), AGENTS_LIMIT)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

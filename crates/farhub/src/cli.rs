@@ -188,7 +188,7 @@ pub(crate) struct GrantArgs {
     /// `*`, a device's name or id, VID:PID, or class:CLASS
     #[arg(requires = "peer")]
     pub selector: Option<String>,
-    /// view: see it; use: attach it; control: also take it from others; admin: also manage it
+    /// view: see it; use: attach it; control: also steer machines (USB: as use); admin: manage it
     #[arg(long, requires = "selector", default_value = "use", value_parser = role())]
     pub role: Role,
 }

@@ -56,31 +56,36 @@ pub(crate) async fn up(args: Args) -> Result<(), Error> {
         ));
     }
     let ended = Ended::listen()?;
-    let socket = data::socket(&args.data);
     let (hub, neighbour) = if args.demo {
         let (hub, neighbour) = demo::start(&args).await.map_err(start_failed)?;
         (hub, Some(neighbour))
     } else {
         (Hub::start(config(&args)?).await.map_err(start_failed)?, None)
     };
+    let served = serve(&args, &hub, ended).await;
+    // also when the web UI could not be: peers may use devices already
+    hub.stop().await;
+    if let Some((hub, web)) = neighbour {
+        drop(web);
+        hub.stop().await;
+    }
+    served
+}
+
+/// Opens the web UI and the socket for commands, until a signal comes.
+async fn serve(args: &Args, hub: &Hub, ended: Ended) -> Result<(), Error> {
+    let socket = data::socket(&args.data);
     let web = web::serve(hub.clone(), args.listen, &socket).await.map_err(|error| {
         Error::failed(format!("cannot listen on {} or {}: {error}", args.listen, socket.display()))
             .hint("is another hub running? Then choose another port: --listen 127.0.0.1:0")
     })?;
     let url = format!("http://{}", web.address);
     hub.web_is_at(&url);
-    ready(&args, &hub, &url)?;
+    ready(args, hub, &url)?;
     ended.wait().await;
     eprintln!("farhub: giving devices back");
     if let Err(error) = notify::stopping() {
         tracing::warn!("systemd does not hear us: {error}");
-    }
-    drop(web);
-    hub.stop().await;
-    if let Some(neighbour) = neighbour {
-        let (hub, web) = neighbour;
-        drop(web);
-        hub.stop().await;
     }
     Ok(())
 }

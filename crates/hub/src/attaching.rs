@@ -14,7 +14,7 @@ use usb::attach::End;
 use usb::attach::door::Door;
 use usb::attach::usbip::Listener;
 use wire::device::{Kind, State};
-use wire::usb::{Attached, Down, Up};
+use wire::usb::{Attached, Down, Up, Window};
 use wire::{Device, DeviceId, Open, Priority, Refusal};
 
 /// The answer to an open: the other hub may first have to take the device from its drivers.
@@ -108,8 +108,12 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     let duplex = answered.map_err(|_| Trouble::Silent)??;
     let mut rx = Rx::<Attached>::new(duplex.reader);
     let first = tokio::time::timeout(ANSWER_TIMEOUT, rx.recv()).await;
-    let (attached, descriptors) = first.map_err(|_| Trouble::Silent)??.ok_or(Trouble::Silent)?;
+    let (mut attached, descriptors) =
+        first.map_err(|_| Trouble::Silent)??.ok_or(Trouble::Silent)?;
     // what was shown is what is attached: a device that turned into another is refused
+    let Window { urbs, bytes } = Window::OFFERED;
+    attached.window.urbs = attached.window.urbs.min(urbs);
+    attached.window.bytes = attached.window.bytes.min(bytes);
     let shown = usb::descriptor::parse(&descriptors).map_err(|_| Trouble::Changed)?;
     let same = (shown.vendor_id, shown.product_id) == (usb.vendor_id, usb.product_id)
         && (shown.class, shown.subclass, shown.protocol) == (usb.class, usb.subclass, usb.protocol)

@@ -15,12 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Streams that peers opened for management and that wait to be served.
 const HTTP_WAITING_MAX: usize = 32;
+/// Pairings at the same time: strangers wait for each other, and peers for none of them.
+const PAIRINGS_MAX: usize = 8;
 /// Devices that are given back and peers that are told, before the hub is gone all the same.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Refusals that are noted in the audit log, so that nobody can fill the disk with it: of
@@ -47,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) rates: watch::Sender<view::Rates>,
     strangers: Mutex<(u32, Instant)>,
     refused_peers: Mutex<(u32, Instant)>,
+    /// Places for those who want to pair.
+    pub(crate) pairings: Arc<Semaphore>,
     _lock: File,
 }
 
@@ -90,6 +94,7 @@ impl Hub {
             rates: watch::Sender::default(),
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
+            pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
@@ -203,6 +208,9 @@ impl Inner {
     /// Ends an attachment that the kernel's user ended.
     pub(crate) async fn forget_attachment(&self, key: &(PeerId, wire::DeviceId)) {
         let (peer, device) = (key.0.to_string(), key.1.as_str());
+        if let Err(error) = self.audit("kernel", "device.detach", device, &peer).await {
+            tracing::warn!("the audit log: {error:#}");
+        }
         if let Err(error) = self.store.remove_attachment(&peer, device).await {
             tracing::warn!("{error}");
         }

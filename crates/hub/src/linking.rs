@@ -27,20 +27,30 @@ const STEADY: Duration = Duration::from_secs(5);
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// From a stranger's first packet to the end of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pairings and handshakes at the same time: strangers wait for each other, not peers for them.
-pub(crate) const STRANGERS_MAX: usize = 32;
+/// Handshakes at the same time.
+const HANDSHAKES_MAX: usize = 32;
+/// Above so many, only those whose address has been proven get a place: a flood with forged
+/// addresses keeps no peer out.
+const HANDSHAKES_UNPROVEN_MAX: usize = 16;
 
 /// Closing codes, for the other side's log.
 const NOT_A_PEER: u32 = 403;
 const REMOVED: u32 = 410;
+const TOO_MANY: u32 = 429;
 
 /// Takes what comes in until the endpoint closes.
 pub(crate) async fn accept(inner: Arc<Inner>) {
     let mut tasks = JoinSet::new();
     while let Some(incoming) = inner.endpoint.accept().await {
         while tasks.try_join_next().is_some() {}
-        if tasks.len() >= STRANGERS_MAX {
+        if tasks.len() >= HANDSHAKES_MAX {
             incoming.refuse();
+            continue;
+        }
+        if tasks.len() >= HANDSHAKES_UNPROVEN_MAX && !incoming.remote_addr_validated() {
+            if let Err(error) = incoming.retry() {
+                error.into_incoming().refuse();
+            }
             continue;
         }
         let inner = inner.clone();
@@ -57,7 +67,20 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
     let connection = handshake.context("an unfinished handshake")??;
     let peer = connection.remote_id();
     match connection.alpn() {
-        wire::pair::ALPN => inner.answer_pairing(connection).await,
+        wire::pair::ALPN => {
+            let Ok(place) = inner.pairings.clone().try_acquire_owned() else {
+                connection.close(TOO_MANY.into(), b"too many pairings at a time");
+                return Ok(());
+            };
+            let pairing = inner.clone();
+            inner.background(async move {
+                if let Err(error) = pairing.answer_pairing(connection).await {
+                    tracing::debug!("a pairing failed: {error:#}");
+                }
+                drop(place);
+            });
+            Ok(())
+        }
         wire::ALPN if inner.shared.look(|core| core.peers.contains_key(&peer)) => {
             inner.tasks.spawn(linked(inner.clone(), connection));
             Ok(())

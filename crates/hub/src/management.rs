@@ -3,7 +3,7 @@
 use crate::attachments::Attachment;
 use crate::core::{Caller, PeerId};
 use crate::failure::Failure;
-use crate::pairing::internal;
+use crate::pairing::{EXPIRES, internal};
 use crate::view::{self, FailureCode, Role, Via};
 use crate::{Hub, Inner, Selector, attaching, links, plugging};
 use link::Duplex;
@@ -83,6 +83,9 @@ impl Hub {
         grants: &[view::Grant],
     ) -> Result<(Ticket, Duration)> {
         self.0.allowed(caller)?;
+        if expires_in > EXPIRES.1 {
+            return Err(Failure::bad_request("a ticket may not be good for more than a week"));
+        }
         self.0.invite(caller, expires_in, grants).await
     }
 
@@ -355,6 +358,14 @@ impl Inner {
         name: Option<Name>,
     ) -> Result<view::Device> {
         let gone = || Failure::not_found("the device was pulled out meanwhile");
+        if let Some(name) = &name {
+            let other = self.shared.look(|core| {
+                core.devices.iter().any(|(known, local)| known != id && local.name == *name)
+            });
+            if other {
+                return Err(store::Error::NameTaken(name.to_string()).into());
+            }
+        }
         let row = self.shared.look(|core| {
             let local = core.devices.get(id)?;
             Some(store::Device {

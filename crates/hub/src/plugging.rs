@@ -25,10 +25,12 @@ pub(crate) async fn watch(inner: Arc<Inner>, simulated: Vec<Arc<Simulated>>, rea
     loop {
         let plugged: Vec<_> = simulated.iter().map(|one| one.is_plugged()).collect();
         let mut found = made_of_software(&simulated, &plugged);
-        if real {
-            found.extend(on_the_bus().await);
+        let listed = if real { on_the_bus().await } else { Some(vec![]) };
+        // what cannot be listed has not been pulled out
+        if let Some(listed) = listed {
+            found.extend(listed);
+            inner.shared.change(|core| core.plug(found));
         }
-        inner.shared.change(|core| core.plug(found));
         let changed = async {
             match &mut hotplug {
                 Some(hotplug) => hotplug.changed().await,
@@ -69,16 +71,16 @@ fn made_of_software(simulated: &[Arc<Simulated>], plugged: &[bool]) -> Vec<Found
     found.collect()
 }
 
-async fn on_the_bus() -> Vec<Found> {
+async fn on_the_bus() -> Option<Vec<Found>> {
     match spawn_blocking(|| usb::linux::list(Path::new("/"))).await {
-        Ok(Ok(listed)) => listed.into_iter().map(from_usb).collect(),
+        Ok(Ok(listed)) => Some(listed.into_iter().map(from_usb).collect()),
         Ok(Err(error)) => {
             tracing::warn!("what is on the USB cannot be listed: {error}");
-            vec![]
+            None
         }
         Err(error) => {
             tracing::error!("listing what is on the USB: {error}");
-            vec![]
+            None
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a peer may ask of this hub: each stream that it opens ends up here.
 
 use crate::core::PeerId;
-use crate::devices::{EndpointStream, Lease, Source};
+use crate::devices::{EndpointStream, Lease, Local, Source};
 use crate::{Inner, view};
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -63,7 +63,8 @@ pub(crate) async fn stream(
         }
         Open::Endpoint { session, endpoint } => {
             let found = inner.shared.look(|core| {
-                let leases = core.devices.values().filter_map(|local| local.lease.as_ref());
+                let leased = core.devices.values().filter(|local| has_endpoint(local, endpoint));
+                let leases = leased.filter_map(|local| local.lease.as_ref());
                 let mut mine =
                     leases.filter(|lease| (lease.session, lease.peer) == (session, peer));
                 mine.next().map(|lease| lease.endpoints.clone())
@@ -96,6 +97,13 @@ fn priority(inner: &Inner, open: &Open) -> Priority {
             })
         }),
     }
+}
+
+/// Whether the device has such an endpoint in any of its configurations.
+fn has_endpoint(local: &Local, endpoint: u8) -> bool {
+    let Kind::Usb(usb) = &local.kind;
+    let mut endpoints = usb.interfaces.iter().flat_map(|interface| &interface.endpoints);
+    endpoints.any(|known| known.address == endpoint)
 }
 
 fn endpoint_priority(usb: &Usb, endpoint: u8) -> Priority {

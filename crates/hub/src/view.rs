@@ -84,7 +84,7 @@ pub enum Role {
     /// Attach it.
     #[default]
     Use,
-    /// Also decide over its use by others: take the lease away.
+    /// Also steer what can be steered, such as a machine; for USB devices the same as `use`.
     Control,
     /// Also share it, and change what the hub does with it.
     Admin,

@@ -22,7 +22,7 @@ use wire::usb::Speed;
 /// Why a device could not be plugged in or pulled out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the kernel module vhci-hcd is not loaded: run `sudo modprobe vhci-hcd`")]
+    #[error("the kernel has no vhci-hcd loaded: see `farhub doctor`")]
     NoDriver,
     #[error("every virtual USB port for {0:?} speed is in use: detach another device first")]
     NoFreePort(Speed),

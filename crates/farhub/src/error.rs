@@ -6,7 +6,7 @@ use serde_json::json;
 use std::io;
 use std::process::ExitCode;
 
-/// The exit status. [`crate::cli::EXIT_STATUS`] tells people about it.
+/// The exit status. The end of `farhub --help` tells people about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Whoever read our output has enough of it: not a failure.

@@ -34,7 +34,7 @@ impl Entry {
 }
 
 /// Gives back what an earlier process has left without drivers. To be called before any device
-/// is opened; `state` as given to [`super::open`]. It does blocking I/O.
+/// is opened; `state` as given to [`super::open()`]. It does blocking I/O.
 ///
 /// # Errors
 /// When the journal can't be read. A device that can't be given back is logged, and forgotten:

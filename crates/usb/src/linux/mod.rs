@@ -1,7 +1,7 @@
 //! The device side on Linux: usbfs, without root and without a kernel module of our own.
 //!
 //! [`list`] finds what is plugged in by reading sysfs, [`Hotplug`] tells when to look again, and
-//! [`open`] takes a device away from the kernel's drivers for one session. What a session asks
+//! [`open()`] takes a device away from the kernel's drivers for one session. What a session asks
 //! for goes `transfers` → `request` → `ioctl`, and its end comes back the same way; `task` is the
 //! loop around it. `claim` gives the device back, `journal` after a `kill -9`.
 //!

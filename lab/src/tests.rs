@@ -75,7 +75,7 @@ const TESTS: &[Test] = &[
     small("kill_the_user", faults::kill_the_user, 120),
     small("terminate_the_owner", faults::terminate_the_owner, 60),
     small("terminate_the_user", faults::terminate_the_user, 60),
-    emulated("emulated_disk", emulated::disk, SMALL, &["storage"]),
+    emulated("emulated_disk", emulated::disk, LARGE, &["storage"]),
     emulated("emulated_serial_adapter", emulated::serial_adapter, SMALL, &["serial"]),
     emulated("emulated_keyboard", emulated::keyboard, SMALL, &["kbd"]),
     emulated("emulated_sound_card", emulated::sound_card, LARGE, &["audio"]),

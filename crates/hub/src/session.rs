@@ -6,6 +6,7 @@
 
 use crate::core::PeerId;
 use crate::devices::{EndpointStream, Lease, Source};
+use crate::links::IDLE_TIMEOUT;
 use crate::{Inner, links, view};
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -23,6 +24,8 @@ use wire::{DeviceId, Joined, Refusal, SessionId};
 
 /// Endpoint streams that wait for their session to take them: all that a device can have.
 const ENDPOINTS_MAX: usize = 31;
+/// A device waits longer than who uses it, so that who comes back in time finds it.
+const LONGER: Duration = Duration::from_secs(3);
 /// To give a device back that its peer wants anew.
 const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -108,7 +111,8 @@ impl Session {
             let local = core.devices.get(&self.id);
             local.map_or(Duration::ZERO, |local| {
                 let Kind::Usb(usb) = &local.kind;
-                self.inner.grace.of(usb)
+                // that the peer is silent was noticed after some time
+                self.inner.grace.of(usb).saturating_sub(IDLE_TIMEOUT) + LONGER
             })
         });
         loop {

@@ -105,9 +105,11 @@ impl fmt::Debug for Duplex {
     }
 }
 
+type Waits = Pin<Box<dyn Future<Output = Result<Reader, Error>> + Send>>;
+
 /// A stream whose reader first waits for the answer to its opening.
 struct Answered {
-    waits: Option<Pin<Box<dyn Future<Output = Result<Reader, Error>> + Send>>>,
+    waits: Option<Waits>,
     reader: Option<Reader>,
 }
 

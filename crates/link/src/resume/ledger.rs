@@ -76,11 +76,11 @@ impl Ledger {
     }
 
     /// What is to be written to the stream next.
-    pub(super) fn to_write(&mut self) -> Option<&[u8]> {
+    pub(super) fn due(&mut self) -> Option<&[u8]> {
         let within_record = self.next.1 > 0;
-        let due = self.received - self.told;
-        if self.telling.is_none() && !within_record && due >= TELL_BYTES {
-            let bytes = due.min(u64::from(TELLS - 1));
+        let untold = self.received - self.told;
+        if self.telling.is_none() && !within_record && untold >= TELL_BYTES {
+            let bytes = untold.min(u64::from(TELLS - 1));
             self.told += bytes;
             self.telling = Some(((TELLS | bytes as u32).to_le_bytes(), 0));
         }
@@ -90,7 +90,7 @@ impl Ledger {
         }
     }
 
-    /// So much of [`Ledger::to_write`] was written.
+    /// So much of [`Ledger::due`] was written.
     pub(super) fn wrote(&mut self, bytes: usize) {
         if let Some((_, at)) = self.telling.as_mut().filter(|_| self.next.1 == 0) {
             *at += bytes;
@@ -229,7 +229,7 @@ mod tests {
         }
 
         fn write(&mut self, from: usize, bytes: usize) {
-            let Some(next) = self.ends[from].to_write() else { return };
+            let Some(next) = self.ends[from].due() else { return };
             let bytes = bytes.min(next.len());
             let next = next[..bytes].to_vec();
             self.ends[from].wrote(bytes);
@@ -295,11 +295,11 @@ mod tests {
     fn golden_bytes() {
         let mut ledger = Ledger::default();
         ledger.send(b"abc");
-        assert_eq!(ledger.to_write(), Some(&hex!("03000000 616263")[..]));
+        assert_eq!(ledger.due(), Some(&hex!("03000000 616263")[..]));
         ledger.wrote(7);
-        assert_eq!(ledger.to_write(), None);
+        assert_eq!(ledger.due(), None);
         ledger.received = TELL_BYTES;
-        assert_eq!(ledger.to_write(), Some(&hex!("00000480")[..]));
+        assert_eq!(ledger.due(), Some(&hex!("00000480")[..]));
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.received_prefix(&hex!("08000000")).unwrap();
         ledger.received_data(8);
-        assert_eq!(ledger.to_write(), None);
+        assert_eq!(ledger.due(), None);
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(ledger.received_prefix(&hex!("01000080")), Err(Violation::Received(1, 0)));
         assert_eq!(ledger.resume(1), Err(Violation::Received(1, 0)));
         ledger.send(b"abc");
-        ledger.to_write();
+        ledger.due();
         ledger.wrote(7);
         assert_eq!(ledger.received_prefix(&hex!("03000080")), Ok(true));
         assert_eq!(ledger.resume(2), Err(Violation::Forgot));

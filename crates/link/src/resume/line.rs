@@ -107,12 +107,10 @@ impl Line {
     fn write_out(&self, state: &mut State) -> Poll<()> {
         let waker = Waker::from(self.users.clone());
         let mut cx = Context::from_waker(&waker);
-        let written = state.write_out(&mut cx);
-        match written {
-            Poll::Ready(Err(error)) => Poll::Ready(self.lose(state, error)),
-            Poll::Ready(Ok(())) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
+        if let Err(error) = ready!(state.write_out(&mut cx)) {
+            self.lose(state, error);
         }
+        Poll::Ready(())
     }
 }
 
@@ -120,7 +118,7 @@ impl State {
     fn write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
         let mut writer = Pin::new(&mut stream.writer);
-        while let Some(bytes) = self.ledger.to_write() {
+        while let Some(bytes) = self.ledger.due() {
             let wrote = ready!(writer.as_mut().poll_write(cx, bytes))?;
             if wrote == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -194,7 +192,7 @@ impl AsyncRead for Reader {
         line.users.reader.register(cx.waker());
         let before = out.filled().len();
         let read = state.read_in(cx, &line.users, out);
-        if state.ledger.to_write().is_some() {
+        if state.ledger.due().is_some() {
             // what has come is to be told, or a new stream is to be filled: nobody else may write
             let _ = line.write_out(&mut state);
         }

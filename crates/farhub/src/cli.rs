@@ -19,7 +19,7 @@ use wire::{Address, Name};
 /// `farhub pair TICKET` on the other, and then reach each other directly and encrypted.
 #[derive(Debug, Parser)]
 #[command(name = "farhub", version, after_long_help = LONG_END, after_help = END)]
-#[command(disable_help_subcommand = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,

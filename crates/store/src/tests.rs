@@ -90,3 +90,19 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     }
     assert_eq!(store.verify_audit().await.unwrap(), Some(Broken { seq: 2 }));
 }
+
+#[tokio::test]
+async fn only_its_owner_reads_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let file = dir.path().join("farhub.db");
+    std::fs::write(&file, "").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let store = store(&dir).await;
+    store.audit("local", "hub.start", "").await.unwrap();
+    for name in ["farhub.db", "farhub.db-wal", "farhub.db-shm"] {
+        let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}

@@ -17,6 +17,7 @@ pub(super) async fn look(
 ) -> Vec<Finding> {
     let mut findings = vec![folder(data)];
     findings.extend(key(&data.join("key")));
+    findings.extend(database(&data.join("farhub.db")));
     if let Err(error) = config {
         findings.push(HUB.fail(&error.message, "correct the file: the hub does not start with it"));
     }
@@ -56,6 +57,14 @@ fn key(key: &Path) -> Option<Finding> {
     } else {
         HUB.ok("only the hub's own user can read its key")
     })
+}
+
+/// It holds the secrets of second factors. The hub closes it at its next start.
+fn database(file: &Path) -> Option<Finding> {
+    let shown = file.display();
+    let open = file.metadata().ok()?.permissions().mode() & 0o077 != 0;
+    let fix = format!("chmod 600 {shown}*");
+    open.then(|| HUB.fail(format!("the database can be read by others: {shown}"), fix))
 }
 
 async fn running(client: &Client) -> Finding {
@@ -108,6 +117,18 @@ mod tests {
         assert_eq!(key(&path).unwrap().fix, Some(format!("chmod 600 {}", path.display())));
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert_eq!(key(&path).unwrap().verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn a_database_that_others_can_read_must_be_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("farhub.db");
+        assert_eq!(database(&path), None);
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(database(&path).unwrap().verdict, Verdict::Fail);
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(database(&path), None);
     }
 
     #[test]

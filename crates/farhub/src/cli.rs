@@ -2,6 +2,7 @@
 //!
 //! What a command does is in the module of its noun; what all commands share is in [`Global`].
 
+use crate::when::{When, duration, when};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use hub::view::{Grant, Role, Via};
@@ -81,6 +82,9 @@ pub(crate) enum Command {
     /// Allow a peer's keyboards and network adapters to be attached here
     #[command(after_help = TRUST)]
     Trust(Trust),
+    /// Show who did what, or check that the log is as it was written
+    #[command(after_help = AUDIT)]
+    Audit(Audit),
     /// Use a device of a peer here, now and whenever it is there
     #[command(after_help = ATTACH)]
     Attach(Attach),
@@ -211,6 +215,29 @@ pub(crate) struct Trust {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Audit {
+    /// Read the whole log and say where it is not as it was written
+    #[arg(long, conflicts_with_all = ["since", "who", "action", "device", "limit"])]
+    pub verify: bool,
+    /// Not before: 2h (ago), 2026-11-21, 2026-11-21T08:00
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub since: Option<When>,
+    /// Who did it: a peer, `local` for this computer, or the key of a hub
+    #[arg(long)]
+    pub who: Option<String>,
+    /// What was done: session.start, or session for all of them
+    #[arg(long)]
+    pub action: Option<String>,
+    /// To which device: its name, address or id
+    #[arg(long)]
+    pub device: Option<String>,
+    /// The newest so many, 1000 at most
+    #[arg(long, value_name = "N", default_value = "100",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Attach {
     /// As `farhub devices` shows it
     #[arg(value_name = "HUB/NAME")]
@@ -294,13 +321,6 @@ pub(crate) enum Shell {
     Bash,
     Zsh,
     Fish,
-}
-
-/// `90s`, `10m`, `1h30m`
-fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| "write it as 90s, 10m or 24h".to_owned())?;
-    Duration::try_from(span).ok().filter(|time| !time.is_zero()).ok_or("it must be above 0".into())
 }
 
 /// `SELECTOR` or `SELECTOR=ROLE`
@@ -422,6 +442,16 @@ so such devices are attached only from peers that are trusted.
 Examples:
   farhub trust garage
   farhub trust garage --no";
+const AUDIT: &str = "\
+Each entry's hash covers the one before it: a change or a gap shows. What --verify prints is the
+hash of the last entry; kept elsewhere, it shows later that nothing was cut off at the end.
+
+Examples:
+  farhub audit
+  farhub audit --since 24h --who laptop
+  farhub audit --action session --device laser
+  farhub audit --action device.refused
+  farhub audit --verify                        exit status 1 if it is not as it was written";
 const ATTACH: &str = "\
 Waits until the device can be used and prints where it is. The attachment stays until `farhub
 detach`: it comes back after a replug, a restart of either hub, or a loss of the network.
@@ -478,15 +508,6 @@ mod tests {
             let end = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let name = command.get_name();
             assert!(end.contains(&format!("  farhub {name}")), "{name} has no example");
-        }
-    }
-
-    #[test]
-    fn times_are_written_with_a_unit() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
-        for wrong in ["", "10", "-5m", "0s", "soon"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 

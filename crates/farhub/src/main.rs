@@ -2,6 +2,7 @@
 //! ([`error::Exit`]). stdout is data, stderr is talk.
 
 mod attach;
+mod audit;
 mod cli;
 mod client;
 mod config;
@@ -24,6 +25,7 @@ mod sse;
 mod table;
 mod udev;
 mod up;
+mod when;
 
 use clap::Parser;
 use clap::error::ErrorKind;

@@ -2,6 +2,10 @@
 //!
 //! These types are the API's contract; `wire` has what goes between hubs.
 
+mod audit;
+
+pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::device::{Kind, State as DeviceState};

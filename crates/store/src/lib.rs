@@ -11,7 +11,7 @@ mod invites;
 mod peers;
 
 pub use attachments::Attachment;
-pub use audit::{Broken, Entry};
+pub use audit::{Broken, Entry, Filter, How, Verified, WORDS_MAX};
 pub use devices::Device;
 pub use peers::{Grant, Peer};
 

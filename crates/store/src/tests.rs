@@ -77,7 +77,8 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     for device in ["disk", "laser", "camera"] {
         store.audit("local", "device.share", device).await.unwrap();
     }
-    assert_eq!(store.verify_audit().await.unwrap(), None);
+    let whole = store.verify_audit().await.unwrap();
+    assert_eq!((whole.entries, whole.broken), (3, None));
     let change = sqlx::query("UPDATE audit SET detail = 'disk' WHERE seq = 2");
     assert!(change.execute(&store.db).await.is_err());
     assert!(sqlx::query("DELETE FROM audit").execute(&store.db).await.is_err());
@@ -88,7 +89,13 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     {
         sqlx::query(sql).execute(&store.db).await.unwrap();
     }
-    assert_eq!(store.verify_audit().await.unwrap(), Some(Broken { seq: 2 }));
+    let changed = store.verify_audit().await.unwrap();
+    assert_eq!(changed.broken, Some(Broken { seq: 2, how: How::Changed }));
+    for sql in ["DROP TRIGGER audit_is_not_shortened", "DELETE FROM audit WHERE seq = 1"] {
+        sqlx::query(sql).execute(&store.db).await.unwrap();
+    }
+    let missing = store.verify_audit().await.unwrap();
+    assert_eq!(missing.broken, Some(Broken { seq: 1, how: How::Missing }));
 }
 
 #[tokio::test]
@@ -105,4 +112,40 @@ async fn only_its_owner_reads_the_database() {
         let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_searched() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let entries = [
+        ("local", "hub.start", "0.1.0"),
+        ("local", "device.share", "disk usb-1"),
+        ("aa", "session.start", "usb-1"),
+        ("aa", "device.refused", "usb-12"),
+        ("bb", "devices", "%"),
+    ];
+    for (actor, action, detail) in entries {
+        store.audit(actor, action, detail).await.unwrap();
+    }
+    let found = async |filter: Filter| {
+        let page = store.audit_page(&filter, 10).await.unwrap();
+        page.iter().map(|entry| entry.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(found(Filter::default()).await, [5, 4, 3, 2, 1]);
+    let by = |actor: &str| Filter { actor: Some(actor.into()), ..Filter::default() };
+    assert_eq!(found(by("aa")).await, [4, 3]);
+    let done = |action: &str| Filter { action: Some(action.into()), ..Filter::default() };
+    assert_eq!(found(done("device")).await, [4, 2]);
+    assert_eq!(found(done("session.start")).await, [3]);
+    let of = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Filter { words, ..Filter::default() }
+    };
+    assert_eq!(found(of(&["usb-1"])).await, [3, 2]);
+    assert_eq!(found(of(&["nothing", "usb-12"])).await, [4]);
+    let page = Filter { before: Some(4), ..Filter::default() };
+    assert_eq!(store.audit_page(&page, 2).await.unwrap()[1].seq, 2);
+    let later = Filter { since_us: Some(i64::MAX), ..Filter::default() };
+    assert!(found(later).await.is_empty());
 }

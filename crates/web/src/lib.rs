@@ -6,6 +6,7 @@
 
 mod answer;
 mod assets;
+mod audit;
 mod devices;
 mod events;
 mod forward;
@@ -39,6 +40,7 @@ fn api() -> OpenApiRouter<Hub> {
         .routes(routes!(events::events))
         .merge(devices::routes())
         .merge(peers::routes())
+        .merge(audit::routes())
 }
 
 /// The outermost router's title is the one that counts.

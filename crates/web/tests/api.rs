@@ -155,6 +155,27 @@ async fn one_hub_shows_and_drives_another_under_its_grants() {
 }
 
 #[tokio::test]
+async fn the_audit_log_is_read_and_checked() {
+    let served = serve("desk", vec![Arc::new(sim::Simulated::disk(1, 8 << 20))]).await;
+    let mut changes = served.hub.changes();
+    while served.hub.state(LOCAL).devices.is_empty() {
+        changes.changed().await.unwrap();
+    }
+    let named = Some(json!({"name": "disk"}));
+    served.socket(Method::POST, "/api/v1/devices/sim-1/share", named).await;
+    let (status, page) = served.socket(Method::GET, "/api/v1/audit?device=disk", None).await;
+    assert_eq!((status, &page["entries"][0]["action"]), (StatusCode::OK, &json!("device.share")));
+    let (_, page) = served.socket(Method::GET, "/api/v1/audit?who=local&limit=1", None).await;
+    assert_eq!((page["entries"].as_array().unwrap().len(), &page["more"]), (1, &json!(true)));
+    let (_, check) = served.socket(Method::GET, "/api/v1/audit/check", None).await;
+    assert_eq!((&check["entries"], &check["broken"]), (&json!(2), &Value::Null));
+    for wrong in ["since=yesterday", "who=nobody", "wo=local"] {
+        let path = format!("/api/v1/audit?{wrong}");
+        assert!(served.socket(Method::GET, &path, None).await.0.is_client_error(), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn events_begin_with_the_state() {
     let served = serve("desk", vec![]).await;
     let socket = UnixStream::connect(served.data.path().join("hub.sock")).await.unwrap();
@@ -178,6 +199,8 @@ fn the_description_names_every_path() {
         "/api/v1/attachments/{hub}/{device}",
         "/api/v1/peers/{name}/grants",
         "/api/v1/pair",
+        "/api/v1/audit",
+        "/api/v1/audit/check",
     ] {
         assert!(paths.contains_key(path), "{path}");
     }

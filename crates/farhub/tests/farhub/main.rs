@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
+mod access;
 mod fake;
 mod state;
 

@@ -7,6 +7,7 @@ use crate::core::{Core, PeerId};
 use crate::view;
 use link::{Rx, Tx};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::device::{Device, Kind, State};
@@ -53,6 +54,8 @@ pub(crate) struct Local {
 pub(crate) struct Lease {
     pub(crate) session: SessionId,
     pub(crate) peer: PeerId,
+    /// From when on its time counts.
+    pub(crate) began: Instant,
     /// Ends the session.
     pub(crate) end: CancellationToken,
     /// Takes the streams of the device's endpoints.
@@ -61,10 +64,13 @@ pub(crate) struct Lease {
 }
 
 impl Local {
-    pub(crate) fn state(&self, core: &Core) -> State {
+    pub(crate) fn state(&self, id: &DeviceId, core: &Core) -> State {
         match (&self.source, &self.lease) {
             (None, _) => State::Absent,
-            (Some(_), None) => State::Free,
+            (Some(_), None) => match core.reserved_name(id) {
+                None => State::Free,
+                Some(name) => State::InUse(name.as_str().into()),
+            },
             (Some(_), Some(lease)) => {
                 let peer = core.peers.get(&lease.peer);
                 State::InUse(peer.map_or("a former peer", |peer| peer.name.as_str()).into())
@@ -86,7 +92,7 @@ impl Local {
             name: self.name.clone(),
             kind: self.kind.clone(),
             simulated: self.is_simulated(),
-            state: self.state(core),
+            state: self.state(id, core),
         }
     }
 
@@ -100,7 +106,7 @@ impl Local {
             kind: self.kind.clone(),
             shared: self.shared,
             simulated: self.is_simulated(),
-            state: self.state(core),
+            state: self.state(id, core),
             problem: self.problem.clone(),
         }
     }
@@ -145,17 +151,15 @@ impl Core {
     /// What a peer may see of this hub.
     pub(crate) fn shelf_for(&self, peer: &PeerId) -> Vec<Device> {
         let seen = self.devices.iter().filter(|(id, _)| self.role(peer, id).is_some());
-        let devices = seen.map(|(id, local)| local.on_shelf(id, self)).filter(Device::fits);
-        devices.take(wire::shelf::DEVICES_MAX).collect()
-    }
-
-    /// Ends every session that the grants do not allow any more.
-    pub(crate) fn end_forbidden_sessions(&self) {
-        for (id, local) in &self.devices {
-            let Some(lease) = &local.lease else { continue };
-            if self.role(&lease.peer, id) < Some(view::Role::Use) {
-                lease.end.cancel();
+        let devices = seen.map(|(id, local)| {
+            let mut device = local.on_shelf(id, self);
+            // what is kept for somebody is free for them
+            if local.lease.is_none() && self.reserved_for(id) == Some(*peer) {
+                device.state = State::Free;
             }
-        }
+            device
+        });
+        let devices = devices.filter(Device::fits);
+        devices.take(wire::shelf::DEVICES_MAX).collect()
     }
 }

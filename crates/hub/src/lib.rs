@@ -6,6 +6,7 @@
 //! (`core`), changed in small steps by tasks that each do one thing: dial a peer, follow its
 //! shelf, serve a stream, keep a device attached, look what is plugged in.
 
+mod access;
 mod attaching;
 mod attachments;
 mod audit;
@@ -28,6 +29,7 @@ mod selector;
 mod serving;
 pub mod view;
 
+pub use access::requests::ACCEPTED;
 pub use config::Config;
 pub use core::{Caller, PeerId};
 pub use failure::Failure;

@@ -1,8 +1,8 @@
 //! What a peer may ask of this hub: each stream that it opens ends up here.
 
+use crate::Inner;
 use crate::core::PeerId;
 use crate::devices::{EndpointStream, Lease, Local, Source};
-use crate::{Inner, view};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
@@ -10,7 +10,7 @@ use link::{Duplex, Rx, Tx};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,6 +61,16 @@ pub(crate) async fn stream(
                 }
             }
         }
+        Open::Unlock { device, proof } => {
+            let proven = inner.unlock(peer, &device, proof).await;
+            if let Err(refusal) = proven {
+                inner.audit_refusal(peer, "factor.refused", &device, refusal).await?;
+            }
+            Ok(duplex.answer(proven).await?)
+        }
+        Open::Ask { device, message } => {
+            inner.serve_request(&connection, &device, message, duplex).await
+        }
         Open::Endpoint { session, endpoint } => {
             let found = inner.shared.look(|core| {
                 let leased = core.devices.values().filter(|local| has_endpoint(local, endpoint));
@@ -85,7 +95,9 @@ pub(crate) async fn stream(
 
 fn priority(inner: &Inner, open: &Open) -> Priority {
     match open {
-        Open::Shelf | Open::Device { .. } => Priority::Control,
+        Open::Shelf | Open::Device { .. } | Open::Unlock { .. } | Open::Ask { .. } => {
+            Priority::Control
+        }
         Open::Http => Priority::Background,
         Open::Endpoint { session, endpoint } => inner.shared.look(|core| {
             let mut locals = core.devices.values();
@@ -162,17 +174,17 @@ impl Session {
         let (endpoints_tx, endpoints) = mpsc::channel(ENDPOINTS_MAX);
         let (counters, end) = (Arc::new(usb::Counters::default()), CancellationToken::new());
         let session = SessionId(rand::random());
+        let began = Instant::now();
         let lease = Lease {
             session,
             peer,
+            began,
             end: end.clone(),
             endpoints: endpoints_tx,
             counters: counters.clone(),
         };
         let source = inner.shared.change(|core| {
-            if core.role(&peer, id) < Some(view::Role::Use) {
-                return Err(Refusal::NotGranted);
-            }
+            let began = core.admit(&peer, id)?;
             if inner.stopping.is_cancelled() {
                 return Err(Refusal::Busy);
             }
@@ -181,7 +193,7 @@ impl Session {
             if local.lease.is_some() {
                 return Err(Refusal::InUse);
             }
-            local.lease = Some(lease);
+            local.lease = Some(Lease { began, ..lease });
             Ok(source)
         })?;
         let (inner, id) = (inner.clone(), id.clone());
@@ -249,7 +261,11 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.inner.shared.change(|core| {
             let Some(local) = core.devices.get_mut(&self.id) else { return };
-            local.lease.take_if(|lease| lease.session == self.session);
+            let lease = local.lease.take_if(|lease| lease.session == self.session);
+            if let Some(lease) = lease {
+                core.session_ended(&self.id, self.peer, lease.began);
+            }
+            let Some(local) = core.devices.get(&self.id) else { return };
             if local.source.is_none() && !local.kept {
                 core.devices.remove(&self.id);
             }

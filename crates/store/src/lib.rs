@@ -7,13 +7,15 @@
 mod attachments;
 mod audit;
 mod devices;
+mod grants;
 mod invites;
 mod peers;
 
 pub use attachments::Attachment;
 pub use audit::{Broken, Entry, Filter, How, Verified, WORDS_MAX};
 pub use devices::Device;
-pub use peers::{Grant, Peer};
+pub use grants::Grant;
+pub use peers::Peer;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use std::fs::{self, OpenOptions, Permissions};

@@ -11,21 +11,38 @@ async fn store(dir: &tempfile::TempDir) -> Store {
 async fn peers_and_grants_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.put_peer("aa", "garage", "[]").await.unwrap();
-    store.put_peer("bb", "office", "[]").await.unwrap();
-    let taken = store.put_peer("cc", "garage", "[]").await;
+    store.put_peer("aa", "garage", "[]", None).await.unwrap();
+    store.put_peer("bb", "office", "[]", None).await.unwrap();
+    let taken = store.put_peer("cc", "garage", "[]", None).await;
     assert!(matches!(taken, Err(Error::NameTaken(name)) if name == "garage"));
 
     store.set_trusted("aa", true).await.unwrap();
-    store.put_peer("aa", "garage", "[1]").await.unwrap();
+    store.put_peer("aa", "garage", "[1]", Some(7)).await.unwrap();
     let garage = &store.peers().await.unwrap()[0];
     assert_eq!((garage.trusted, garage.reach.as_str()), (true, "[1]"));
+    assert_eq!(garage.expires_us, Some(7));
 
-    store.put_grant("aa", "*", "view").await.unwrap();
-    store.put_grant("aa", "*", "use").await.unwrap();
-    store.put_grant("aa", "disk", "use").await.unwrap();
-    assert_eq!(store.grants().await.unwrap().len(), 2);
-    assert!(store.put_grant("zz", "*", "use").await.is_err());
+    let grant = |peer: &str, selector: &str, role: &str| Grant {
+        peer_id: peer.into(),
+        selector: selector.into(),
+        role: role.into(),
+        terms: "{}".into(),
+        asked: false,
+        pin: None,
+        totp: Some("GEZDGNBV".into()),
+        totp_step: 0,
+    };
+    store.put_grant(&grant("aa", "*", "view")).await.unwrap();
+    store.put_grant(&grant("aa", "*", "use")).await.unwrap();
+    store.put_grant(&grant("aa", "disk", "use")).await.unwrap();
+    let asked = Grant { asked: true, ..grant("aa", "disk", "use") };
+    store.put_grant(&asked).await.unwrap();
+    assert_eq!(store.grants().await.unwrap().len(), 3);
+    assert!(store.put_grant(&grant("zz", "*", "use")).await.is_err());
+    for (step, good) in [(7, true), (7, false), (6, false), (8, true)] {
+        assert_eq!(store.use_totp_step(&asked, step).await.unwrap(), good, "{step}");
+    }
+    assert_eq!(store.remove_grants("aa", Some("disk")).await.unwrap(), 2);
     assert_eq!(store.remove_grants("aa", Some("*")).await.unwrap(), 1);
     store.remove_peer("aa").await.unwrap();
     assert!(store.grants().await.unwrap().is_empty());
@@ -45,7 +62,7 @@ async fn devices_and_attachments_survive_a_restart() {
     {
         let store = store(&dir).await;
         store.put_device(&device).await.unwrap();
-        store.put_peer("aa", "garage", "[]").await.unwrap();
+        store.put_peer("aa", "garage", "[]", None).await.unwrap();
         store.put_attachment(&attachment).await.unwrap();
         store.close().await;
     }

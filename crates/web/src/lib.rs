@@ -4,6 +4,7 @@
 //! other web page drives them), the command line on a Unix socket in the data folder, and peers
 //! on streams of their connections, each under its grants.
 
+mod access;
 mod answer;
 mod assets;
 mod audit;
@@ -40,6 +41,7 @@ fn api() -> OpenApiRouter<Hub> {
         .routes(routes!(events::events))
         .merge(devices::routes())
         .merge(peers::routes())
+        .merge(access::routes())
         .merge(audit::routes())
 }
 

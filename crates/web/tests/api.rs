@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use hub::view::{Grant, Role};
+use hub::view::{NewGrant, Role};
 use hub::{Caller, Config, Hub};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
@@ -144,8 +144,8 @@ async fn one_hub_shows_and_drives_another_under_its_grants() {
     let (status, refused) = office.socket(Method::POST, &share, Some(json!({}))).await;
     assert_eq!((status, &refused["error"]["code"]), (StatusCode::FORBIDDEN, &json!("refused")));
 
-    let admin = Grant { selector: "*".into(), role: Role::Admin };
-    garage.hub.grant(LOCAL, "office", &admin).await.unwrap();
+    let admin = NewGrant { selector: "*".into(), role: Role::Admin, ..NewGrant::default() };
+    garage.hub.grant(LOCAL, "office", admin).await.unwrap();
     let named = Some(json!({"name": "disk"}));
     let (status, device) = office.socket(Method::POST, &share, named).await;
     assert_eq!((status, &device["address"]), (StatusCode::OK, &json!("garage/disk")));
@@ -199,6 +199,10 @@ fn the_description_names_every_path() {
         "/api/v1/attachments/{hub}/{device}",
         "/api/v1/peers/{name}/grants",
         "/api/v1/pair",
+        "/api/v1/unlock",
+        "/api/v1/asked",
+        "/api/v1/requests/{number}/accept",
+        "/api/v1/devices/{device}/handover",
         "/api/v1/audit",
         "/api/v1/audit/check",
     ] {

@@ -10,6 +10,8 @@
 //! | [`Open::Http`] | HTTP/1.1 requests | HTTP/1.1 responses |
 //! | [`Open::Device`] | [`usb::Up`] for endpoint 0 | an [`usb::Attached`], then [`usb::Down`] |
 //! | [`Open::Endpoint`] | [`usb::Up`] for one endpoint | [`usb::Down`] |
+//! | [`Open::Unlock`] | nothing | nothing |
+//! | [`Open::Ask`] | nothing | an [`ask::Reply`] |
 //!
 //! A stranger may only speak the pairing protocol, under an ALPN of its own ([`pair`]).
 //!
@@ -20,6 +22,7 @@
 //! (postcard writes the index); golden bytes in the tests pin it, and the ALPN carries the version.
 
 mod adapters;
+pub mod ask;
 pub mod device;
 pub mod frame;
 pub mod id;
@@ -28,6 +31,7 @@ pub mod pair;
 pub mod shelf;
 pub mod usb;
 
+pub use ask::{Pin, Proof, Reply};
 pub use device::{Device, Kind};
 pub use id::{Address, DeviceId, Name, Text};
 pub use open::{Answer, Open, Priority, Refusal, SessionId};

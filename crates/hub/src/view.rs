@@ -55,13 +55,17 @@ pub struct Peer {
     /// What it may do here.
     pub grants: Vec<Grant>,
     /// Grants in the database that cannot be read, and grant nothing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable: u32,
     /// A guest's end, RFC 3339: then it is no peer any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// Why it cannot be reached.
     pub error: Option<String>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How a peer is reached.

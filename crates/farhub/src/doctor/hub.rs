@@ -4,6 +4,7 @@ use super::{Area, Finding, In};
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
+use crate::peers::unreadable;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -22,6 +23,7 @@ pub(super) async fn look(
         findings.push(HUB.fail(&error.message, "correct the file: the hub does not start with it"));
     }
     findings.push(running(client).await);
+    findings.extend(grants(client).await);
     findings.push(clock(SystemTime::now()));
     findings
 }
@@ -86,6 +88,14 @@ async fn running(client: &Client) -> Finding {
         }
         Err(error) => HUB.fail(error.message, error.hint.unwrap_or("farhub up".into())),
     }
+}
+
+/// A row that cannot be read, of a newer version or damaged, grants nothing.
+async fn grants(client: &Client) -> Option<Finding> {
+    let state = client.state().await.ok()?;
+    let peer = state.peers.iter().find(|peer| peer.unreadable > 0)?;
+    let fix = format!("farhub revoke {}, then grant it anew", peer.name);
+    Some(HUB.fail(unreadable(peer), fix))
 }
 
 /// Tickets expire by the clock, and the audit log tells times.

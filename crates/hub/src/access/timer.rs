@@ -105,7 +105,10 @@ impl WallClock {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Realtime, flags)?;
-        #[expect(deprecated, reason = "its successor is unsafe; an OwnedFd keeps what that asks for")]
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe; an OwnedFd keeps what that asks for"
+        )]
         let timer = AsyncFd::new(timer)?;
         Ok(Self(timer))
     }

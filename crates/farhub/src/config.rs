@@ -2,9 +2,9 @@
 //!
 //! A setting that is not understood is never passed over: the hub does not start.
 
-use crate::cli;
 use crate::data;
 use crate::error::Error;
+use crate::when;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::io;
@@ -70,7 +70,7 @@ impl Relay {
 /// As on the command line: `90s`, `10m`.
 fn duration<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
-    cli::duration(&text).map(Some).map_err(serde::de::Error::custom)
+    when::duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Config {

@@ -7,7 +7,7 @@
 use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
-use hub::view::{self, Grant, Role};
+use hub::view::{self, Grant};
 use hub::{Caller, Config, Grace, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -37,8 +37,8 @@ pub(crate) async fn start(args: &Args) -> Result<(Hub, (Hub, Web))> {
     let web = web::serve(garage.clone(), anywhere, &socket).await?;
 
     if garage.state(Caller::Local).peers.is_empty() {
-        let grant = Grant { selector: "*".into(), role: Role::Use };
-        let (ticket, _) = garage.invite(Caller::Local, PAIRING, &[grant]).await?;
+        let grant = Grant { selector: "*".into(), ..Grant::default() };
+        let (ticket, _) = garage.invite(Caller::Local, PAIRING, &[grant], None).await?;
         hub.pair(Caller::Local, &ticket.to_string(), None).await.context("pairing the two hubs")?;
     }
     let mut changes = garage.changes();

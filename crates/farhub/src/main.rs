@@ -2,6 +2,7 @@
 //! ([`error::Exit`]). stdout is data, stderr is talk.
 
 mod attach;
+mod audit;
 mod cli;
 mod client;
 mod config;
@@ -16,7 +17,9 @@ mod invite;
 mod notify;
 mod out;
 mod peers;
+mod pin;
 mod qr;
+mod requests;
 mod root;
 mod run;
 mod service;
@@ -24,6 +27,7 @@ mod sse;
 mod table;
 mod udev;
 mod up;
+mod when;
 
 use clap::Parser;
 use clap::error::ErrorKind;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use hub::view::{FailureCode, Grant, Role};
+use hub::view::{FailureCode, Grant, NewGrant, Role};
 use hub::{Caller, Config, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -41,14 +41,14 @@ async fn pair(grants: &[Grant]) -> Pair {
     let disk = Arc::new(sim::Simulated::disk(1, 8 << 20));
     let garage = start("garage", &garage_data, vec![disk.clone()]).await;
     let office = start("office", &office_data, vec![]).await;
-    let (ticket, _) = garage.invite(LOCAL, MINUTES, grants).await.unwrap();
+    let (ticket, _) = garage.invite(LOCAL, MINUTES, grants, None).await.unwrap();
     let peer = office.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
     assert_eq!(peer.name.as_str(), "garage");
     Pair { garage, office, disk, garage_data, _office_data: office_data }
 }
 
 fn everything() -> Vec<Grant> {
-    vec![Grant { selector: "*".into(), role: Role::Use }]
+    vec![Grant { selector: "*".into(), ..Grant::default() }]
 }
 
 /// Waits until a hub's state is as wanted.
@@ -94,17 +94,18 @@ async fn nothing_is_granted_by_pairing() {
     let address = "garage/disk".parse().unwrap();
     let failure = office.attach(LOCAL, &address, Default::default(), true).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::NotFound);
-    let grant = Grant { selector: "class:hid".into(), role: Role::Use };
-    garage.grant(LOCAL, "office", &grant).await.unwrap();
-    let grant = Grant { selector: "class:mass-storage".into(), role: Role::View };
-    garage.grant(LOCAL, "office", &grant).await.unwrap();
+    let grant = NewGrant { selector: "class:hid".into(), role: Role::Use, ..NewGrant::default() };
+    garage.grant(LOCAL, "office", grant).await.unwrap();
+    let grant =
+        NewGrant { selector: "class:mass-storage".into(), role: Role::View, ..NewGrant::default() };
+    garage.grant(LOCAL, "office", grant).await.unwrap();
     until(&office, "seen under a class grant", sees_disk).await;
 }
 
 #[tokio::test]
 async fn a_ticket_works_once() {
     let Pair { garage, office, .. } = pair(&[]).await;
-    let (ticket, _) = garage.invite(LOCAL, MINUTES, &[]).await.unwrap();
+    let (ticket, _) = garage.invite(LOCAL, MINUTES, &[], None).await.unwrap();
     let third_data = TempDir::new().unwrap();
     let third = start("third", &third_data, vec![]).await;
     third.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
@@ -153,8 +154,8 @@ async fn peers_manage_only_under_an_admin_grant() {
     assert_eq!(refused.code, FailureCode::Refused);
     assert!(garage.state(caller).devices.is_empty(), "not shared: not seen");
     assert!(garage.state(caller).peers.is_empty(), "peers do not see each other");
-    let admin = Grant { selector: "*".into(), role: Role::Admin };
-    garage.grant(LOCAL, "office", &admin).await.unwrap();
+    let admin = NewGrant { selector: "*".into(), role: Role::Admin, ..NewGrant::default() };
+    garage.grant(LOCAL, "office", admin).await.unwrap();
     garage.share(caller, disk.id.as_str(), None).await.unwrap();
     let state = garage.state(caller);
     assert_eq!((state.devices.len(), state.peers.len()), (1, 1), "who manages sees all");

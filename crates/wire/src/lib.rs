@@ -10,6 +10,8 @@
 //! | [`Open::Http`] | HTTP/1.1 requests | HTTP/1.1 responses |
 //! | [`Open::Device`] | [`usb::Up`] for endpoint 0 | an [`usb::Attached`], then [`usb::Down`] |
 //! | [`Open::Endpoint`] | [`usb::Up`] for one endpoint | a [`Joined`], then [`usb::Down`] |
+//! | [`Open::Unlock`] | nothing | nothing |
+//! | [`Open::Ask`] | nothing | an [`ask::Reply`] |
 //!
 //! The streams of a session outlive their connection: after the `Attached` or the `Joined` they
 //! carry records that can be resumed on another stream (`link::resume`).
@@ -22,6 +24,8 @@
 //! This crate does no I/O and knows no clock. The order of an enum's variants *is* the protocol
 //! (postcard writes the index); golden bytes in the tests pin it, and the ALPN carries the version.
 
+mod adapters;
+pub mod ask;
 pub mod device;
 pub mod frame;
 pub mod id;
@@ -30,6 +34,7 @@ pub mod pair;
 pub mod shelf;
 pub mod usb;
 
+pub use ask::{Pin, Proof, Reply};
 pub use device::{Device, Kind};
 pub use id::{Address, DeviceId, Name, Text};
 pub use open::{Answer, Joined, Open, Priority, Refusal, SessionId};

@@ -11,7 +11,8 @@
 //! | [`Open::Device`] | [`usb::Up`] for endpoint 0 | an [`usb::Attached`], then [`usb::Down`] |
 //! | [`Open::Endpoint`] | [`usb::Up`] for one endpoint | [`usb::Down`] |
 //!
-//! A stranger may only speak the pairing protocol, under an ALPN of its own ([`pair`]).
+//! A stranger may only speak the pairing protocols, under ALPNs of their own: by ticket ([`pair`]),
+//! and on the local network by code ([`pair::code`]). What hubs announce there is [`announce`].
 //!
 //! The end of a stream is the end of what it carried: there is no goodbye message. QUIC's idle
 //! timeout is the heartbeat: there is no ping message.
@@ -19,8 +20,10 @@
 //! This crate does no I/O and knows no clock. The order of an enum's variants *is* the protocol
 //! (postcard writes the index); golden bytes in the tests pin it, and the ALPN carries the version.
 
+pub mod announce;
 pub mod device;
 pub mod frame;
+mod host_port;
 pub mod id;
 mod open;
 pub mod pair;
@@ -28,6 +31,7 @@ pub mod shelf;
 pub mod usb;
 
 pub use device::{Device, Kind};
+pub use host_port::HostPort;
 pub use id::{Address, DeviceId, Name, Text};
 pub use open::{Answer, Open, Priority, Refusal, SessionId};
 

@@ -48,6 +48,14 @@ pub enum Refusal {
     NotUnderstood,
     #[error("the ticket is unknown, used or expired")]
     Ticket,
+    #[error("the other hub pairs by code only within its own network")]
+    NotNear,
+    #[error("somebody at the other hub said no, or took it back")]
+    Declined,
+    #[error("the codes differ: it was mistyped, or somebody is in between")]
+    CodesDiffer,
+    #[error("nobody answered in time")]
+    NotAnswered,
     #[error("refused for a reason that this version does not know (code {0})")]
     Unknown(u8),
 }
@@ -63,6 +71,10 @@ impl Refusal {
             Self::Busy => 5,
             Self::NotUnderstood => 6,
             Self::Ticket => 7,
+            Self::NotNear => 32,
+            Self::Declined => 33,
+            Self::CodesDiffer => 34,
+            Self::NotAnswered => 35,
             Self::Unknown(code) => code,
         }
     }
@@ -77,6 +89,10 @@ impl Refusal {
             5 => Self::Busy,
             6 => Self::NotUnderstood,
             7 => Self::Ticket,
+            32 => Self::NotNear,
+            33 => Self::Declined,
+            34 => Self::CodesDiffer,
+            35 => Self::NotAnswered,
             code => Self::Unknown(code),
         }
     }

@@ -4,6 +4,7 @@
 
 use crate::data;
 use crate::error::Error;
+use hub::Discovery;
 use serde::Deserialize;
 use std::fmt;
 use std::io;
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub relay: Vec<Relay>,
     #[serde(default)]
     pub offline: bool,
+    #[serde(default)]
+    pub discovery: Discovery,
     pub log: Option<String>,
 }
 
@@ -118,6 +121,7 @@ mod tests {
         assert_eq!(config.bind.unwrap().to_string(), "0.0.0.0:3482");
         assert_eq!((config.relay[0].host(), config.relay[0].port()), ("relay.example.org", 443));
         assert!(!config.offline);
+        assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
     }
 
@@ -127,9 +131,10 @@ mod tests {
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'bind', 'relay', \
-             'offline', 'log' (in: lisen = \"127.0.0.1:1\")"
+             'offline', 'discovery', 'log' (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
+        assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));
         assert!(wrong("name = \"Garage\"").contains("may not contain 'G'"));
         assert!(wrong("relay = [\"relay.example.org\"]").contains("not the URL of a relay"));
         assert!(wrong("name = \"a\"\nname = \"b\"").starts_with("line 2: duplicate key"));

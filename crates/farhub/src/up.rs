@@ -3,7 +3,7 @@
 use crate::config::{Config, Relay};
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
-use hub::{Caller, Hub, view};
+use hub::{Caller, Discovery, Hub, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ pub(crate) struct Args {
     pub bind: Option<SocketAddr>,
     pub relay: Vec<Relay>,
     pub offline: bool,
+    pub discovery: Discovery,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -37,7 +38,8 @@ impl Args {
             listen: typed.listen.or(config.listen).unwrap_or(usual),
             bind: typed.bind.or(config.bind),
             relay: config.relay,
-            offline: config.offline,
+            offline: typed.offline || config.offline,
+            discovery: config.discovery,
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -100,6 +102,7 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         } else {
             args.relay.iter().map(ToString::to_string).collect()
         },
+        discovery: args.discovery,
         simulated: vec![],
         real: true,
         demo: false,

@@ -233,5 +233,7 @@ fn refusal_hint(refusal: Refusal) -> Option<&'static str> {
         Refusal::Failed => Some("look at the log of the other hub, or run there: farhub doctor"),
         Refusal::NotUnderstood | Refusal::Unknown(_) => Some("are both hubs of the same version?"),
         Refusal::InUse | Refusal::Absent | Refusal::Busy | Refusal::Ticket => None,
+        // of pairings, not of devices
+        Refusal::NotNear | Refusal::Declined | Refusal::CodesDiffer | Refusal::NotAnswered => None,
     }
 }

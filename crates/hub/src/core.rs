@@ -5,7 +5,9 @@
 
 use crate::attachments::Attachment;
 use crate::devices::Local;
+use crate::discovery::Table;
 use crate::failure::Failure;
+use crate::pairing::Pairings;
 use crate::peers::Peer;
 use crate::view;
 use iroh::EndpointId;
@@ -42,12 +44,17 @@ pub(crate) struct Core {
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) devices: BTreeMap<DeviceId, Local>,
     pub(crate) attachments: BTreeMap<(PeerId, DeviceId), Attachment>,
+    /// Who is announced on the local network.
+    pub(crate) nearby: Table,
+    /// Pairings by code that somebody has to look at.
+    pub(crate) pairings: Pairings,
 }
 
 impl Core {
     pub(crate) fn new(hub: view::Hub) -> Self {
         let (peers, devices) = (BTreeMap::new(), BTreeMap::new());
-        Self { hub, peers, devices, attachments: BTreeMap::new() }
+        let (nearby, pairings) = (Table::default(), Pairings::default());
+        Self { hub, peers, devices, attachments: BTreeMap::new(), nearby, pairings }
     }
 
     /// Everything that the caller may see.
@@ -63,6 +70,8 @@ impl Core {
             peers: vec![],
             devices: devices.map(|(id, local)| local.view(id, &self.hub.name, self)).collect(),
             attachments: vec![],
+            nearby: vec![],
+            pairings: vec![],
         }
     }
 
@@ -74,7 +83,8 @@ impl Core {
         let peers = self.peers.iter().map(|(id, peer)| peer.view(id, self)).collect();
         let attachments = self.attachments.iter();
         let attachments = attachments.map(|(key, attachment)| attachment.view(key, self)).collect();
-        view::State { hub: self.hub.clone(), peers, devices, attachments }
+        let (nearby, pairings) = (self.nearby_views(), self.pairing_views());
+        view::State { hub: self.hub.clone(), peers, devices, attachments, nearby, pairings }
     }
 
     /// What a peer may do with a device of this hub, if anything.
@@ -188,6 +198,13 @@ impl Shared {
         let result = change(&mut self.lock());
         self.changes.send_modify(|count| *count += 1);
         result
+    }
+
+    /// Changes, and tells everybody if it says that it did.
+    pub(crate) fn change_if(&self, change: impl FnOnce(&mut Core) -> bool) {
+        if change(&mut self.lock()) {
+            self.changes.send_modify(|count| *count += 1);
+        }
     }
 
     /// Resolves after each change, or several.

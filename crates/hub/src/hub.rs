@@ -3,8 +3,9 @@
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
+use crate::pairing::Asks;
 use crate::peers::Peer;
-use crate::{Config, attaching, identity, linking, plugging, rates, view};
+use crate::{Config, Discovery, attaching, discovery, identity, linking, plugging, rates, view};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
@@ -51,6 +52,8 @@ pub(crate) struct Inner {
     refused_peers: Mutex<(u32, Instant)>,
     /// Places for those who want to pair.
     pub(crate) pairings: Arc<Semaphore>,
+    /// Who has asked to pair by code of late.
+    pub(crate) asks: Mutex<Asks>,
     _lock: File,
 }
 
@@ -72,6 +75,7 @@ impl Hub {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             demo: config.demo,
             web: None,
+            discovery: config.discovery,
         };
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
@@ -95,12 +99,17 @@ impl Hub {
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
+            asks: Mutex::default(),
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
         inner.background(plugging::watch(inner.clone(), config.simulated, config.real));
         inner.background(rates::measure(inner.clone()));
         inner.background(linking::accept(inner.clone()));
+        match config.discovery {
+            Discovery::Lan => drop(inner.tasks.spawn(discovery::run(inner.clone()))),
+            Discovery::Off => {}
+        }
         for key in attachments {
             inner.background(attaching::keep(inner.clone(), key));
         }

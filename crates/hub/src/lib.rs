@@ -12,6 +12,7 @@ mod config;
 mod congestion;
 mod core;
 mod devices;
+mod discovery;
 mod door;
 mod failure;
 mod hub;
@@ -29,9 +30,10 @@ pub mod view;
 
 pub use config::Config;
 pub use core::{Caller, PeerId};
+pub use discovery::Discovery;
 pub use failure::Failure;
 pub use hub::Hub;
-pub use pairing::EXPIRES;
+pub use pairing::{EXPIRES, Target};
 pub use selector::Selector;
 
 pub(crate) use hub::Inner;

@@ -34,6 +34,7 @@ async fn serve(name: &str, simulated: Vec<Arc<sim::Simulated>>) -> Served {
         name: name.parse().unwrap(),
         bind: Some(anywhere),
         relays: vec![],
+        discovery: hub::Discovery::Off,
         simulated,
         real: false,
         demo: false,
@@ -178,6 +179,8 @@ fn the_description_names_every_path() {
         "/api/v1/attachments/{hub}/{device}",
         "/api/v1/peers/{name}/grants",
         "/api/v1/pair",
+        "/api/v1/pairings/{id}/accept",
+        "/api/v1/peers/{name}/addresses",
     ] {
         assert!(paths.contains_key(path), "{path}");
     }

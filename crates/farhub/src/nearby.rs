@@ -103,8 +103,8 @@ fn lines(state: &State) -> BTreeMap<Shown, String> {
     let hubs = state.nearby.iter().map(|hub| {
         let doubt = hub.doubt.map(|doubt| format!(" ({})", warning(doubt)));
         let places = hub.addresses.join(", ");
-        let text =
-            format!("{}: {}, at {places}{}", hub.name, paired(hub), doubt.unwrap_or_default());
+        let (id, doubt) = (hub.id.get(..ID_CHARS).unwrap_or(&hub.id), doubt.unwrap_or_default());
+        let text = format!("{} {id}: {}, at {places}{doubt}", hub.name, paired(hub));
         (Shown::Hub(hub.id.clone()), text)
     });
     let pairings = state.pairings.iter().map(|it| (Shown::Pairing(it.id), line(it)));

@@ -78,11 +78,18 @@ async fn by_code(client: &Client, out: Out, body: &serde_json::Value) -> Result<
 
 /// Waits for what came of a pairing, or only until its check number can be typed here.
 async fn follow(events: &mut Events, id: u32, until: PairingState) -> Result<PairingState, Error> {
-    let mut told = false;
+    let (mut seen, mut told) = (false, false);
     loop {
         let state = events.next().await?;
         let known = state.pairings.into_iter().find(|known| known.id == id);
-        let known = known.ok_or_else(|| Error::failed("the pairing was broken off"))?;
+        let Some(known) = known else {
+            // the first state may be from before it began
+            if seen {
+                return Err(Error::failed("the pairing was broken off"));
+            }
+            continue;
+        };
+        seen = true;
         match known.state {
             PairingState::Code => {}
             PairingState::Check if until == known.state => return Ok(known.state),

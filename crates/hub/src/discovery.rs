@@ -17,11 +17,9 @@ pub(crate) use table::Table;
 use crate::Inner;
 use crate::core::Core;
 use anyhow::{Context, Result};
-use mdns_sd::{
-    IfKind, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo,
-};
+use mdns_sd::{IfKind, Receiver, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use table::Heard;
@@ -30,6 +28,8 @@ use wire::announce::{ADDRESSES_MAX, Announcement, SERVICE};
 
 /// Before mDNS is tried again where it did not work, or the network flooded us.
 const AGAIN: Duration = Duration::from_secs(30);
+/// How often it is looked whether this computer is in other networks now, in seconds.
+const NETWORKS_S: u32 = 2;
 /// How often the memory of `mdns-sd` is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 /// Records that it may remember: four for each of a table of hubs, several times over.
@@ -83,6 +83,7 @@ async fn start(inner: &Inner) -> Result<(ServiceDaemon, Receiver<ServiceEvent>)>
     let (own, place) = (announcement(inner), Place::of(&inner.endpoint.bound_sockets()));
     let start = move || {
         let daemon = ServiceDaemon::new()?;
+        daemon.set_ip_check_interval(NETWORKS_S)?;
         daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
         if let Some(place) = &place {
             daemon.register(place.service(&own)?)?;
@@ -195,15 +196,8 @@ fn heard(service: &ResolvedService, networks: &Networks) -> Option<Heard> {
     };
     let mut addresses: Vec<SocketAddr> = vec![];
     for ip in &service.addresses {
-        let address = match ip {
-            ScopedIp::V4(v4) => SocketAddr::from((*v4.addr(), service.port)),
-            ScopedIp::V6(v6) => {
-                let scope = v6.addr().is_unicast_link_local().then_some(v6.scope_id().index);
-                let port = said.port_v6.unwrap_or(service.port);
-                SocketAddrV6::new(*v6.addr(), port, 0, scope.unwrap_or(0)).into()
-            }
-            _ => continue,
-        };
+        let port = if ip.is_ipv6() { said.port_v6.unwrap_or(service.port) } else { service.port };
+        let address = SocketAddr::from((ip.to_ip_addr(), port));
         if address.port() != 0 && networks.has(address.ip()) {
             addresses.push(address);
         }

@@ -24,13 +24,16 @@ impl Networks {
 
     /// Whether packets to it leave no network of ours by a router. mDNS is within one link
     /// (RFC 6762 §11), so an announcement that names an address elsewhere is a lie or a mistake.
+    ///
+    /// Link-local addresses of IPv6 are of no use: iroh 1.4 forgets to which interface they
+    /// belong, answers nobody there, and holds on to such a path.
     pub(crate) fn has(&self, ip: IpAddr) -> bool {
         let useless = match ip {
             IpAddr::V4(v4) => v4.is_broadcast() || v4.is_multicast() || v4.is_unspecified(),
             IpAddr::V6(v6) => v6.is_multicast() || v6.is_unspecified(),
         };
         let link_local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        !useless && (link_local || self.0.iter().any(|(own, prefix)| same(*own, ip, *prefix)))
+        !useless && !link_local && self.0.iter().any(|(own, prefix)| same(*own, ip, *prefix))
     }
 
     /// Whether somebody there is in a local network: one of ours, this computer, or one with
@@ -68,9 +71,11 @@ mod tests {
             ("10.0.0.1".parse().unwrap(), 0),
         ]);
         let has = |text: &str| networks.has(text.parse().unwrap());
-        assert!(has("192.168.1.77") && has("2001:db8:1::77") && has("fe80::1"));
+        assert!(has("192.168.1.77") && has("2001:db8:1::77"));
         assert!(has("203.0.113.9") && !has("203.0.113.10"));
-        for elsewhere in ["192.168.2.77", "8.8.8.8", "127.0.0.1", "2001:db8:2::7", "224.0.0.251"] {
+        for elsewhere in
+            ["192.168.2.77", "8.8.8.8", "127.0.0.1", "2001:db8:2::7", "224.0.0.251", "fe80::1"]
+        {
             assert!(!has(elsewhere), "{elsewhere}");
         }
         let is_local = |text: &str| networks.is_local(text.parse().unwrap());

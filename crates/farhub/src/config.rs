@@ -5,6 +5,7 @@
 use crate::data;
 use crate::error::Error;
 use crate::when;
+use hub::Discovery;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::io;
@@ -28,6 +29,8 @@ pub(crate) struct Config {
     pub grace_disks: Option<Duration>,
     #[serde(default, deserialize_with = "duration")]
     pub grace_others: Option<Duration>,
+    #[serde(default)]
+    pub discovery: Discovery,
     pub log: Option<String>,
 }
 
@@ -132,6 +135,7 @@ mod tests {
         assert!(!config.offline);
         assert_eq!(config.grace_disks, Some(Duration::from_secs(25)));
         assert_eq!(config.grace_others, Some(Duration::from_secs(60)));
+        assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
     }
 
@@ -141,9 +145,11 @@ mod tests {
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'bind', 'relay', \
-             'offline', 'grace_disks', 'grace_others', 'log' (in: lisen = \"127.0.0.1:1\")"
+             'offline', 'grace_disks', 'grace_others', 'discovery', 'log' \
+             (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
+        assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));
         assert!(wrong("name = \"Garage\"").contains("may not contain 'G'"));
         assert!(wrong("relay = [\"relay.example.org\"]").contains("not the URL of a relay"));
         assert!(wrong("name = \"a\"\nname = \"b\"").starts_with("line 2: duplicate key"));

@@ -261,5 +261,7 @@ fn refusal_hint(refusal: Refusal) -> Option<&'static str> {
         Refusal::InUse => Some("ask for it: farhub request HUB/NAME"),
         Refusal::Absent | Refusal::Busy | Refusal::Ticket => None,
         Refusal::Wrong | Refusal::LockedOut => None,
+        // of pairings, not of devices
+        Refusal::NotNear | Refusal::Declined | Refusal::CodesDiffer | Refusal::NotAnswered => None,
     }
 }

@@ -4,8 +4,11 @@ use crate::access::timer::{self, WallClock};
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
+use crate::pairing::Asks;
 use crate::peers::Peer;
-use crate::{Config, Grace, attaching, identity, linking, plugging, rates, view};
+use crate::{
+    Config, Discovery, Grace, attaching, discovery, identity, linking, plugging, rates, view,
+};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
@@ -57,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) checks: Semaphore,
     /// Places for those who want to pair.
     pub(crate) pairings: Arc<Semaphore>,
+    /// Who has asked to pair by code of late.
+    pub(crate) asks: Mutex<Asks>,
     _lock: File,
 }
 
@@ -78,6 +83,7 @@ impl Hub {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             demo: config.demo,
             web: None,
+            discovery: config.discovery,
         };
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
@@ -104,6 +110,7 @@ impl Hub {
             refused_peers: Mutex::new((0, Instant::now())),
             checks: Semaphore::new(CHECKS_MAX),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
+            asks: Mutex::default(),
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
@@ -111,6 +118,10 @@ impl Hub {
         inner.background(rates::measure(inner.clone()));
         inner.background(timer::keep_time(inner.clone(), clock));
         inner.background(linking::accept(inner.clone()));
+        match config.discovery {
+            Discovery::Lan => drop(inner.tasks.spawn(discovery::run(inner.clone()))),
+            Discovery::Off => {}
+        }
         for key in attachments {
             inner.background(attaching::keep(inner.clone(), key));
         }

@@ -34,6 +34,9 @@ const ASKS: u32 = 2;
 /// The code that ends a silent connection when there is a new one.
 const SUPERSEDED: u32 = 409;
 
+/// Between peers, and what strangers may speak.
+const ALPNS: [&[u8]; 3] = [wire::ALPN, wire::pair::ALPN, wire::pair::code::ALPN];
+
 /// Streams that a peer may have open: 16 devices with all 31 endpoints.
 const STREAMS_MAX: u32 = 512;
 /// noq 1.4.0 ends connections with larger ones under load ("too many gaps in stream buffer").
@@ -67,7 +70,7 @@ pub(crate) async fn bind(
     let builder = || {
         Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
-            .alpns(vec![wire::ALPN.to_vec(), wire::pair::ALPN.to_vec()])
+            .alpns(ALPNS.map(<[u8]>::to_vec).to_vec())
             .relay_mode(relays.clone())
             .transport_config(transport.clone())
     };
@@ -93,9 +96,9 @@ pub(crate) async fn bind(
 }
 
 /// How to dial a peer.
-pub(crate) fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
+pub(crate) async fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
     let relays = reach.relays.iter().filter_map(|url| url.parse().ok()).map(TransportAddr::Relay);
-    let direct = reach.addresses.iter().copied().map(TransportAddr::Ip);
+    let direct = reach.addresses().await.into_iter().map(TransportAddr::Ip);
     EndpointAddr::from_parts(peer, direct.chain(relays))
 }
 
@@ -266,7 +269,7 @@ fn path_kind(address: &TransportAddr) -> PathKind {
 }
 
 /// Addresses that do not leave a local network.
-fn is_near(ip: IpAddr) -> bool {
+pub(crate) fn is_near(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),

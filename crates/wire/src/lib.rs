@@ -16,7 +16,8 @@
 //! The streams of a session outlive their connection: after the `Attached` or the `Joined` they
 //! carry records that can be resumed on another stream (`link::resume`).
 //!
-//! A stranger may only speak the pairing protocol, under an ALPN of its own ([`pair`]).
+//! A stranger may only speak the pairing protocols, under ALPNs of their own: by ticket ([`pair`]),
+//! and on the local network by code ([`pair::code`]). What hubs announce there is [`announce`].
 //!
 //! The end of a stream is the end of what it carried: there is no goodbye message. QUIC's idle
 //! timeout is the heartbeat: there is no ping message.
@@ -25,9 +26,11 @@
 //! (postcard writes the index); golden bytes in the tests pin it, and the ALPN carries the version.
 
 mod adapters;
+pub mod announce;
 pub mod ask;
 pub mod device;
 pub mod frame;
+mod host_port;
 pub mod id;
 mod open;
 pub mod pair;
@@ -36,6 +39,7 @@ pub mod usb;
 
 pub use ask::{Pin, Proof, Reply};
 pub use device::{Device, Kind};
+pub use host_port::HostPort;
 pub use id::{Address, DeviceId, Name, Text};
 pub use open::{Answer, Joined, Open, Priority, Refusal, SessionId};
 

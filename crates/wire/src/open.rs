@@ -73,6 +73,14 @@ pub enum Refusal {
     LockedOut,
     #[error("the time for one session is used up")]
     TimeUsedUp,
+    #[error("the other hub pairs by code only within its own network")]
+    NotNear,
+    #[error("somebody at the other hub said no, or took it back")]
+    Declined,
+    #[error("the codes differ: it was mistyped, or somebody is in between")]
+    CodesDiffer,
+    #[error("nobody answered in time")]
+    NotAnswered,
     #[error("refused for a reason that this version does not know (code {0})")]
     Unknown(u8),
 }
@@ -94,6 +102,10 @@ impl Refusal {
             Self::Wrong => 11,
             Self::LockedOut => 12,
             Self::TimeUsedUp => 13,
+            Self::NotNear => 32,
+            Self::Declined => 33,
+            Self::CodesDiffer => 34,
+            Self::NotAnswered => 35,
             Self::Unknown(code) => code,
         }
     }
@@ -114,6 +126,10 @@ impl Refusal {
             11 => Self::Wrong,
             12 => Self::LockedOut,
             13 => Self::TimeUsedUp,
+            32 => Self::NotNear,
+            33 => Self::Declined,
+            34 => Self::CodesDiffer,
+            35 => Self::NotAnswered,
             code => Self::Unknown(code),
         }
     }

@@ -71,6 +71,8 @@ const TESTS: &[Test] = &[
     small("idle_costs_nothing", rounds::idle_costs_nothing, 60),
     small("unplug_in_mid_transfer", faults::unplug_in_mid_transfer, 60),
     small("cable_cut_for_10_s", faults::cable_cut_for_10_s, 120),
+    small("disk_copy_outlives_cuts", faults::disk_copy_outlives_cuts, 180),
+    small("disk_copy_outlives_a_new_address", faults::disk_copy_outlives_a_new_address, 120),
     small("kill_the_owner", faults::kill_the_owner, 120),
     small("kill_the_user", faults::kill_the_user, 120),
     small("terminate_the_owner", faults::terminate_the_owner, 60),

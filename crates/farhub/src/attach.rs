@@ -128,6 +128,9 @@ fn reason(state: &State, attachment: &Attachment) -> String {
         AttachmentState::Connecting | AttachmentState::Attached => {
             format!("Connecting to {address} ...")
         }
+        AttachmentState::Frozen => {
+            format!("{address} waits for {}, which is out of reach ...", address.hub)
+        }
     }
 }
 
@@ -172,6 +175,7 @@ fn word(state: AttachmentState) -> (&'static str, Tone) {
         AttachmentState::Waiting => ("waiting", Tone::Notice),
         AttachmentState::Connecting => ("connecting", Tone::Notice),
         AttachmentState::Attached => ("attached", Tone::Good),
+        AttachmentState::Frozen => ("frozen", Tone::Bad),
     }
 }
 

@@ -297,7 +297,7 @@ pub(crate) enum Shell {
 }
 
 /// `90s`, `10m`, `1h30m`
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "write it as 90s, 10m or 24h".to_owned())?;
     Duration::try_from(span).ok().filter(|time| !time.is_zero()).ok_or("it must be above 0".into())

@@ -8,7 +8,7 @@ use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
 use hub::view::{self, Grant, Role};
-use hub::{Caller, Config, Hub};
+use hub::{Caller, Config, Grace, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,5 +61,6 @@ fn config(
 ) -> Config {
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
-    Config { data, name, bind, relays: vec![], simulated, real, demo: true }
+    let grace = Grace::default();
+    Config { data, name, bind, relays: vec![], grace, simulated, real, demo: true }
 }

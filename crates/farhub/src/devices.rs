@@ -122,6 +122,9 @@ fn word(state: &State, device: &Device) -> (String, Tone) {
         (_, Some(it)) if it.state == AttachmentState::Attached => {
             ("attached here".into(), Tone::Good)
         }
+        (_, Some(it)) if it.state == AttachmentState::Frozen => {
+            ("frozen: its hub is out of reach".into(), Tone::Bad)
+        }
         (DeviceState::Absent, _) => ("not plugged in".into(), Tone::Notice),
         (DeviceState::InUse(who), _) => (format!("in use by {who}"), Tone::Notice),
         (DeviceState::Free, _) if device.local && !device.shared => {

@@ -3,7 +3,7 @@
 use crate::config::{Config, Relay};
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
-use hub::{Caller, Hub, view};
+use hub::{Caller, Grace, Hub, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ pub(crate) struct Args {
     pub bind: Option<SocketAddr>,
     pub relay: Vec<Relay>,
     pub offline: bool,
+    pub grace: Grace,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -38,6 +39,10 @@ impl Args {
             bind: typed.bind.or(config.bind),
             relay: config.relay,
             offline: config.offline,
+            grace: Grace {
+                disks: config.grace_disks.unwrap_or(Grace::default().disks),
+                others: config.grace_others.unwrap_or(Grace::default().others),
+            },
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -100,6 +105,7 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         } else {
             args.relay.iter().map(ToString::to_string).collect()
         },
+        grace: args.grace,
         simulated: vec![],
         real: true,
         demo: false,

@@ -4,7 +4,7 @@ use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
 use crate::peers::Peer;
-use crate::{Config, attaching, identity, linking, plugging, rates, view};
+use crate::{Config, Grace, attaching, identity, linking, plugging, rates, view};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
@@ -47,6 +47,7 @@ pub(crate) struct Inner {
     http_streams: Mutex<Option<mpsc::Receiver<(PeerId, Duplex)>>>,
     pub(crate) new_peers: mpsc::Sender<PeerId>,
     pub(crate) rates: watch::Sender<view::Rates>,
+    pub(crate) grace: Grace,
     strangers: Mutex<(u32, Instant)>,
     refused_peers: Mutex<(u32, Instant)>,
     /// Places for those who want to pair.
@@ -92,6 +93,7 @@ impl Hub {
             http_streams: Mutex::new(Some(http_streams)),
             new_peers,
             rates: watch::Sender::default(),
+            grace: config.grace,
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),

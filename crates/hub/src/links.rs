@@ -6,7 +6,10 @@ use crate::peers::Reach;
 use crate::view::{Candidate, Path, PathKind};
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use iroh::endpoint::{Connection, IdleTimeout, QuicTransportConfig, VarInt, presets};
+use iroh::endpoint::{
+    Connection, ConnectionError, IdleTimeout, QuicTransportConfig, ReadError, VarInt, WriteError,
+    presets,
+};
 use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey, TransportAddr};
 use link::Duplex;
 use std::collections::BTreeMap;
@@ -18,7 +21,7 @@ use std::time::Duration;
 use wire::Priority;
 
 /// A peer that says nothing for so long is gone. Longer than a cable that is put right back.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
 /// Three of these fit into the idle timeout.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// A connection without a packet for so long is asked whether it is there: more than
@@ -150,12 +153,25 @@ pub(crate) async fn open(connection: &Connection, priority: Priority) -> std::io
     Ok(Duplex::new(receive, send))
 }
 
-/// Opens further streams to the same peer.
-pub(crate) fn opener(connection: &Connection) -> link::Opener {
-    let connection = connection.clone();
-    link::Opener::new(move |priority| {
-        let connection = connection.clone();
-        Box::pin(async move { open(&connection, priority).await })
+/// Whether a stream broke because its connection did, and neither side meant it.
+pub(crate) fn is_cut(error: &std::io::Error) -> bool {
+    if error.kind() == std::io::ErrorKind::TimedOut {
+        return true;
+    }
+    let Some(inner) = error.get_ref() else { return false };
+    let of_reader = inner.downcast_ref().and_then(|error| match error {
+        ReadError::ConnectionLost(why) => Some(why),
+        _ => None,
+    });
+    let of_writer = || {
+        inner.downcast_ref().and_then(|error| match error {
+            WriteError::ConnectionLost(why) => Some(why),
+            _ => None,
+        })
+    };
+    let why = of_reader.or_else(of_writer).or_else(|| inner.downcast_ref::<ConnectionError>());
+    why.is_some_and(|why| {
+        !matches!(why, ConnectionError::ApplicationClosed(_) | ConnectionError::LocallyClosed)
     })
 }
 

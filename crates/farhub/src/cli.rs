@@ -4,6 +4,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use hub::Kind;
 use hub::view::{Grant, Role, Via};
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
@@ -92,10 +93,7 @@ pub(crate) enum Command {
     Attached,
     /// Show how a peer is reached
     #[command(after_help = PATH)]
-    Path {
-        /// As `farhub peers` shows it
-        peer: Name,
-    },
+    Path(PathArgs),
     /// Find what is wrong on this computer, and the commands that mend it
     #[command(after_help = DOCTOR)]
     Doctor(Doctor),
@@ -124,6 +122,9 @@ pub(crate) struct Up {
     /// Where peers reach this hub over UDP [default: any address and port]
     #[arg(long, value_name = "ADDR:PORT")]
     pub bind: Option<SocketAddr>,
+    /// Reach peers only this way: lan, direct, relay (may be repeated) [default: all]
+    #[arg(long, value_name = "KIND", value_parser = path_kind, value_delimiter = ',')]
+    pub only: Vec<Kind>,
     /// Also share simulated devices, to see everything work without any hardware
     #[arg(long)]
     pub demo: bool,
@@ -238,6 +239,15 @@ pub(crate) struct Detach {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct PathArgs {
+    /// As `farhub peers` shows it
+    pub peer: Name,
+    /// Go on showing it, each second
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Doctor {
     /// Look at this folder in place of / (for tests)
     #[arg(long, hide = true, default_value = "/")]
@@ -315,6 +325,16 @@ fn grant(text: &str) -> Result<Grant, String> {
     Ok(Grant { selector: selector.to_owned(), role })
 }
 
+/// `lan`, `direct` or `relay`
+pub(crate) fn path_kind(text: &str) -> Result<Kind, String> {
+    match text {
+        "lan" => Ok(Kind::Lan),
+        "direct" => Ok(Kind::Direct),
+        "relay" => Ok(Kind::Relay),
+        _ => Err(format!("{text:?} is no kind of path: lan, direct or relay")),
+    }
+}
+
 /// Says at once when a ticket was copied in part.
 fn ticket(text: &str) -> Result<String, String> {
     text.parse::<Ticket>().map(|ticket| ticket.to_string()).map_err(|e| e.to_string())
@@ -368,7 +388,8 @@ Runs until Ctrl-C or SIGTERM. Settings come from farhub.toml; the command line g
 Examples:
   farhub up --demo                  with simulated devices
   farhub up --name garage           peers see garage/laser, garage/disk
-  farhub up --listen 127.0.0.1:0    the web UI on any free port, which is printed";
+  farhub up --listen 127.0.0.1:0    the web UI on any free port, which is printed
+  farhub up --only lan,direct       no relay, even if some are set";
 const DEVICES: &str = "\
 Examples:
   farhub devices
@@ -440,10 +461,12 @@ Examples:
   farhub attached --json | jq -r '.[].nodes[]'";
 const PATH: &str = "\
 lan: in the same network; direct: from network to network; relay: by way of a relay, and still
-encrypted from hub to hub.
+encrypted from hub to hub. Says how its addresses were tried, which one won, and where it is relayed
+or out of reach, why and what would help.
 
 Examples:
-  farhub path garage";
+  farhub path garage
+  farhub path garage --watch";
 const DOCTOR: &str = "\
 Changes nothing. Exit status 1 if something must be mended.
 

@@ -8,7 +8,7 @@ use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
 use hub::view::{self, Grant, Role};
-use hub::{Caller, Config, Grace, Hub};
+use hub::{Caller, Config, Grace, Hub, Kinds};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,5 +62,6 @@ fn config(
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
     let grace = Grace::default();
-    Config { data, name, bind, relays: vec![], grace, simulated, real, demo: true }
+    let only = Kinds::ALL;
+    Config { data, name, bind, relays: vec![], only, grace, simulated, real, demo: true }
 }

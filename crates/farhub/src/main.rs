@@ -15,6 +15,7 @@ mod helper;
 mod invite;
 mod notify;
 mod out;
+mod paths;
 mod peers;
 mod qr;
 mod root;

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::{attach, cli, data, devices, doctor, grants, invite, peers, service, up};
+use crate::{attach, cli, data, devices, doctor, grants, invite, paths, peers, service, up};
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
     let Cli { global, command } = cli;
@@ -28,7 +28,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             None => peers::list(&client, out).await,
             Some(cli::PeersAction::Remove { peer }) => peers::remove(&client, &peer).await,
         },
-        Command::Path { peer } => peers::path(&client, out, &peer).await,
+        Command::Path(args) if args.watch => paths::watch(&client, out, &args.peer).await,
+        Command::Path(args) => paths::once(&client, out, &args.peer).await,
         Command::Trust(args) => peers::trust(&client, out, args).await,
         Command::Grant(args) => grants::grant(&client, out, args).await,
         Command::Revoke(args) => grants::revoke(&client, out, args).await,

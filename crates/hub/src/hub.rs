@@ -3,11 +3,13 @@
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
+use crate::paths::Paths;
 use crate::peers::Peer;
-use crate::{Config, Grace, attaching, identity, linking, plugging, rates, view};
+use crate::{Config, Grace, attaching, dialing, identity, linking, network, plugging, rates, view};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
+use link::race::Kinds;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -40,6 +42,11 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) endpoint: Endpoint,
     pub(crate) links: Links,
+    pub(crate) paths: Paths,
+    /// Kinds of paths that may be used.
+    pub(crate) only: Kinds,
+    /// Counts changes of this computer's network.
+    pub(crate) network: watch::Sender<u64>,
     pub(crate) data: PathBuf,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -66,7 +73,7 @@ impl Hub {
         let lock = lock(&data)?;
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join("farhub.db")).await?;
-        let endpoint = links::bind(key, config.bind, &config.relays, &data).await?;
+        let endpoint = links::bind(key, config.bind, &config.relays, config.only, &data).await?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
             name: config.name,
@@ -86,6 +93,9 @@ impl Hub {
             store,
             endpoint,
             links: Links::default(),
+            paths: Paths::default(),
+            only: config.only,
+            network: watch::Sender::default(),
             data,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -102,6 +112,7 @@ impl Hub {
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
         inner.background(plugging::watch(inner.clone(), config.simulated, config.real));
         inner.background(rates::measure(inner.clone()));
+        inner.background(network::watch(inner.network.clone()));
         inner.background(linking::accept(inner.clone()));
         for key in attachments {
             inner.background(attaching::keep(inner.clone(), key));
@@ -109,10 +120,10 @@ impl Hub {
         let reaching = inner.clone();
         inner.background(async move {
             for peer in peers {
-                reaching.background(linking::keep_reached(reaching.clone(), peer));
+                reaching.background(dialing::keep_reached(reaching.clone(), peer));
             }
             while let Some(peer) = peers_to_reach.recv().await {
-                reaching.background(linking::keep_reached(reaching.clone(), peer));
+                reaching.background(dialing::keep_reached(reaching.clone(), peer));
             }
         });
         Ok(Self(inner))

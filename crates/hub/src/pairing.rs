@@ -64,7 +64,7 @@ impl Inner {
         let mut addresses: Vec<_> = address.ip_addrs().copied().collect();
         addresses.truncate(wire::pair::ADDRESSES_MAX - 2);
         let relays = address.relay_urls().take(2).map(ToString::to_string).collect();
-        Reach { addresses, relays }
+        Reach { addresses, relays, ..Reach::default() }
     }
 
     /// Uses a ticket that somebody gave us.
@@ -77,7 +77,8 @@ impl Inner {
             return Err(Failure::bad_request("this is a ticket of this hub itself")
                 .hint("use it on the other computer: farhub pair TICKET"));
         }
-        let reach = Reach { addresses: ticket.addresses, relays: ticket.relays };
+        let reach =
+            Reach { addresses: ticket.addresses, relays: ticket.relays, ..Reach::default() };
         let dialled = tokio::time::timeout(TIMEOUT, self.use_ticket(peer, &reach, ticket.secret));
         let called = match dialled.await {
             Ok(Ok(called)) => called,

@@ -5,6 +5,7 @@ use crate::core::{Core, PeerId};
 use crate::selector::Selector;
 use crate::view;
 use jiff::Timestamp;
+use link::race::History;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +21,12 @@ const ADDRESSES_MAX: usize = wire::pair::ADDRESSES_MAX;
 pub(crate) struct Reach {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) relays: Vec<String>,
+    /// What worked, by address.
+    #[serde(default)]
+    pub(crate) history: History<String>,
+    /// The round trip that was measured last.
+    #[serde(default)]
+    pub(crate) rtt_us: Option<u64>,
 }
 
 impl Reach {

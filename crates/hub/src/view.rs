@@ -2,6 +2,13 @@
 //!
 //! These types are the API's contract; `wire` has what goes between hubs.
 
+mod path;
+
+pub use path::{
+    Candidate, CandidateState, Measure, Measured, OpenPath, Path, PathChange, PathEvent, PathKind,
+    PathReport, Race, RaceReason, Why, WhyCode,
+};
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::device::{Kind, State as DeviceState};
@@ -44,23 +51,6 @@ pub struct Peer {
     pub grants: Vec<Grant>,
     /// Why it cannot be reached.
     pub error: Option<String>,
-}
-
-/// How a peer is reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Path {
-    pub kind: PathKind,
-    pub remote: String,
-    /// Round trip time in milliseconds.
-    pub rtt_ms: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PathKind {
-    Lan,
-    Direct,
-    Relay,
 }
 
 /// What a peer may do with which devices.
@@ -187,27 +177,6 @@ pub struct Invite {
     /// RFC 3339.
     pub expires: String,
     pub qr_svg: String,
-}
-
-/// How a peer can be reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct PathReport {
-    pub online: bool,
-    /// RFC 3339.
-    pub connected_since: Option<String>,
-    /// Why the last try to reach it failed.
-    #[serde(default)]
-    pub error: Option<String>,
-    pub candidates: Vec<Candidate>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Candidate {
-    pub kind: PathKind,
-    pub remote: String,
-    pub rtt_ms: f64,
-    /// Whether data goes this way now.
-    pub selected: bool,
 }
 
 /// The body of every answer that is not a success.

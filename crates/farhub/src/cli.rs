@@ -94,6 +94,12 @@ pub(crate) enum Command {
     /// Show how a peer is reached
     #[command(after_help = PATH)]
     Path(PathArgs),
+    /// Measure the path to a peer: round trips, and bytes each way
+    #[command(after_help = BENCH)]
+    Bench {
+        /// As `farhub peers` shows it
+        peer: Name,
+    },
     /// Find what is wrong on this computer, and the commands that mend it
     #[command(after_help = DOCTOR)]
     Doctor(Doctor),
@@ -467,6 +473,14 @@ or out of reach, why and what would help.
 Examples:
   farhub path garage
   farhub path garage --watch";
+const BENCH: &str = "\
+Takes about ten seconds. The peer lets those measure to whom it granted any device, and not more than
+a few times a minute. What devices send goes first, so measure while they rest. Bytes go over one
+stream of the connection, as those of a disk do.
+
+Examples:
+  farhub bench garage
+  farhub bench garage --json | jq '.[].bytes_per_s'";
 const DOCTOR: &str = "\
 Changes nothing. Exit status 1 if something must be mended.
 

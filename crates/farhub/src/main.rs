@@ -2,6 +2,7 @@
 //! ([`error::Exit`]). stdout is data, stderr is talk.
 
 mod attach;
+mod bench;
 mod cli;
 mod client;
 mod config;

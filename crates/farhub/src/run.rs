@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::{attach, cli, data, devices, doctor, grants, invite, paths, peers, service, up};
+use crate::{attach, bench, cli, data, devices, doctor, grants, invite, paths, peers, service, up};
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
     let Cli { global, command } = cli;
@@ -30,6 +30,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         },
         Command::Path(args) if args.watch => paths::watch(&client, out, &args.peer).await,
         Command::Path(args) => paths::once(&client, out, &args.peer).await,
+        Command::Bench { peer } => bench::bench(&client, out, &peer).await,
         Command::Trust(args) => peers::trust(&client, out, args).await,
         Command::Grant(args) => grants::grant(&client, out, args).await,
         Command::Revoke(args) => grants::revoke(&client, out, args).await,

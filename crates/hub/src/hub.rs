@@ -1,5 +1,6 @@
 //! A hub from start to stop.
 
+use crate::benching::Benches;
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) endpoint: Endpoint,
     pub(crate) links: Links,
     pub(crate) paths: Paths,
+    pub(crate) benches: Benches,
     /// Kinds of paths that may be used.
     pub(crate) only: Kinds,
     /// Counts changes of this computer's network.
@@ -94,6 +96,7 @@ impl Hub {
             endpoint,
             links: Links::default(),
             paths: Paths::default(),
+            benches: Benches::default(),
             only: config.only,
             network: watch::Sender::default(),
             data,

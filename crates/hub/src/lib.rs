@@ -8,6 +8,7 @@
 
 mod attaching;
 mod attachments;
+mod benching;
 mod config;
 mod congestion;
 mod core;

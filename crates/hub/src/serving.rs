@@ -1,9 +1,9 @@
 //! What a peer may ask of this hub: each stream that it opens ends up here.
 
-use crate::Inner;
 use crate::core::PeerId;
 use crate::devices::Local;
 use crate::session::{self, Session};
+use crate::{Inner, benching};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
@@ -69,13 +69,14 @@ pub(crate) async fn stream(
             };
             session::join(lines, endpoints, (endpoint, received), duplex).await
         }
+        Open::Bench { measure } => benching::serve(&inner, peer, measure, duplex).await,
     }
 }
 
 fn priority(inner: &Inner, open: &Open) -> Priority {
     match open {
         Open::Shelf | Open::Device { .. } => Priority::Control,
-        Open::Http => Priority::Background,
+        Open::Http | Open::Bench { .. } => Priority::Background,
         Open::Endpoint { endpoint: 0, .. } => Priority::Control,
         Open::Endpoint { session, endpoint, .. } => inner.shared.look(|core| {
             let mut locals = core.devices.values();

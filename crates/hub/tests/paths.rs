@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use hub::view::{CandidateState, PathChange, PathKind, PathReport, RaceReason, WhyCode};
+use hub::view::{
+    CandidateState, FailureCode, Grant, Measure, PathChange, PathKind, PathReport, RaceReason,
+    Role, WhyCode,
+};
 use hub::{Caller, Config, Grace, Hub, Kind, Kinds};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use tempfile::TempDir;
@@ -14,6 +18,15 @@ const LOCAL: Caller = Caller::Local;
 const STALE: [&str; 2] = ["127.0.0.1:9", "203.0.113.77:3482"];
 
 async fn start(name: &str, data: &TempDir, only: Kinds) -> Hub {
+    start_with(name, data, only, vec![]).await
+}
+
+async fn start_with(
+    name: &str,
+    data: &TempDir,
+    only: Kinds,
+    simulated: Vec<Arc<sim::Simulated>>,
+) -> Hub {
     let config = Config {
         data: data.path().to_owned(),
         name: name.parse().unwrap(),
@@ -21,7 +34,7 @@ async fn start(name: &str, data: &TempDir, only: Kinds) -> Hub {
         relays: vec![],
         only,
         grace: Grace::default(),
-        simulated: vec![],
+        simulated,
         real: false,
         demo: false,
     };
@@ -115,6 +128,35 @@ async fn what_is_switched_off_is_not_dialled() {
     let (ticket, _) = office.invite(LOCAL, Duration::from_secs(60), &[]).await.unwrap();
     assert!(garage.pair(LOCAL, &ticket.to_string(), None).await.is_err());
     assert!(!office.state(LOCAL).peers[0].online);
+}
+
+#[tokio::test]
+async fn the_path_is_measured_for_whom_a_device_was_granted() {
+    let (garage_data, office_data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let disk = Arc::new(sim::Simulated::disk(1, 8 << 20));
+    let garage = start_with("garage", &garage_data, Kinds::ALL, vec![disk.clone()]).await;
+    let office = start("office", &office_data, Kinds::ALL).await;
+    let (ticket, _) = garage.invite(LOCAL, Duration::from_secs(60), &[]).await.unwrap();
+    office.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
+    until(&office, "connected", |state| state.peers[0].online).await;
+    let refused = office.bench(LOCAL, "garage", Measure::Echo).await.unwrap_err();
+    assert_eq!(refused.code, FailureCode::Refused, "{refused}");
+
+    garage.share(LOCAL, disk.id.as_str(), None).await.unwrap();
+    let grant = Grant { selector: "*".into(), role: Role::View };
+    garage.grant(LOCAL, "office", &grant).await.unwrap();
+    let trips = office.bench(LOCAL, "garage", Measure::Echo).await.unwrap();
+    assert!(trips.count > 10 && trips.p50_us.unwrap() <= trips.p99_us.unwrap(), "{trips:?}");
+    assert_eq!(trips.path.unwrap().kind, PathKind::Lan);
+    for what in [Measure::Down, Measure::Up] {
+        let measured = office.bench(LOCAL, "garage", what).await.unwrap();
+        assert!(measured.bytes_per_s.unwrap() > 0.0, "{measured:?}");
+    }
+    for _ in 3..9 {
+        office.bench(LOCAL, "garage", Measure::Echo).await.unwrap();
+    }
+    let refused = office.bench(LOCAL, "garage", Measure::Echo).await.unwrap_err();
+    assert_eq!(refused.code, FailureCode::Conflict, "too often");
 }
 
 #[tokio::test]

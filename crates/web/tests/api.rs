@@ -179,6 +179,8 @@ fn the_description_names_every_path() {
         "/api/v1/devices/{device}/share",
         "/api/v1/attachments/{hub}/{device}",
         "/api/v1/peers/{name}/grants",
+        "/api/v1/peers/{name}/path",
+        "/api/v1/peers/{name}/bench",
         "/api/v1/pair",
     ] {
         assert!(paths.contains_key(path), "{path}");

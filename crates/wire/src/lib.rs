@@ -22,6 +22,7 @@
 //! This crate does no I/O and knows no clock. The order of an enum's variants *is* the protocol
 //! (postcard writes the index); golden bytes in the tests pin it, and the ALPN carries the version.
 
+pub mod bench;
 pub mod device;
 pub mod frame;
 pub mod id;

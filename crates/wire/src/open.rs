@@ -1,6 +1,7 @@
 //! The first frame of a stream, and the answer to it.
 
 use crate::DeviceId;
+use crate::bench::Measure;
 use serde::{Deserialize, Serialize};
 
 /// The use of one device by one peer, from attach to detach. A number that the serving hub draws
@@ -21,6 +22,8 @@ pub enum Open {
     /// further one, or one that goes on where the last connection was cut. `received` bytes have
     /// reached who opens.
     Endpoint { session: SessionId, endpoint: u8, received: u64 },
+    /// A measurement of the path.
+    Bench { measure: Measure },
 }
 
 /// After [`Answer::Ok`] to an [`Open::Endpoint`]: what has reached who answers.
@@ -122,6 +125,8 @@ mod tests {
         let session = SessionId(300);
         let endpoint = Open::Endpoint { session, endpoint: 0x81, received: 129 };
         assert_eq!(bytes(&endpoint), hex!("03 ac02 81 8101"));
+        assert_eq!(bytes(&Open::Bench { measure: Measure::Echo }), hex!("04 00"));
+        assert_eq!(bytes(&Open::Bench { measure: Measure::Up }), hex!("04 02"));
         let joined = postcard::to_stdvec(&Joined { received: 300 }).unwrap();
         assert_eq!(joined, hex!("ac02"));
         let answer = |answer: &Answer| postcard::to_stdvec(answer).unwrap();

@@ -339,6 +339,18 @@ fn path_watch_goes_on() {
 }
 
 #[test]
+fn bench_measures_three_things_in_turn() {
+    let hub = answers(&[("POST /api/v1/peers/garage/bench", 200, state::measured())]);
+    golden("bench.txt", &hub.farhub(&["bench", "garage"]).told());
+    let asked = ["echo", "down", "up"]
+        .map(|what| format!("POST /api/v1/peers/garage/bench {{\"what\":\"{what}\"}}"));
+    assert_eq!(hub.requests(), asked);
+    let ran = hub.farhub(&["bench", "garage", "--json"]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(told, json!([state::measured(), state::measured(), state::measured()]));
+}
+
+#[test]
 fn a_reader_that_has_enough_is_no_failure() {
     let hub = Fake::with_state(state::busy());
     let mut child = command(hub.folder.path(), &["devices"]).spawn().unwrap();

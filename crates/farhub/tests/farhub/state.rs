@@ -205,3 +205,9 @@ pub(crate) fn out_of_reach() -> Value {
             "hint": "is farhub running there?", "at": null, "count": 1}],
     })
 }
+
+/// What a measurement of a path may answer, if it measured everything at once.
+pub(crate) fn measured() -> Value {
+    json!({"what": "echo", "path": path("direct", "203.0.113.9:3482", 31.5), "seconds": 2.5,
+        "count": 2000, "p50_us": 31_812.5, "p99_us": 44_100.0, "bytes_per_s": 12_345_678.0})
+}

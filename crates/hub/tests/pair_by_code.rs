@@ -23,6 +23,8 @@ async fn start(name: &str) -> Named {
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
         discovery: Discovery::Off,
+        only: hub::Kinds::ALL,
+        grace: hub::Grace::default(),
         simulated: vec![],
         real: false,
         demo: false,
@@ -32,7 +34,7 @@ async fn start(name: &str) -> Named {
 
 /// Where a hub listens, as a ticket of it says.
 async fn place(hub: &Hub) -> Target {
-    let (ticket, _) = hub.invite(LOCAL, Duration::from_secs(60), &[]).await.unwrap();
+    let (ticket, _) = hub.invite(LOCAL, Duration::from_secs(60), &[], None).await.unwrap();
     let address = ticket.addresses.iter().find(|address| address.ip().is_loopback()).unwrap();
     Target::At(address.to_string().parse().unwrap())
 }

@@ -1,8 +1,8 @@
 //! One guest: start it with a command, carry its output, end it.
 //!
 //! A private folder is shared with the guest's init: `command`, `path` and `interactive` go in,
-//! `status` comes out; `enough` goes in when it has had its time. The command's terminal is our child's stdin and stdout, the kernel's
-//! console its stderr.
+//! `status` comes out; `enough` goes in when it has had its time. The command's terminal is our
+//! child's stdin and stdout, the kernel's console its stderr.
 
 use std::fmt::Write as _;
 use std::fs;

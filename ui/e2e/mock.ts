@@ -233,6 +233,17 @@ export class Mock {
     for (const each of this.state.nearby) if (each.name === open.name) each.peer = open.name;
   }
 
+  /** A hub is out of reach: it shows nothing, and what is attached from it waits. */
+  freeze(hub: string): void {
+    this.change((state) => {
+      for (const peer of state.peers)
+        if (peer.name === hub) [peer.online, peer.path] = [false, null];
+      state.devices = state.devices.filter((each) => each.hub !== hub);
+      for (const each of state.attachments)
+        if (each.address.startsWith(`${hub}/`)) each.state = "frozen";
+    });
+  }
+
   /** Another hub pairs with this one. */
   join(name: string) {
     const peer = {

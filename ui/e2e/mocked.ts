@@ -43,6 +43,21 @@ export const mocked: MockCase[] = [
     },
   },
   {
+    name: "frozen: a device whose hub is out of reach says so, and goes on",
+    mock: async (page, mock) => {
+      const card = row(page, "lab-berlin/signing-card");
+      await card.getByText("Attached here").waitFor();
+      mock.freeze("lab-berlin");
+      await card.getByText("Connection lost").waitFor();
+      await card.getByText("lab-berlin is out of reach.").waitFor();
+      mock.change((state) => {
+        for (const each of state.attachments)
+          if (each.state === "frozen") each.state = "attached";
+      });
+      await card.getByText("Connection lost").waitFor({ state: "detached" });
+    },
+  },
+  {
     name: "attach: progress, then where it is; detach",
     mock: async (page, mock) => {
       mock.hold = true;

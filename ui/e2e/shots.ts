@@ -144,6 +144,14 @@ const shots: Shot[] = [
     },
   },
   {
+    name: "frozen",
+    full: true,
+    go: async (page, mock) => {
+      mock.freeze("lab-berlin");
+      await page.getByText("Connection lost").waitFor();
+    },
+  },
+  {
     name: "confirm",
     go: (page) =>
       row(page, "desk/scratch-disk").getByRole("button", { name: "Stop sharing" }).click(),

@@ -119,7 +119,7 @@ export type Via = "vhci" | "usbip";
 export type Attachment = {
   address: string;
   via: Via;
-  state: "waiting" | "connecting" | "attached";
+  state: "waiting" | "connecting" | "attached" | "frozen";
   since: string;
   place: string | null;
   nodes: string[];

@@ -19,7 +19,7 @@ use wire::{Address, HostPort, Name};
 /// with a ticket of `farhub invite`, and then reach each other directly and encrypted.
 #[derive(Debug, Parser)]
 #[command(name = "farhub", version, after_long_help = LONG_END, after_help = END)]
-#[command(disable_help_subcommand = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -344,7 +344,7 @@ pub(crate) enum Shell {
 }
 
 /// `90s`, `10m`, `1h30m`
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "write it as 90s, 10m or 24h".to_owned())?;
     Duration::try_from(span).ok().filter(|time| !time.is_zero()).ok_or("it must be above 0".into())

@@ -8,7 +8,7 @@ use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
 use hub::view::{self, Grant, Role};
-use hub::{Caller, Config, Discovery, Hub};
+use hub::{Caller, Config, Discovery, Grace, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,8 @@ fn config(
 ) -> Config {
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
+    let grace = Grace::default();
     // the one in the garage listens on loopback only: nobody else has to know of it
     let discovery = if real { args.discovery } else { Discovery::Off };
-    Config { data, name, bind, relays: vec![], discovery, simulated, real, demo: true }
+    Config { data, name, bind, relays: vec![], discovery, grace, simulated, real, demo: true }
 }

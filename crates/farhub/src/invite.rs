@@ -17,9 +17,11 @@ pub(crate) async fn invite(client: &Client, out: Out, args: cli::Invite) -> Resu
     if out.json {
         return out.document(&invite);
     }
-    // A code is smaller in capitals; a ticket may be written either way.
-    let code = qr(&invite.ticket.to_uppercase(), std::io::stderr().is_terminal())?;
-    eprint!("{code}");
+    // For somebody with a camera before a screen, and for no log.
+    if std::io::stderr().is_terminal() {
+        // A code is smaller in capitals; a ticket may be written either way.
+        eprint!("{}", qr(&invite.ticket.to_uppercase())?);
+    }
     eprintln!("Good once, {}. On the other computer: farhub pair TICKET", until(&invite.expires));
     match args.grant.as_slice() {
         [] => eprintln!("It may use nothing here yet; then grant it something: farhub grant"),

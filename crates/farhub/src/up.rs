@@ -3,7 +3,7 @@
 use crate::config::{Config, Relay};
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
-use hub::{Caller, Discovery, Hub, view};
+use hub::{Caller, Discovery, Grace, Hub, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ pub(crate) struct Args {
     pub relay: Vec<Relay>,
     pub offline: bool,
     pub discovery: Discovery,
+    pub grace: Grace,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -40,6 +41,10 @@ impl Args {
             relay: config.relay,
             offline: typed.offline || config.offline,
             discovery: config.discovery,
+            grace: Grace {
+                disks: config.grace_disks.unwrap_or(Grace::default().disks),
+                others: config.grace_others.unwrap_or(Grace::default().others),
+            },
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -103,6 +108,7 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
             args.relay.iter().map(ToString::to_string).collect()
         },
         discovery: args.discovery,
+        grace: args.grace,
         simulated: vec![],
         real: true,
         demo: false,

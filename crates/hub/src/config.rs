@@ -1,6 +1,6 @@
 //! What a hub is started with.
 
-use crate::Discovery;
+use crate::{Discovery, Grace};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub struct Config {
     pub relays: Vec<String>,
     /// Where to look for other hubs, and to be found.
     pub discovery: Discovery,
+    /// For how long devices in use outlive a cut connection.
+    pub grace: Grace,
     /// Devices made of software, to be shared like real ones.
     pub simulated: Vec<Arc<sim::Simulated>>,
     /// Look for real devices as well.

@@ -77,7 +77,7 @@ impl Core {
 
     fn whole_state(&self) -> view::State {
         let mine = self.devices.iter().map(|(id, local)| local.view(id, &self.hub.name, self));
-        let theirs = self.peers.values().flat_map(Peer::device_views);
+        let theirs = self.peers.iter().flat_map(|(id, peer)| peer.device_views(id, self));
         let mut devices: Vec<_> = mine.chain(theirs).collect();
         devices.sort_by(|a, b| (!a.local, &a.address).cmp(&(!b.local, &b.address)));
         let peers = self.peers.iter().map(|(id, peer)| peer.view(id, self)).collect();
@@ -205,6 +205,18 @@ impl Shared {
         if change(&mut self.lock()) {
             self.changes.send_modify(|count| *count += 1);
         }
+    }
+
+    /// Changes if that can be, and then tells everybody.
+    pub(crate) fn try_change<R, E>(
+        &self,
+        change: impl FnOnce(&mut Core) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let result = change(&mut self.lock());
+        if result.is_ok() {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        result
     }
 
     /// Resolves after each change, or several.

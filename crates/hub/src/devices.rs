@@ -5,6 +5,7 @@
 
 use crate::core::{Core, PeerId};
 use crate::view;
+use link::resume::Lines;
 use link::{Rx, Tx};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -55,6 +56,8 @@ pub(crate) struct Lease {
     pub(crate) peer: PeerId,
     /// Ends the session.
     pub(crate) end: CancellationToken,
+    /// Its streams, which outlive their connection.
+    pub(crate) lines: Lines,
     /// Takes the streams of the device's endpoints.
     pub(crate) endpoints: mpsc::Sender<EndpointStream>,
     pub(crate) counters: Arc<usb::Counters>,
@@ -79,14 +82,16 @@ impl Local {
         }
     }
 
-    /// As peers see it.
-    pub(crate) fn on_shelf(&self, id: &DeviceId, core: &Core) -> Device {
+    /// As a peer sees it. One that uses it itself may use it: perhaps it has started anew.
+    pub(crate) fn on_shelf(&self, id: &DeviceId, peer: &PeerId, core: &Core) -> Device {
+        let in_use = self.lease.as_ref().is_some_and(|lease| lease.peer != *peer);
+        let absent = self.source.is_none();
         Device {
             id: id.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
             simulated: self.is_simulated(),
-            state: self.state(core),
+            state: if in_use || absent { self.state(core) } else { State::Free },
         }
     }
 
@@ -145,7 +150,7 @@ impl Core {
     /// What a peer may see of this hub.
     pub(crate) fn shelf_for(&self, peer: &PeerId) -> Vec<Device> {
         let seen = self.devices.iter().filter(|(id, _)| self.role(peer, id).is_some());
-        let devices = seen.map(|(id, local)| local.on_shelf(id, self)).filter(Device::fits);
+        let devices = seen.map(|(id, local)| local.on_shelf(id, peer, self)).filter(Device::fits);
         devices.take(wire::shelf::DEVICES_MAX).collect()
     }
 

@@ -5,7 +5,9 @@ use crate::devices::Local;
 use crate::links::{self, Links};
 use crate::pairing::Asks;
 use crate::peers::Peer;
-use crate::{Config, Discovery, attaching, discovery, identity, linking, plugging, rates, view};
+use crate::{
+    Config, Discovery, Grace, attaching, discovery, identity, linking, plugging, rates, view,
+};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
@@ -48,6 +50,7 @@ pub(crate) struct Inner {
     http_streams: Mutex<Option<mpsc::Receiver<(PeerId, Duplex)>>>,
     pub(crate) new_peers: mpsc::Sender<PeerId>,
     pub(crate) rates: watch::Sender<view::Rates>,
+    pub(crate) grace: Grace,
     strangers: Mutex<(u32, Instant)>,
     refused_peers: Mutex<(u32, Instant)>,
     /// Places for those who want to pair.
@@ -96,6 +99,7 @@ impl Hub {
             http_streams: Mutex::new(Some(http_streams)),
             new_peers,
             rates: watch::Sender::default(),
+            grace: config.grace,
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),

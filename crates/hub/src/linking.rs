@@ -112,28 +112,26 @@ pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
     let mut retry = RETRY.0;
     let news = |core: &Core| core.peers.get(&peer).map_or(0, |known| known.reach.news);
     loop {
+        let began = Instant::now();
+        // the connection's own task takes it out of the links
+        let lost = inner.shared.until(|core| {
+            let offline = core.peers.get(&peer).is_none_or(|known| !known.online);
+            (offline || inner.links.is_silent(&peer)).then_some(())
+        });
+        tokio::select! {
+            () = lost => {}
+            () = removed.cancelled() => return,
+        }
+        if began.elapsed() > STEADY {
+            retry = RETRY.0;
+        }
         let tried = inner.shared.look(news);
         let soonest = tokio::time::Instant::now() + RETRY.0;
-        if let Some(connection) = inner.links.latest(&peer) {
-            let began = Instant::now();
-            tokio::select! {
-                _ = connection.closed() => {}
-                () = removed.cancelled() => return,
-            }
-            // the connection's own task takes it out of the links
-            inner
-                .shared
-                .until(|core| core.peers.get(&peer).is_none_or(|p| !p.online).then_some(()))
-                .await;
-            if began.elapsed() > STEADY {
-                retry = RETRY.0;
-                continue;
-            }
-        } else if dial(&inner, &peer, &removed).await.is_break() {
+        if dial(&inner, &peer, &removed).await.is_break() {
             return;
         }
         // also after a connection that ended soon: a hub that does not know us ends each at once
-        let online = inner.shared.until(|core| core.peers.get(&peer)?.online.then_some(()));
+        let online = reached(&inner, &peer);
         let jitter = retry.mul_f64(rand::random::<f64>() * 0.25);
         tokio::select! {
             () = tokio::time::sleep(retry + jitter) => retry = (retry * 2).min(RETRY.1),
@@ -145,6 +143,14 @@ pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
             () = removed.cancelled() => return,
         }
     }
+}
+
+/// Resolves while there is a connection to the peer over which something is heard.
+async fn reached(inner: &Inner, peer: &PeerId) {
+    let reached = |core: &crate::core::Core| {
+        (core.peers.get(peer)?.online && !inner.links.is_silent(peer)).then_some(())
+    };
+    inner.shared.until(reached).await;
 }
 
 /// One try to reach a peer, and the first while of the connection; breaks when it is removed.
@@ -159,7 +165,7 @@ async fn dial(inner: &Arc<Inner>, peer: &PeerId, removed: &CancellationToken) ->
             Err(_) => Err("it does not answer".to_owned()),
         }
     };
-    let online = inner.shared.until(|core| core.peers.get(peer)?.online.then_some(()));
+    let online = reached(inner, peer);
     let known = inner.shared.look(|core| core.peers.get(peer).map(|p| p.reach.news));
     let began = tokio::time::Instant::now();
     let news = async {
@@ -204,7 +210,9 @@ async fn linked(inner: Arc<Inner>, connection: Connection) {
     let mut streams = JoinSet::new();
     streams.spawn(log(watch_path(inner.clone(), connection.clone())));
     streams.spawn(log(read_shelf(inner.clone(), connection.clone())));
-    let asking = links::keep_asking(&connection);
+    // who waits for the peer looks again
+    let changed = || inner.shared.change(|_| ());
+    let asking = links::keep_asking(&connection, &inner.links, changed);
     tokio::pin!(asking);
     loop {
         tokio::select! {

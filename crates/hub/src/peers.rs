@@ -1,5 +1,6 @@
 //! Peers: hubs that this one has paired with.
 
+use crate::attachments::Attachment;
 use crate::core::{Core, PeerId};
 use crate::selector::Selector;
 use crate::view;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use wire::device::State;
 use wire::{Address, Device, DeviceId, HostPort, Name};
 
 /// Addresses kept of a peer: the latest first.
@@ -150,8 +152,12 @@ impl Peer {
     }
 
     /// The peer's devices, as people see them here.
-    pub(crate) fn device_views(&self) -> impl Iterator<Item = view::Device> {
-        self.shelf.values().map(|device| view::Device {
+    pub(crate) fn device_views(&self, id: &PeerId, core: &Core) -> Vec<view::Device> {
+        let in_use_here = |device: &Device| {
+            let attachment = core.attachments.get(&(*id, device.id.clone()));
+            attachment.is_some_and(Attachment::is_attached)
+        };
+        let devices = self.shelf.values().map(|device| view::Device {
             address: Address { hub: self.name.clone(), device: device.name.clone() },
             hub: self.name.clone(),
             local: false,
@@ -160,9 +166,13 @@ impl Peer {
             kind: device.kind.clone(),
             shared: true,
             simulated: device.simulated,
-            state: device.state.clone(),
+            state: match &device.state {
+                State::Free if in_use_here(device) => State::InUse(core.hub.name.as_str().into()),
+                state => state.clone(),
+            },
             problem: None,
-        })
+        });
+        devices.collect()
     }
 }
 

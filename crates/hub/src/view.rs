@@ -224,6 +224,9 @@ pub enum AttachmentState {
     Waiting,
     Connecting,
     Attached,
+    /// Plugged in here, while its peer cannot be reached: it goes on when the peer is back, or is
+    /// unplugged when that takes too long.
+    Frozen,
 }
 
 /// What happened and why, and what to do next.

@@ -23,6 +23,7 @@ async fn start(name: &str) -> Named {
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
         discovery: Discovery::Off,
+        grace: hub::Grace::default(),
         simulated: vec![],
         real: false,
         demo: false,

@@ -35,6 +35,7 @@ async fn serve(name: &str, simulated: Vec<Arc<sim::Simulated>>) -> Served {
         bind: Some(anywhere),
         relays: vec![],
         discovery: hub::Discovery::Off,
+        grace: hub::Grace::default(),
         simulated,
         real: false,
         demo: false,

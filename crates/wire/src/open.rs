@@ -17,9 +17,16 @@ pub enum Open {
     Http,
     /// The use of a device. The stream carries its endpoint 0.
     Device { device: DeviceId },
-    /// One further endpoint (its address with the direction bit, USB 2.0 §9.6.6) of a device
-    /// in use.
-    Endpoint { session: SessionId, endpoint: u8 },
+    /// An endpoint (its address with the direction bit, USB 2.0 §9.6.6) of a device in use: a
+    /// further one, or one that goes on where the last connection was cut. `received` bytes have
+    /// reached who opens.
+    Endpoint { session: SessionId, endpoint: u8, received: u64 },
+}
+
+/// After [`Answer::Ok`] to an [`Open::Endpoint`]: what has reached who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    pub received: u64,
 }
 
 /// The answer to an [`Open`].
@@ -128,8 +135,11 @@ mod tests {
         assert_eq!(bytes(&Open::Http), hex!("01"));
         let device = "usb-1:2".parse().unwrap();
         assert_eq!(bytes(&Open::Device { device }), hex!("02 07 7573622d313a32"));
-        let endpoint = Open::Endpoint { session: SessionId(300), endpoint: 0x81 };
-        assert_eq!(bytes(&endpoint), hex!("03 ac02 81"));
+        let session = SessionId(300);
+        let endpoint = Open::Endpoint { session, endpoint: 0x81, received: 129 };
+        assert_eq!(bytes(&endpoint), hex!("03 ac02 81 8101"));
+        let joined = postcard::to_stdvec(&Joined { received: 300 }).unwrap();
+        assert_eq!(joined, hex!("ac02"));
         let answer = |answer: &Answer| postcard::to_stdvec(answer).unwrap();
         assert_eq!(answer(&Answer::Ok), hex!("00"));
         assert_eq!(answer(&Refusal::InUse.into()), hex!("01 02"));

@@ -48,6 +48,7 @@ export const de: Record<Key, string> = {
   state_attached: "Hier eingebunden",
   state_waiting: "Wartet",
   state_connecting: "Verbindet",
+  state_frozen: "Verbindung weg",
   shared: "Freigegeben",
   simulated: "simuliert",
   simulated_hint: "Ein Programm, das sich wie das Gerät verhält. Keine Hardware.",
@@ -81,6 +82,8 @@ export const de: Record<Key, string> = {
   usbip_client: "Abgeholt von einem USB/IP-Client dieses Rechners",
   since: "seit {time}",
   waiting_body: "Wird von selbst eingebunden, sobald es da und frei ist.",
+  frozen_body:
+    "{hub} ist nicht erreichbar. Das Gerät bleibt hier eingesteckt und läuft weiter, sobald der Hub zurück ist; dauert das zu lange, wird es ausgesteckt.",
   step_connecting: "Frage {hub} nach dem Gerät …",
   lost_device: "Nicht in Sicht. Es wird wieder eingebunden, sobald es zurück ist.",
   dismiss: "Schließen",

@@ -46,6 +46,7 @@ export const en = {
   state_attached: "Attached here",
   state_waiting: "Waiting",
   state_connecting: "Connecting",
+  state_frozen: "Connection lost",
   shared: "Shared",
   simulated: "simulated",
   simulated_hint: "A program that behaves like the device. No hardware.",
@@ -79,6 +80,8 @@ export const en = {
   usbip_client: "Fetched by a USB/IP client of this computer",
   since: "since {time}",
   waiting_body: "Attached by itself as soon as it is there and free.",
+  frozen_body:
+    "{hub} is out of reach. The device stays plugged in here and goes on when it is back; if that takes too long, it is unplugged.",
   step_connecting: "Asking {hub} for the device…",
   lost_device: "Not in sight. It is attached again as soon as it is back.",
   dismiss: "Dismiss",

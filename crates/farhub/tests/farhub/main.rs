@@ -37,6 +37,7 @@ fn help_teaches() {
     golden("help.txt", &run(folder.path(), &["--help"]).told());
     golden("help-short.txt", &run(folder.path(), &["-h"]).told());
     golden("help-attach.txt", &run(folder.path(), &["attach", "--help"]).told());
+    golden("help-attach.txt", &run(folder.path(), &["help", "attach"]).told());
     golden("help-grant.txt", &run(folder.path(), &["grant", "--help"]).told());
     golden("help-up.txt", &run(folder.path(), &["up", "--help"]).told());
 }
@@ -463,6 +464,10 @@ fn the_service_is_shown_written_and_removed() {
         format!("$ farhub {}\n{}", args[..2].join(" "), run(folder.path(), &args).told())
     };
     golden("service-dry-run.txt", &service(&["install", "--dry-run"]));
+    let json = ["--json", "service", "install", "--dry-run", "--root", root];
+    let steps: Value = serde_json::from_str(&run(folder.path(), &json).stdout).unwrap();
+    let written = |step: &Value| step["write"]["path"].is_string();
+    assert_eq!(steps.as_array().unwrap().iter().filter(|step| written(step)).count(), 5);
     assert!(!std::path::Path::new(root).exists(), "a dry run writes nothing");
     let steps: [&[&str]; 5] =
         [&["status"], &["install"], &["status"], &["uninstall"], &["uninstall"]];

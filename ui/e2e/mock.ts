@@ -204,6 +204,17 @@ export class Mock {
     return { status: 200, body: this.join(String(body.name ?? "workshop")) };
   }
 
+  /** A hub is out of reach: it shows nothing, and what is attached from it waits. */
+  freeze(hub: string): void {
+    this.change((state) => {
+      for (const peer of state.peers)
+        if (peer.name === hub) [peer.online, peer.path] = [false, null];
+      state.devices = state.devices.filter((each) => each.hub !== hub);
+      for (const each of state.attachments)
+        if (each.address.startsWith(`${hub}/`)) each.state = "frozen";
+    });
+  }
+
   #ask(body: Record<string, unknown>): Answer {
     const known = this.state.nearby.find((each) => each.id === body.hub);
     const shown = "189 869";
@@ -231,17 +242,6 @@ export class Mock {
     if (!open) return;
     Object.assign(open, { state: "paired", shown: null, peer: this.join(open.name).name });
     for (const each of this.state.nearby) if (each.name === open.name) each.peer = open.name;
-  }
-
-  /** A hub is out of reach: it shows nothing, and what is attached from it waits. */
-  freeze(hub: string): void {
-    this.change((state) => {
-      for (const peer of state.peers)
-        if (peer.name === hub) [peer.online, peer.path] = [false, null];
-      state.devices = state.devices.filter((each) => each.hub !== hub);
-      for (const each of state.attachments)
-        if (each.address.startsWith(`${hub}/`)) each.state = "frozen";
-    });
   }
 
   /** Another hub pairs with this one. */

@@ -2,6 +2,7 @@
 //!
 //! What a command does is in the module of its noun; what all commands share is in [`Global`].
 
+use crate::when::{When, duration, when};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use hub::view::{Grant, Role, Via};
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::pair::Ticket;
-use wire::{Address, HostPort, Name};
+use wire::{Address, HostPort, Name, Pin};
 
 /// Plug it in there. Use it here.
 ///
@@ -84,9 +85,30 @@ pub(crate) enum Command {
     /// Allow a peer's keyboards and network adapters to be attached here
     #[command(after_help = TRUST)]
     Trust(Trust),
+    /// Show what peers ask for, and what was asked of them
+    #[command(after_help = REQUESTS)]
+    Requests,
+    /// Let a peer use what it asked for
+    #[command(after_help = ACCEPT)]
+    Accept(Accept),
+    /// Say no to a peer that asked
+    #[command(after_help = DENY)]
+    Deny {
+        /// As `farhub requests` shows it
+        number: u32,
+    },
+    /// Take a device from whoever uses it, and keep it for a peer
+    #[command(after_help = HANDOVER)]
+    Handover(Handover),
+    /// Show who did what, or check that the log is as it was written
+    #[command(after_help = AUDIT)]
+    Audit(Audit),
     /// Use a device of a peer here, now and whenever it is there
     #[command(after_help = ATTACH)]
     Attach(Attach),
+    /// Ask the owner for the use of a device
+    #[command(after_help = REQUEST)]
+    Request(Request),
     /// No longer use a device of a peer
     #[command(after_help = DETACH)]
     Detach(Detach),
@@ -156,6 +178,9 @@ pub(crate) struct Invite {
     /// How long the ticket is good: 90s, 10m, 24h; a week at most
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m")]
     pub expires: Duration,
+    /// The new peer is a guest: so long after it has paired it is no peer any more
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub guest: Option<Duration>,
     /// What the new peer may use from the start, as in `farhub grant` (may be repeated)
     #[arg(long, value_name = "SELECTOR[=ROLE]", value_parser = grant)]
     pub grant: Vec<Grant>,
@@ -235,9 +260,27 @@ pub(crate) struct GrantArgs {
     /// `*`, a device's name or id, VID:PID, or class:CLASS
     #[arg(requires = "peer")]
     pub selector: Option<String>,
-    /// view: see it; use: attach it; control: also steer machines (USB: as use); admin: manage it
+    /// view: see it, ask for it; use: attach it; control: also take it from another; admin: manage
     #[arg(long, requires = "selector", default_value = "use", value_parser = role())]
     pub role: Role,
+    /// Only in these hours of the week, as in "Mon-Fri 08:00-18:00" (may be repeated)
+    #[arg(long, requires = "selector", value_name = "HOURS")]
+    pub window: Vec<String>,
+    /// Time zone of the hours, as in Europe/Berlin [default: that of the hub]
+    #[arg(long, requires = "window", value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// How long it may be used at a time: 30m, 2h
+    #[arg(long, requires = "selector", value_name = "TIME", value_parser = duration)]
+    pub limit: Option<Duration>,
+    /// Until when: 2026-12-01 (with that day), 2026-12-01T18:00, or 2h from now
+    #[arg(long, requires = "selector", value_name = "TIME", value_parser = when)]
+    pub until: Option<When>,
+    /// Ask for a PIN, which is typed now, or read from stdin
+    #[arg(long, requires = "selector")]
+    pub pin: bool,
+    /// Ask for the code of an authenticator app, whose secret is shown now, once
+    #[arg(long, requires = "selector")]
+    pub totp: bool,
 }
 
 #[derive(Args, Debug)]
@@ -258,6 +301,29 @@ pub(crate) struct Trust {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Audit {
+    /// Read the whole log and say where it is not as it was written
+    #[arg(long, conflicts_with_all = ["since", "who", "action", "device", "limit"])]
+    pub verify: bool,
+    /// Not before: 2h (ago), 2026-11-21, 2026-11-21T08:00
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub since: Option<When>,
+    /// Who did it: a peer, `local` for this computer, or the key of a hub
+    #[arg(long)]
+    pub who: Option<String>,
+    /// What was done: session.start, or session for all of them
+    #[arg(long)]
+    pub action: Option<String>,
+    /// To which device: its name, address or id
+    #[arg(long)]
+    pub device: Option<String>,
+    /// The newest so many, 1000 at most
+    #[arg(long, value_name = "N", default_value = "100",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Attach {
     /// As `farhub devices` shows it
     #[arg(value_name = "HUB/NAME")]
@@ -265,12 +331,54 @@ pub(crate) struct Attach {
     /// vhci: farhub gives it to this kernel; usbip: a USB/IP client fetches it from loopback
     #[arg(long, default_value = "vhci", value_parser = via())]
     pub via: Via,
+    /// Type the PIN that its owner wants, or read it from stdin
+    #[arg(long)]
+    pub pin: bool,
+    /// The code that an authenticator app shows now
+    #[arg(long, value_name = "CODE")]
+    pub totp: Option<Pin>,
     /// Only until the hub here stops: do not attach it again when it starts anew
     #[arg(long)]
     pub once: bool,
     /// Give up waiting after this time: 30s, 5m (it stays attached when it comes, unless --once)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Request {
+    /// As `farhub devices` shows it
+    #[arg(value_name = "HUB/NAME")]
+    pub address: Address,
+    /// What the owner is to read: 128 characters at most
+    #[arg(long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Give up waiting after this time: 30s, 5m (the hub goes on asking)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Take back what was asked
+    #[arg(long, conflicts_with_all = ["message", "timeout"])]
+    pub withdraw: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Accept {
+    /// As `farhub requests` shows it
+    pub number: u32,
+    /// How long it may be used, if the peer may not use it anyway [default: 1h]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub time: Option<Duration>,
+    /// Take it from whoever uses it, and keep it for this peer
+    #[arg(long)]
+    pub now: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Handover {
+    /// A device of this hub, or HUB/NAME of one that is used here
+    pub device: String,
+    /// Who gets it, as `farhub requests` shows it [default: this hub, of its own devices nobody]
+    pub peer: Option<Name>,
 }
 
 #[derive(Args, Debug)]
@@ -343,13 +451,6 @@ pub(crate) enum Shell {
     Fish,
 }
 
-/// `90s`, `10m`, `1h30m`
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| "write it as 90s, 10m or 24h".to_owned())?;
-    Duration::try_from(span).ok().filter(|time| !time.is_zero()).ok_or("it must be above 0".into())
-}
-
 /// `SELECTOR` or `SELECTOR=ROLE`
 fn grant(text: &str) -> Result<Grant, String> {
     let (selector, role) = match text.rsplit_once('=') {
@@ -359,7 +460,7 @@ fn grant(text: &str) -> Result<Grant, String> {
             (selector, known)
         }
     };
-    Ok(Grant { selector: selector.to_owned(), role })
+    Ok(Grant { selector: selector.to_owned(), role, ..Grant::default() })
 }
 
 /// Says at once when a ticket was copied in part. Nothing else begins as tickets do and is as long
@@ -446,6 +547,7 @@ Examples:
   farhub invite
   farhub invite --grant laser                     the peer may use the laser
   farhub invite --grant '*=view' --grant disk     see all, use the disk
+  farhub invite --guest 2h --grant disk           for two hours, then it is no peer any more
   farhub invite --expires 24h";
 const NEARBY: &str = "\
 What is announced on a network can be said by anybody in it: names are shown as they are said, with
@@ -479,7 +581,13 @@ Examples:
   farhub grant                                 who may do what
   farhub grant laptop laser                    laptop may use the laser
   farhub grant laptop class:mass-storage
-  farhub grant office '*' --role view          office sees what there is";
+  farhub grant office '*' --role view          office sees what there is
+  farhub grant office laser --window 'Mon-Fri 08:00-18:00' --limit 30m
+  farhub grant office disk --until 2026-12-01 --pin
+  farhub grant office signing-card --totp      shows the secret for an authenticator app
+
+A new grant takes the place of one with the same selector, whole. Grants add up: what one of them
+allows is allowed. A session that no grant allows any more ends at once.";
 const REVOKE: &str = "\
 A device in use by the peer is taken from it.
 
@@ -493,6 +601,47 @@ so such devices are attached only from peers that are trusted.
 Examples:
   farhub trust garage
   farhub trust garage --no";
+const REQUEST: &str = "\
+The owner answers with `farhub accept` or `farhub deny`, or in the web UI. The hub asks on when this
+command ends.
+
+Examples:
+  farhub request garage/laser
+  farhub request garage/laser --message \"ten minutes, for the front plate\"
+  farhub request garage/laser --withdraw";
+const REQUESTS: &str = "\
+Examples:
+  farhub requests
+  farhub requests --hub garage                 who else asks for what we use there";
+const ACCEPT: &str = "\
+A peer that may not use the device gets a grant that ends by itself. Without --now it waits until
+the device is free.
+
+Examples:
+  farhub accept 3
+  farhub accept 3 --for 20m --now";
+const DENY: &str = "\
+Examples:
+  farhub deny 3";
+const HANDOVER: &str = "\
+For one minute nobody else gets it. The owner of a device may hand it over, whoever uses it, to a
+peer that asked, and whoever controls it (farhub grant --role control), also to this hub.
+
+Examples:
+  farhub handover laser                        ends its use
+  farhub handover laser office                 office gets it
+  farhub handover garage/laser attic           attic gets what is used here
+  farhub handover garage/laser                 this hub gets it, if it controls it";
+const AUDIT: &str = "\
+Each entry's hash covers the one before it: a change or a gap shows. What --verify prints is the
+hash of the last entry; kept elsewhere, it shows later that nothing was cut off at the end.
+
+Examples:
+  farhub audit
+  farhub audit --since 24h --who laptop
+  farhub audit --action session --device laser
+  farhub audit --action device.refused
+  farhub audit --verify                        exit status 1 if it is not as it was written";
 const ATTACH: &str = "\
 Waits until the device can be used and prints where it is. The attachment stays until `farhub
 detach`: it comes back after a replug, a restart of either hub, or a loss of the network.
@@ -500,7 +649,9 @@ detach`: it comes back after a replug, a restart of either hub, or a loss of the
 Examples:
   farhub attach garage/laser
   farhub attach garage/laser --timeout 30s
-  farhub attach garage/disk --via usbip     prints the usbip command that fetches it";
+  farhub attach garage/disk --via usbip     prints the usbip command that fetches it
+  farhub attach garage/disk --pin           asks for the PIN that the owner of garage wants
+  farhub attach garage/card --totp 123456";
 const DETACH: &str = "\
 Examples:
   farhub detach garage/laser
@@ -549,15 +700,6 @@ mod tests {
             let end = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let name = command.get_name();
             assert!(end.contains(&format!("  farhub {name}")), "{name} has no example");
-        }
-    }
-
-    #[test]
-    fn times_are_written_with_a_unit() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
-        for wrong in ["", "10", "-5m", "0s", "soon"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -2,9 +2,9 @@
 //!
 //! A setting that is not understood is never passed over: the hub does not start.
 
-use crate::cli;
 use crate::data;
 use crate::error::Error;
+use crate::when;
 use hub::Discovery;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -25,12 +25,12 @@ pub(crate) struct Config {
     pub relay: Vec<Relay>,
     #[serde(default)]
     pub offline: bool,
-    #[serde(default)]
-    pub discovery: Discovery,
     #[serde(default, deserialize_with = "duration")]
     pub grace_disks: Option<Duration>,
     #[serde(default, deserialize_with = "duration")]
     pub grace_others: Option<Duration>,
+    #[serde(default)]
+    pub discovery: Discovery,
     pub log: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl Relay {
 /// As on the command line: `90s`, `10m`.
 fn duration<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
-    cli::duration(&text).map(Some).map_err(serde::de::Error::custom)
+    when::duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Config {
@@ -133,9 +133,9 @@ mod tests {
         assert_eq!(config.bind.unwrap().to_string(), "0.0.0.0:3482");
         assert_eq!((config.relay[0].host(), config.relay[0].port()), ("relay.example.org", 443));
         assert!(!config.offline);
-        assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.grace_disks, Some(Duration::from_secs(25)));
         assert_eq!(config.grace_others, Some(Duration::from_secs(60)));
+        assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
     }
 
@@ -145,8 +145,8 @@ mod tests {
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'bind', 'relay', \
-             'offline', 'discovery', 'grace_disks', 'grace_others', 'log' (in: \
-             lisen = \"127.0.0.1:1\")"
+             'offline', 'grace_disks', 'grace_others', 'discovery', 'log' \
+             (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
         assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));

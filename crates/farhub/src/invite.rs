@@ -6,13 +6,15 @@ use crate::error::Error;
 use crate::out::Out;
 use crate::peers;
 use crate::qr::qr;
+use crate::requests::told;
 use hub::view::Invite;
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::json;
 use std::io::IsTerminal;
 
 pub(crate) async fn invite(client: &Client, out: Out, args: cli::Invite) -> Result<(), Error> {
-    let body = json!({ "expires_s": args.expires.as_secs(), "grants": args.grant });
+    let body = json!({ "expires_s": args.expires.as_secs(), "grants": args.grant,
+        "guest_s": args.guest.map(|guest| guest.as_secs()) });
     let invite: Invite = client.post("/invites", &body).await?;
     if out.json {
         return out.document(&invite);
@@ -25,7 +27,10 @@ pub(crate) async fn invite(client: &Client, out: Out, args: cli::Invite) -> Resu
     eprintln!("Good once, {}. On the other computer: farhub pair TICKET", until(&invite.expires));
     match args.grant.as_slice() {
         [] => eprintln!("It may use nothing here yet; then grant it something: farhub grant"),
-        grants => eprintln!("It may use: {}", peers::granted(grants)),
+        grants => eprintln!("It may use: {}", peers::granted(grants, peers::terms)),
+    }
+    if let Some(guest) = args.guest {
+        eprintln!("It is a guest, and no peer any more {} after it has paired.", told(guest));
     }
     eprintln!();
     out.line(&invite.ticket)

@@ -2,6 +2,7 @@
 //! ([`error::Exit`]). stdout is data, stderr is talk.
 
 mod attach;
+mod audit;
 mod cli;
 mod client;
 mod config;
@@ -18,7 +19,9 @@ mod notify;
 mod out;
 mod pair;
 mod peers;
+mod pin;
 mod qr;
+mod requests;
 mod root;
 mod run;
 mod service;
@@ -26,6 +29,7 @@ mod sse;
 mod table;
 mod udev;
 mod up;
+mod when;
 
 use clap::Parser;
 use clap::error::ErrorKind;

@@ -5,9 +5,11 @@ use crate::client::{Client, encode};
 use crate::error::{Error, Exit};
 use crate::invite::second;
 use crate::out::Out;
+use crate::requests::told;
 use crate::table::{Cell, Table, Tone, clean};
 use hub::view::{Grant, PathKind, PathReport, Peer, Role};
 use serde_json::json;
+use std::time::Duration;
 use wire::{HostPort, Name};
 
 pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
@@ -26,10 +28,18 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
         table.row([
             Cell::from(peer.name.as_str()),
             Cell::new(reach(peer), if peer.online { Tone::Good } else { Tone::Notice }),
-            Cell::from(granted(&peer.grants)),
+            Cell::from(match &peer.expires {
+                None => granted(&peer.grants, bound),
+                Some(end) => {
+                    format!("{}; guest until {}", granted(&peer.grants, bound), second(end))
+                }
+            }),
             Cell::from(if peer.trusted { "yes" } else { "no" }),
             Cell::new(peer.id.get(..ID_CHARS).unwrap_or(&peer.id), Tone::Quiet),
         ]);
+    }
+    for peer in state.peers.iter().filter(|peer| peer.unreadable > 0) {
+        table.line(format!("! {}", unreadable(peer)), Tone::Bad);
     }
     out.table(&table)
 }
@@ -128,16 +138,53 @@ pub(crate) fn reach(peer: &Peer) -> String {
     }
 }
 
-/// What a peer was granted, in one line.
-pub(crate) fn granted(grants: &[Grant]) -> String {
+/// What a peer was granted, in one line: with its terms, or that there are some.
+pub(crate) fn granted(grants: &[Grant], terms: impl Fn(&Grant) -> String) -> String {
     if grants.is_empty() {
         return "nothing".to_owned();
     }
-    let one = |grant: &Grant| match grant.role {
-        Role::Use => grant.selector.clone(),
-        role => format!("{} ({})", grant.selector, role_name(role)),
+    let one = |grant: &Grant| {
+        let role = (grant.role != Role::Use).then(|| role_name(grant.role).to_owned());
+        let terms = Some(terms(grant)).filter(|terms| !terms.is_empty());
+        let more: Vec<_> = role.into_iter().chain(terms).collect();
+        match more.as_slice() {
+            [] => grant.selector.clone(),
+            more => format!("{} ({})", grant.selector, more.join(", ")),
+        }
     };
     grants.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a grant is bound to anything, for where there is no room to say to what.
+fn bound(grant: &Grant) -> String {
+    match (terms(grant).is_empty(), grant.closed) {
+        (true, _) => String::new(),
+        (false, true) => "not now".to_owned(),
+        (false, false) => "on terms".to_owned(),
+    }
+}
+
+/// What a grant is bound to, in one line.
+pub(crate) fn terms(grant: &Grant) -> String {
+    let zone = grant.zone.as_ref().map(|zone| format!(" {zone}")).unwrap_or_default();
+    let windows = grant.windows.iter().map(|window| format!("{window}{zone}"));
+    let limit = grant.limit_s.map(|s| format!("{} at a time", told(Duration::from_secs(s.into()))));
+    let until = grant.until.as_ref().map(|until| format!("until {}", second(until)));
+    let word = |is: bool, word: &str| is.then(|| word.to_owned());
+    let factors = [word(grant.pin, "PIN"), word(grant.totp, "code")];
+    let state = [word(grant.asked, "was asked for"), word(grant.closed, "not now")];
+    let rest = limit.into_iter().chain(until);
+    let rest = rest.chain(factors.into_iter().flatten()).chain(state.into_iter().flatten());
+    windows.chain(rest).collect::<Vec<_>>().join(", ")
+}
+
+/// Says that a peer may do less than the database has.
+pub(crate) fn unreadable(peer: &Peer) -> String {
+    let what = match peer.unreadable {
+        1 => "a grant".to_owned(),
+        count => format!("{count} grants"),
+    };
+    format!("{}: {what} in the database cannot be read, and may do nothing", peer.name)
 }
 
 pub(crate) fn role_name(role: Role) -> &'static str {

@@ -5,7 +5,10 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::{attach, cli, data, devices, doctor, grants, invite, nearby, pair, peers, service, up};
+use crate::{
+    attach, audit, cli, data, devices, doctor, grants, invite, nearby, pair, peers, requests,
+    service, up,
+};
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
     let Cli { global, command } = cli;
@@ -40,6 +43,12 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Trust(args) => peers::trust(&client, out, args).await,
         Command::Grant(args) => grants::grant(&client, out, args).await,
         Command::Revoke(args) => grants::revoke(&client, out, args).await,
+        Command::Request(args) => requests::request(&client, out, args).await,
+        Command::Requests => requests::list(&client, out).await,
+        Command::Accept(args) => requests::accept(&client, args).await,
+        Command::Deny { number } => requests::deny(&client, number).await,
+        Command::Handover(args) => requests::hand_over(&client, out, args).await,
+        Command::Audit(args) => audit::audit(&client, out, args).await,
         Command::Attach(args) => attach::attach(&client, out, args).await,
         Command::Detach(args) => attach::detach(&client, args).await,
         Command::Attached => attach::list(&client, out).await,

@@ -22,8 +22,8 @@ pub(crate) struct Args {
     pub bind: Option<SocketAddr>,
     pub relay: Vec<Relay>,
     pub offline: bool,
-    pub discovery: Discovery,
     pub grace: Grace,
+    pub discovery: Discovery,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -39,12 +39,12 @@ impl Args {
             listen: typed.listen.or(config.listen).unwrap_or(usual),
             bind: typed.bind.or(config.bind),
             relay: config.relay,
-            offline: typed.offline || config.offline,
-            discovery: config.discovery,
             grace: Grace {
                 disks: config.grace_disks.unwrap_or(Grace::default().disks),
                 others: config.grace_others.unwrap_or(Grace::default().others),
             },
+            offline: typed.offline || config.offline,
+            discovery: config.discovery,
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -107,8 +107,8 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         } else {
             args.relay.iter().map(ToString::to_string).collect()
         },
-        discovery: args.discovery,
         grace: args.grace,
+        discovery: args.discovery,
         simulated: vec![],
         real: true,
         demo: false,

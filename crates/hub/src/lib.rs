@@ -6,8 +6,10 @@
 //! (`core`), changed in small steps by tasks that each do one thing: dial a peer, follow its
 //! shelf, serve a stream, keep a device attached, look what is plugged in.
 
+mod access;
 mod attaching;
 mod attachments;
+mod audit;
 mod config;
 mod congestion;
 mod core;
@@ -31,6 +33,7 @@ mod serving;
 mod session;
 pub mod view;
 
+pub use access::requests::ACCEPTED;
 pub use config::Config;
 pub use core::{Caller, PeerId};
 pub use discovery::Discovery;

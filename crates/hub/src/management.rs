@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::pairing::{self, Target};
 use crate::pairing::{EXPIRES, internal};
 use crate::peers::Named;
-use crate::view::{self, FailureCode, Role, Via};
+use crate::view::{self, FailureCode, Via};
 use crate::{Hub, Inner, Selector, attaching, links, plugging};
 use link::Duplex;
 use std::time::Duration;
@@ -74,7 +74,8 @@ impl Hub {
         self.0.keep_device(caller, &id, false, None).await
     }
 
-    /// A ticket that lets one hub pair with this one, and how long it is good.
+    /// A ticket that lets one hub pair with this one, and how long it is good; the hub of a
+    /// `guest` is forgotten so long after it has paired.
     ///
     /// # Errors
     /// When a grant cannot be read.
@@ -83,12 +84,13 @@ impl Hub {
         caller: Caller,
         expires_in: Duration,
         grants: &[view::Grant],
+        guest: Option<Duration>,
     ) -> Result<(Ticket, Duration)> {
         self.0.allowed(caller)?;
         if expires_in > EXPIRES.1 {
             return Err(Failure::bad_request("a ticket may not be good for more than a week"));
         }
-        self.0.invite(caller, expires_in, grants).await
+        self.0.invite(caller, expires_in, grants, guest).await
     }
 
     /// Pairs with the hub of a ticket.
@@ -208,21 +210,7 @@ impl Hub {
     pub async fn remove_peer(&self, caller: Caller, name: &str) -> Result<()> {
         self.0.allowed(caller)?;
         let id = self.0.shared.look(|core| core.peer_named(name))?;
-        self.0.audit(&caller.actor(), "peer.removed", name, id).await.map_err(internal)?;
-        self.0.store.remove_peer(&id.to_string()).await?;
-        self.0.shared.change(|core| {
-            core.attachments.retain(|(peer, _), attachment| {
-                if *peer == id {
-                    attachment.end.cancel();
-                }
-                *peer != id
-            });
-            if let Some(peer) = core.peers.remove(&id) {
-                peer.removed.cancel();
-            }
-            core.end_forbidden_sessions();
-        });
-        Ok(())
+        self.0.forget_peer(&caller.actor(), "peer.removed", &id).await
     }
 
     /// Whether keyboards and network adapters of a peer may be attached here.
@@ -239,53 +227,6 @@ impl Hub {
             if let Some(peer) = core.peers.get_mut(&id) {
                 peer.trusted = trusted;
             }
-        });
-        self.0.peer_view(&id)
-    }
-
-    /// Lets a peer do something with devices of this hub.
-    ///
-    /// # Errors
-    /// When there is no such peer, or the selector cannot be read.
-    pub async fn grant(
-        &self,
-        caller: Caller,
-        name: &str,
-        grant: &view::Grant,
-    ) -> Result<view::Peer> {
-        self.0.allowed(caller)?;
-        let id = self.0.shared.look(|core| core.peer_named(name))?;
-        let selector = self.0.parse_selector(&grant.selector)?;
-        self.0.put_grant(id, selector, grant.role, caller).await?;
-        self.0.peer_view(&id)
-    }
-
-    /// Takes back one grant, or all; what it allowed ends.
-    ///
-    /// # Errors
-    /// When there is no such peer or grant.
-    pub async fn revoke(
-        &self,
-        caller: Caller,
-        name: &str,
-        selector: Option<&str>,
-    ) -> Result<view::Peer> {
-        self.0.allowed(caller)?;
-        let id = self.0.shared.look(|core| core.peer_named(name))?;
-        let selector = selector.map(|text| self.0.parse_selector(text)).transpose()?;
-        let text = selector.as_ref().map(ToString::to_string);
-        let what = text.as_deref().unwrap_or("all");
-        self.0.audit(&caller.actor(), "grant.revoked", name, what).await.map_err(internal)?;
-        let count = self.0.store.remove_grants(&id.to_string(), text.as_deref()).await?;
-        if count == 0 {
-            return Err(Failure::not_found(format!("{name} has no such grant"))
-                .hint("see which there are: farhub grant"));
-        }
-        self.0.shared.change(|core| {
-            if let Some(peer) = core.peers.get_mut(&id) {
-                peer.grants.retain(|(known, _)| selector.as_ref().is_some_and(|s| known != s));
-            }
-            core.end_forbidden_sessions();
         });
         self.0.peer_view(&id)
     }
@@ -426,27 +367,6 @@ impl Inner {
         })
     }
 
-    pub(crate) async fn put_grant(
-        &self,
-        peer: PeerId,
-        selector: Selector,
-        role: Role,
-        caller: Caller,
-    ) -> Result<()> {
-        let (id, what, role_word) = (peer.to_string(), selector.to_string(), serde_word(&role));
-        let detail = format!("{id} {what}");
-        self.audit(&caller.actor(), "grant.given", detail, &role_word).await.map_err(internal)?;
-        self.store.put_grant(&id, &what, &role_word).await?;
-        self.shared.change(|core| {
-            if let Some(known) = core.peers.get_mut(&peer) {
-                known.grants.retain(|(old, _)| *old != selector);
-                known.grants.push((selector, role));
-            }
-            core.end_forbidden_sessions();
-        });
-        Ok(())
-    }
-
     async fn keep_device(
         &self,
         caller: Caller,
@@ -489,14 +409,14 @@ impl Inner {
             .ok_or_else(gone)
     }
 
-    fn peer_view(&self, id: &PeerId) -> Result<view::Peer> {
+    pub(crate) fn peer_view(&self, id: &PeerId) -> Result<view::Peer> {
         let view = self.shared.look(|core| Some(core.peers.get(id)?.view(id, core)));
         view.ok_or_else(|| Failure::not_found("the peer was removed meanwhile"))
     }
 }
 
 /// The word that serde writes for a variant.
-fn serde_word(value: &impl serde::Serialize) -> String {
+pub(crate) fn serde_word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => unreachable!("a variant without fields is a word"),

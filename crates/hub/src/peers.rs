@@ -1,5 +1,6 @@
 //! Peers: hubs that this one has paired with.
 
+use crate::access::Grant;
 use crate::attachments::Attachment;
 use crate::core::{Core, PeerId};
 use crate::selector::Selector;
@@ -105,7 +106,10 @@ pub(crate) struct Peer {
     pub(crate) name: Name,
     pub(crate) trusted: bool,
     /// What could be read of its grants; what could not is not here, and grants nothing.
-    pub(crate) grants: Vec<(Selector, view::Role)>,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) unreadable: u32,
+    /// A guest's end.
+    pub(crate) expires: Option<Timestamp>,
     pub(crate) reach: Reach,
     /// Its devices, as far as it lets us see them.
     pub(crate) shelf: BTreeMap<DeviceId, Device>,
@@ -124,6 +128,8 @@ impl Peer {
             name,
             trusted: false,
             grants: vec![],
+            unreadable: 0,
+            expires: None,
             reach,
             shelf: BTreeMap::new(),
             online: false,
@@ -135,17 +141,15 @@ impl Peer {
     }
 
     pub(crate) fn view(&self, id: &PeerId, core: &Core) -> view::Peer {
-        let grants = self.grants.iter().map(|(selector, role)| view::Grant {
-            selector: core.selector_text(selector),
-            role: *role,
-        });
         view::Peer {
             id: id.to_string(),
             name: self.name.clone(),
             online: self.online,
             trusted: self.trusted,
             path: self.path.clone(),
-            grants: grants.collect(),
+            grants: self.grants.iter().map(|grant| grant.view(core)).collect(),
+            unreadable: self.unreadable,
+            expires: self.expires.map(|end| end.to_string()),
             error: self.error.clone(),
             named: self.reach.named.clone(),
         }

@@ -2,7 +2,13 @@
 //!
 //! These types are the API's contract; `wire` has what goes between hubs.
 
+mod access;
+mod audit;
+
 pub use crate::discovery::Discovery;
+pub use access::{Asked, Factor, Grant, Granted, NewGrant, Request, Role, Totp, Turn};
+pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::device::{Kind, State as DeviceState};
@@ -15,6 +21,12 @@ pub struct State {
     pub peers: Vec<Peer>,
     pub devices: Vec<Device>,
     pub attachments: Vec<Attachment>,
+    /// What peers ask of this hub.
+    #[serde(default)]
+    pub requests: Vec<Request>,
+    /// What this hub asked of peers.
+    #[serde(default)]
+    pub asked: Vec<Asked>,
     /// Other hubs that are announced on this network.
     #[serde(default)]
     pub nearby: Vec<Nearby>,
@@ -123,11 +135,21 @@ pub struct Peer {
     pub path: Option<Path>,
     /// What it may do here.
     pub grants: Vec<Grant>,
+    /// Grants in the database that cannot be read, and grant nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u32,
+    /// A guest's end, RFC 3339: then it is no peer any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// Why it cannot be reached.
     pub error: Option<String>,
     /// Where people said that it is, as HOST:PORT.
     #[serde(default)]
     pub named: Vec<HostPort>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How a peer is reached.
@@ -145,33 +167,6 @@ pub enum PathKind {
     Lan,
     Direct,
     Relay,
-}
-
-/// What a peer may do with which devices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Grant {
-    /// `*`, a device's name or id, `class:CLASS` or `VID:PID`.
-    pub selector: String,
-    #[serde(default)]
-    pub role: Role,
-}
-
-/// Each role includes those before it.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// See that it is there.
-    View,
-    /// Attach it.
-    #[default]
-    Use,
-    /// Also steer what can be steered, such as a machine; for USB devices the same as `use`.
-    Control,
-    /// Also share it, and change what the hub does with it.
-    Admin,
 }
 
 /// A device, of this hub or of a peer.
@@ -204,6 +199,9 @@ pub struct Attachment {
     /// Device nodes that the kernel's drivers made.
     pub nodes: Vec<String>,
     pub error: Option<Problem>,
+    /// What its hub wants to be shown first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<Factor>,
 }
 
 /// By which door a device comes in.

@@ -36,6 +36,8 @@ struct NewInvite {
     /// What the hub that uses the ticket may do.
     #[serde(default)]
     grants: Vec<view::Grant>,
+    /// Seconds from the pairing on, after which the hub is no peer any more.
+    guest_s: Option<u32>,
 }
 
 /// A ticket that lets one hub pair with this one.
@@ -47,11 +49,17 @@ async fn invite(
     Body(new): Body<NewInvite>,
 ) -> Result<Json<view::Invite>, Failed> {
     let expires_in = new.expires_s.map_or(EXPIRES.0, |s| Duration::from_secs(s.into()));
-    let (ticket, expires_in) = hub.invite(caller, expires_in, &new.grants).await?;
+    let guest = new.guest_s.map(|s| Duration::from_secs(s.into()));
+    let (ticket, expires_in) = hub.invite(caller, expires_in, &new.grants, guest).await?;
     let (ticket, expires) = (ticket.to_string(), jiff::Timestamp::now() + expires_in);
-    let qr = fast_qr::QRBuilder::new(ticket.to_uppercase()).build();
-    let qr_svg = qr.map(|qr| SvgBuilder::default().to_str(&qr)).unwrap_or_default();
+    let qr_svg = drawn(&ticket.to_uppercase());
     Ok(Json(view::Invite { ticket, expires: expires.to_string(), qr_svg }))
+}
+
+/// A QR code as an SVG; nothing where the text is too long for one.
+fn drawn(text: &str) -> String {
+    let qr = fast_qr::QRBuilder::new(text).build();
+    qr.map(|qr| SvgBuilder::default().to_str(&qr)).unwrap_or_default()
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -209,16 +217,20 @@ async fn trust(
 }
 
 /// Lets a peer do something with devices of this hub.
-#[utoipa::path(post, path = "/peers/{name}/grants", request_body = view::Grant,
+#[utoipa::path(post, path = "/peers/{name}/grants", request_body = view::NewGrant,
     params(("name" = String, Path)),
-    responses((status = 200, body = view::Peer), (status = "4XX", body = view::Failure)))]
+    responses((status = 200, body = view::Granted), (status = "4XX", body = view::Failure)))]
 async fn grant(
     State(hub): State<Hub>,
     Asking(caller): Asking,
     Path(name): Path<String>,
-    Body(grant): Body<view::Grant>,
-) -> Result<Json<view::Peer>, Failed> {
-    Ok(Json(hub.grant(caller, &name, &grant).await?))
+    Body(grant): Body<view::NewGrant>,
+) -> Result<Json<view::Granted>, Failed> {
+    let mut granted = hub.grant(caller, &name, grant).await?;
+    if let Some(totp) = &mut granted.totp {
+        totp.qr_svg = drawn(&totp.uri);
+    }
+    Ok(Json(granted))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

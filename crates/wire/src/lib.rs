@@ -10,6 +10,8 @@
 //! | [`Open::Http`] | HTTP/1.1 requests | HTTP/1.1 responses |
 //! | [`Open::Device`] | [`usb::Up`] for endpoint 0 | an [`usb::Attached`], then [`usb::Down`] |
 //! | [`Open::Endpoint`] | [`usb::Up`] for one endpoint | a [`Joined`], then [`usb::Down`] |
+//! | [`Open::Unlock`] | nothing | nothing |
+//! | [`Open::Ask`] | nothing | an [`ask::Reply`] |
 //!
 //! The streams of a session outlive their connection: after the `Attached` or the `Joined` they
 //! carry records that can be resumed on another stream (`link::resume`).
@@ -23,7 +25,9 @@
 //! This crate does no I/O and knows no clock. The order of an enum's variants *is* the protocol
 //! (postcard writes the index); golden bytes in the tests pin it, and the ALPN carries the version.
 
+mod adapters;
 pub mod announce;
+pub mod ask;
 pub mod device;
 pub mod frame;
 mod host_port;
@@ -33,6 +37,7 @@ pub mod pair;
 pub mod shelf;
 pub mod usb;
 
+pub use ask::{Pin, Proof, Reply};
 pub use device::{Device, Kind};
 pub use host_port::HostPort;
 pub use id::{Address, DeviceId, Name, Text};

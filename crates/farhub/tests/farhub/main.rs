@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
+mod access;
 mod fake;
 mod state;
 
@@ -184,7 +185,7 @@ fn invite_prints_the_ticket_and_a_code() {
     let body = asked.strip_prefix("POST /api/v1/invites ").unwrap();
     let body: Value = serde_json::from_str(body).unwrap();
     let grants = json!([{"selector": "disk", "role": "use"}, {"selector": "*", "role": "view"}]);
-    assert_eq!(body, json!({"expires_s": 600, "grants": grants}));
+    assert_eq!(body, json!({"expires_s": 600, "grants": grants, "guest_s": null}));
 }
 
 #[test]
@@ -281,7 +282,7 @@ fn grants_are_given_and_taken() {
         peer
     };
     let hub = answers(&[
-        ("POST /api/v1/peers/garage/grants", 200, peer(&["laser", "class:hid"])),
+        ("POST /api/v1/peers/garage/grants", 200, json!({"peer": peer(&["laser", "class:hid"])})),
         ("DELETE /api/v1/peers/garage/grants?selector=class%3Ahid", 200, peer(&["laser"])),
         ("DELETE /api/v1/peers/garage/grants", 200, peer(&[])),
         ("PUT /api/v1/peers/garage/trust", 200, peer(&[])),

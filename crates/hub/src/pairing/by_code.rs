@@ -196,7 +196,7 @@ impl Inner {
                 let mut reach = Reach::default();
                 reach.worked(talk.remote);
                 let called = name.unwrap_or_else(|| talk.name.clone());
-                let added = self.add_peer(talk.hub(), &called, reach, Caller::Local).await;
+                let added = self.add_peer(talk.hub(), &called, reach, None, Caller::Local).await;
                 talk.connection.close(0u32.into(), b"paired");
                 added.map_err(End::Failed)
             }
@@ -303,7 +303,7 @@ impl Inner {
         let mut reach = Reach::default();
         reach.worked(talk.remote);
         let caller = Caller::Peer(talk.hub());
-        self.add_peer(talk.hub(), &talk.name, reach, caller).await.map_err(End::Failed)
+        self.add_peer(talk.hub(), &talk.name, reach, None, caller).await.map_err(End::Failed)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::data;
 use crate::error::Error;
-use crate::when;
+use crate::{cli, when};
 use hub::{Discovery, Kinds};
 use serde::{Deserialize, Deserializer};
 use std::fmt;

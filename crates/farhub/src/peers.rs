@@ -3,9 +3,10 @@
 use crate::cli::Trust;
 use crate::client::{Client, encode};
 use crate::error::{Error, Exit};
+use crate::invite::second;
 use crate::out::Out;
 use crate::requests::told;
-use crate::table::{Cell, Table, Tone, clean};
+use crate::table::{Cell, Table, Tone};
 use hub::view::{Grant, PathKind, Peer, Role};
 use serde_json::json;
 use std::time::Duration;

@@ -61,5 +61,5 @@ fn config(
 ) -> Config {
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
-    Config { data, name, bind, relays: vec![], simulated, real, demo: true }
+    Config { data, name, bind, relays: vec![], offline: args.offline, simulated, real, demo: true }
 }

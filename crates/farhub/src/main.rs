@@ -17,6 +17,7 @@ mod notify;
 mod out;
 mod peers;
 mod qr;
+mod relay;
 mod root;
 mod run;
 mod service;

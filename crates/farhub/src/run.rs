@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::{attach, cli, data, devices, doctor, grants, invite, peers, service, up};
+use crate::{attach, cli, data, devices, doctor, grants, invite, peers, relay, service, up};
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
     let Cli { global, command } = cli;
@@ -40,6 +40,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             let folder = data::of_client(global.data.as_deref());
             let config = Config::load(global.config.as_deref(), &folder);
             doctor::doctor(&client, out, args.root, &folder, config).await
+        }
+        Command::Relay(typed) => {
+            here(&global, "relay")?;
+            let folder = data::of_hub(global.data.as_deref());
+            relay::relay(*typed, global.config.as_deref(), folder, out).await
         }
         Command::Service(action) => {
             here(&global, "service")?;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use wire::Name;
+use wire::{Name, Relay};
 
 #[derive(Debug)]
 pub struct Config {
@@ -12,8 +12,10 @@ pub struct Config {
     pub name: Name,
     /// Where to listen for peers, UDP. `None`: the port of the last start, else any.
     pub bind: Option<SocketAddr>,
-    /// Relays of one's own, by URL. None are used unless they are named here.
-    pub relays: Vec<String>,
+    /// Relays of one's own. Others are used only if a ticket names them.
+    pub relays: Vec<Relay>,
+    /// No relay is used, not even one that a ticket names.
+    pub offline: bool,
     /// Devices made of software, to be shared like real ones.
     pub simulated: Vec<Arc<sim::Simulated>>,
     /// Look for real devices as well.

@@ -2,8 +2,9 @@
 
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
-use crate::links::{self, Links};
+use crate::links::{self, Links, Relayed};
 use crate::peers::Peer;
+use crate::relays::Relays;
 use crate::{Config, attaching, identity, linking, plugging, rates, view};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) endpoint: Endpoint,
     pub(crate) links: Links,
+    pub(crate) relays: Relays,
     pub(crate) data: PathBuf,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -65,7 +67,9 @@ impl Hub {
         let lock = lock(&data)?;
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join("farhub.db")).await?;
-        let endpoint = links::bind(key, config.bind, &config.relays, &data).await?;
+        let relays = Relays::new(config.relays);
+        let relayed = if config.offline { Relayed::Never } else { Relayed::By(&relays) };
+        let endpoint = links::bind(key, config.bind, relayed, &data).await?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
             name: config.name,
@@ -76,6 +80,9 @@ impl Hub {
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
         let peers: Vec<_> = core.peers.keys().copied().collect();
+        for peer in core.peers.values() {
+            relays.learn(&endpoint, &peer.reach.relays).await;
+        }
         let attachments: Vec<_> = core.attachments.keys().cloned().collect();
 
         let (http, http_streams) = mpsc::channel(HTTP_WAITING_MAX);
@@ -85,6 +92,7 @@ impl Hub {
             store,
             endpoint,
             links: Links::default(),
+            relays,
             data,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -23,6 +23,7 @@ mod pairing;
 mod peers;
 mod plugging;
 mod rates;
+mod relays;
 mod selector;
 mod serving;
 pub mod view;
@@ -32,6 +33,7 @@ pub use core::{Caller, PeerId};
 pub use failure::Failure;
 pub use hub::Hub;
 pub use pairing::EXPIRES;
+pub use relays::{RelayTrouble, pin, probe_relay};
 pub use selector::Selector;
 
 pub(crate) use hub::Inner;

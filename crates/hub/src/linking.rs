@@ -85,7 +85,13 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
             inner.tasks.spawn(linked(inner.clone(), connection));
             Ok(())
         }
-        wire::ALPN => {
+        wire::LOOK_ALPN if inner.shared.look(|core| core.peers.contains_key(&peer)) => {
+            inner.background(async move {
+                let _ = tokio::time::timeout(links::LOOK_TIMEOUT, connection.closed()).await;
+            });
+            Ok(())
+        }
+        wire::ALPN | wire::LOOK_ALPN => {
             connection.close(NOT_A_PEER.into(), b"not paired");
             inner.audit_refusal(peer, "stranger.refused", "", "").await
         }
@@ -177,11 +183,11 @@ async fn linked(inner: Arc<Inner>, connection: Connection) {
     let mut streams = JoinSet::new();
     streams.spawn(log(watch_path(inner.clone(), connection.clone())));
     streams.spawn(log(read_shelf(inner.clone(), connection.clone())));
-    let asking = links::keep_asking(&connection);
-    tokio::pin!(asking);
+    let tended = links::tend(&inner, &connection);
+    tokio::pin!(tended);
     loop {
         tokio::select! {
-            never = &mut asking => match never {},
+            never = &mut tended => match never {},
             stream = connection.accept_bi() => match stream {
                 Ok(stream) => {
                     streams.spawn(log(serving::stream(inner.clone(), connection.clone(), stream)));

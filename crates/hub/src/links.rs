@@ -1,12 +1,17 @@
 //! The connections to peers: the endpoint, who is connected, streams over it.
 
+use crate::Inner;
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
 use crate::peers::Reach;
+use crate::relays::{self, Relays};
 use crate::view::{Candidate, Path, PathKind};
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use iroh::endpoint::{Connection, IdleTimeout, QuicTransportConfig, VarInt, presets};
+use futures_util::StreamExt;
+use iroh::endpoint::{
+    Connection, IdleTimeout, PathListStream, QuicTransportConfig, VarInt, presets,
+};
 use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey, TransportAddr};
 use link::Duplex;
 use std::collections::BTreeMap;
@@ -14,7 +19,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::Priority;
 
 /// A peer that says nothing for so long is gone. Longer than a cable that is put right back.
@@ -27,6 +32,18 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How often it is asked.
 const ASK: Duration = Duration::from_secs(1);
 
+/// A path without a packet for so long is given up for another one. It does not count for the
+/// last path of a connection, which noq keeps until [`IDLE_TIMEOUT`].
+const PATH_IDLE_TIMEOUT: Duration = Duration::from_millis(1700);
+/// How often a direct path with a relay in reserve carries a packet: three fit into the timeout.
+const WATCH: Duration = Duration::from_millis(500);
+/// How often a direct path is looked for: iroh tries again after 5 s at the earliest.
+const LOOK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// For so long as often as that: whatever took the path away may be over soon.
+const LOOK_EAGERLY: Duration = Duration::from_secs(120);
+/// One look. The peer holds the connection for as long.
+pub(crate) const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Streams that a peer may have open: 16 devices with all 31 endpoints.
 const STREAMS_MAX: u32 = 512;
 /// noq 1.4.0 ends connections with larger ones under load ("too many gaps in stream buffer").
@@ -34,21 +51,30 @@ const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// What a peer can make us hold of all its streams.
 const RECEIVE_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
+/// Whether packets may go by relays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Relayed<'a> {
+    Never,
+    By(&'a Relays),
+}
+
 /// Binds the endpoint. Nothing here waits for the network.
 pub(crate) async fn bind(
     key: SecretKey,
     wanted: Option<SocketAddr>,
-    relays: &[String],
+    relayed: Relayed<'_>,
     data: &FilePath,
 ) -> Result<Endpoint> {
-    let urls = relays.iter().map(|url| url.parse().with_context(|| format!("relay {url:?}")));
-    let urls = urls.collect::<Result<Vec<_>>>()?;
-    let relays = if urls.is_empty() { RelayMode::Disabled } else { RelayMode::custom(urls) };
+    let (relays, tls) = match relayed {
+        Relayed::Never => (RelayMode::Disabled, Relays::default().tls()),
+        // also when there are none yet: a ticket may name one
+        Relayed::By(relays) => (RelayMode::Custom(relays.map()), relays.tls()),
+    };
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
     let transport = QuicTransportConfig::builder()
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(KEEP_ALIVE)
-        .default_path_max_idle_timeout(IDLE_TIMEOUT)
+        .default_path_max_idle_timeout(PATH_IDLE_TIMEOUT)
         .default_path_keep_alive_interval(KEEP_ALIVE)
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
@@ -60,8 +86,9 @@ pub(crate) async fn bind(
     let builder = || {
         Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
-            .alpns(vec![wire::ALPN.to_vec(), wire::pair::ALPN.to_vec()])
+            .alpns([wire::ALPN, wire::pair::ALPN, wire::LOOK_ALPN].map(<[u8]>::to_vec).to_vec())
             .relay_mode(relays.clone())
+            .ca_tls_config(tls.clone())
             .transport_config(transport.clone())
     };
     if let Some(address) = wanted {
@@ -87,7 +114,7 @@ pub(crate) async fn bind(
 
 /// How to dial a peer.
 pub(crate) fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
-    let relays = reach.relays.iter().filter_map(|url| url.parse().ok()).map(TransportAddr::Relay);
+    let relays = reach.relays.iter().map(relays::url).map(TransportAddr::Relay);
     let direct = reach.addresses.iter().copied().map(TransportAddr::Ip);
     EndpointAddr::from_parts(peer, direct.chain(relays))
 }
@@ -122,12 +149,21 @@ impl Links {
     }
 }
 
-/// Asks a silent peer for a sign of life, for as long as the connection lasts.
+/// Keeps a connection and its best path, for as long as it lasts.
+pub(crate) async fn tend(inner: &Inner, connection: &Connection) -> Infallible {
+    tokio::select! {
+        never = ask_when_silent(connection) => never,
+        never = watch_direct(connection) => never,
+        never = seek_direct(inner, connection) => never,
+    }
+}
+
+/// Asks a silent peer for a sign of life.
 ///
 /// noq 1.4.0 waits longer and longer between its own probes (up to 5 s after 10 s of silence), so
 /// that a link that is back would be noticed after the idle timeout had ended the connection.
 /// A datagram, which nobody reads, makes the peer acknowledge, and everything lost is sent again.
-pub(crate) async fn keep_asking(connection: &Connection) -> Infallible {
+async fn ask_when_silent(connection: &Connection) -> Infallible {
     let mut heard = connection.stats().udp_rx.datagrams;
     let mut wait = SILENCE;
     loop {
@@ -138,9 +174,99 @@ pub(crate) async fn keep_asking(connection: &Connection) -> Infallible {
             continue;
         }
         wait = ASK;
-        // a connection that ends takes this with it
-        let _ = connection.send_datagram(Bytes::from_static(b"?"));
+        ask(connection);
     }
+}
+
+/// Keeps the direct path busy while a relay stands by, so that its end is noticed in
+/// [`PATH_IDLE_TIMEOUT`]. A connection with one path has nothing to change to, and is left alone.
+async fn watch_direct(connection: &Connection) -> Infallible {
+    let mut changes = connection.paths_stream();
+    let mut heard = 0;
+    loop {
+        // the answers of the side that dialled are enough for both
+        let watched = connection.side().is_client() && in_reserve(connection);
+        let Some(now) = heard_directly(connection).filter(|_| watched) else {
+            changed(&mut changes).await;
+            continue;
+        };
+        if now == heard {
+            ask(connection);
+        }
+        heard = now;
+        tokio::select! {
+            () = tokio::time::sleep(WATCH) => {}
+            () = changed(&mut changes) => {}
+        }
+    }
+}
+
+/// Looks for a direct path while data goes by a relay.
+///
+/// iroh 1.4.1 tries once when a path is lost and then every 60 s, except that a new connection
+/// makes it try at once, for all connections to that peer. So the side that dialled dials anew,
+/// with a connection that carries nothing ([`wire::LOOK_ALPN`]).
+async fn seek_direct(inner: &Inner, connection: &Connection) -> Infallible {
+    let mut changes = connection.paths_stream();
+    loop {
+        let mut pause = LOOK.0;
+        let relayed_since = Instant::now();
+        while connection.side().is_client() && is_relayed(connection) {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => look(inner, connection).await,
+                () = changed(&mut changes) => continue,
+            }
+            if relayed_since.elapsed() > LOOK_EAGERLY {
+                pause = (pause * 2).min(LOOK.1);
+            }
+        }
+        changed(&mut changes).await;
+    }
+}
+
+async fn look(inner: &Inner, connection: &Connection) {
+    let peer = connection.remote_id();
+    let reach = inner.shared.look(|core| core.peers.get(&peer).map(|p| p.reach.clone()));
+    let address = address(peer, &reach.unwrap_or_default());
+    let looked = async {
+        let second = inner.endpoint.connect(address, wire::LOOK_ALPN).await.ok()?;
+        let mut changes = connection.paths_stream();
+        while is_relayed(connection) {
+            changed(&mut changes).await;
+        }
+        second.close(0u32.into(), b"found");
+        Some(())
+    };
+    // what is found later is taken as well
+    let _ = tokio::time::timeout(LOOK_TIMEOUT, looked).await;
+}
+
+/// A datagram that nobody reads, and that the peer acknowledges.
+fn ask(connection: &Connection) {
+    // a connection that ends takes whoever asks with it
+    let _ = connection.send_datagram(Bytes::from_static(b"?"));
+}
+
+/// The next change of the paths; never, when the connection has ended.
+async fn changed(changes: &mut PathListStream<'_>) {
+    if changes.next().await.is_none() {
+        std::future::pending().await
+    }
+}
+
+fn in_reserve(connection: &Connection) -> bool {
+    connection.paths().iter().any(|path| path.is_relay())
+}
+
+fn is_relayed(connection: &Connection) -> bool {
+    connection.paths().iter().any(|path| path.is_relay() && path.is_selected())
+}
+
+/// Packets that came by the direct path in use, if there is one.
+fn heard_directly(connection: &Connection) -> Option<u64> {
+    let paths = connection.paths();
+    let path = paths.iter().find(|path| path.is_selected() && path.is_ip())?;
+    Some(path.stats().udp_rx.datagrams)
 }
 
 /// Opens a stream to a peer.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
-use wire::{Address, Device, DeviceId, Name};
+use wire::{Address, Device, DeviceId, Name, Relay};
 
 /// Addresses kept of a peer: the latest first.
 const ADDRESSES_MAX: usize = wire::pair::ADDRESSES_MAX;
@@ -17,7 +17,7 @@ const ADDRESSES_MAX: usize = wire::pair::ADDRESSES_MAX;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reach {
     pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) relays: Vec<String>,
+    pub(crate) relays: Vec<Relay>,
 }
 
 impl Reach {

@@ -34,6 +34,7 @@ async fn serve(name: &str, simulated: Vec<Arc<sim::Simulated>>) -> Served {
         name: name.parse().unwrap(),
         bind: Some(anywhere),
         relays: vec![],
+        offline: false,
         simulated,
         real: false,
         demo: false,

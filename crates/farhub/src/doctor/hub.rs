@@ -58,6 +58,17 @@ fn key(key: &Path) -> Option<Finding> {
     })
 }
 
+/// Whether its key is in use.
+pub(super) async fn runs(client: &Client) -> bool {
+    !matches!(client.state().await, Err(error) if error.exit == Exit::NotRunning)
+}
+
+/// The key itself, where we may read it.
+pub(super) fn key_of(data: &Path) -> Option<[u8; 32]> {
+    let text = std::fs::read_to_string(data.join("key")).ok()?;
+    data_encoding::HEXLOWER.decode(text.trim().as_bytes()).ok()?.try_into().ok()
+}
+
 async fn running(client: &Client) -> Finding {
     match client.state().await {
         Ok(state) if state.hub.version == env!("CARGO_PKG_VERSION") => {

@@ -61,5 +61,7 @@ fn config(
 ) -> Config {
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
-    Config { data, name, bind, relays: vec![], offline: args.offline, simulated, real, demo: true }
+    // the other hub is in this process
+    let relays = if real { args.relay.clone() } else { vec![] };
+    Config { data, name, bind, relays, offline: args.offline, simulated, real, demo: true }
 }

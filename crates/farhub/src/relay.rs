@@ -102,7 +102,7 @@ pub(crate) async fn relay(
         let line = line(&settings, &access, &certificate, port, settings.qad.unwrap_or(port))?;
         return out.line(&line.line());
     }
-    tell("info")?;
+    tell(LOG)?;
     let ended = Ended::listen()?;
     let config = server(&settings, access.clone(), &certificate, &folder).await?;
     let mut server = Server::spawn(config).await.map_err(|error| {
@@ -308,6 +308,9 @@ fn told(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Strangers could fill the log with what they send: it is not told.
+const LOG: &str =
+    "warn,farhub=info,iroh_relay::server::http_server=off,iroh_relay::server::client=off";
 /// Beside that of the web UI.
 const PORT: u16 = 3483;
 

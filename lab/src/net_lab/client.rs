@@ -9,8 +9,8 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Fills a part of the disk, then reads it again and again: until stdin has said how many MiB it
-/// shall be in all, and they are read.
+/// Fills a part of the disk, then reads it again and again: until stdin has said how many MiB more
+/// it shall be, and they are read. Says when it begins to read, and at the end what it saw.
 pub(crate) fn read(address: &str, bus_id: &str) -> Result<()> {
     let mut disk = Disk::import(address, bus_id)?;
     for block in 0..BLOCKS {
@@ -23,12 +23,13 @@ pub(crate) fn read(address: &str, bus_id: &str) -> Result<()> {
         WANTED_MIB.store(wanted.unwrap_or(0), Ordering::Relaxed);
     });
     let expected: Vec<Vec<u8>> = (0..BLOCKS).map(content).collect();
+    println!("reading");
     let began = Instant::now();
-    let (mut bytes, mut gaps) = (0, vec![]);
-    let mut last = began;
+    let (mut bytes, mut gaps) = (0u64, vec![]);
+    let (mut last, mut end) = (began, None);
     for block in (0..BLOCKS).cycle() {
         let wanted = WANTED_MIB.load(Ordering::Relaxed);
-        if wanted != FOREVER && bytes >= wanted << 20 {
+        if wanted != FOREVER && bytes >= *end.get_or_insert(bytes + (wanted << 20)) {
             break;
         }
         let data = disk.read(block)?;

@@ -5,7 +5,7 @@ use crate::sysfs::within;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -204,7 +204,10 @@ pub(crate) fn pair(a: &Hub, b: &Hub) -> Result<()> {
 
 /// Somebody who reads A's disk at B, again and again, and checks every byte.
 #[derive(Debug)]
-pub(crate) struct Reader(Child);
+pub(crate) struct Reader {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
 
 impl Reader {
     pub(crate) fn start(b: &Hub) -> Result<Reader> {
@@ -219,18 +222,22 @@ impl Reader {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &End::B.host()]).arg(std::env::current_exe()?);
         command.args(["net", "read", &address, after("-b")?]);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        Ok(Reader(child))
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut out = BufReader::new(child.stdout.take().context("no stdout")?);
+        let mut reading = String::new();
+        out.read_line(&mut reading)?;
+        ensure!(reading.trim() == "reading", "the reader says {reading:?}");
+        Ok(Reader { child, out })
     }
 
-    /// Lets it read until it has `mib` in all and says what it saw.
+    /// Lets it read `mib` more and say what it saw.
     pub(crate) fn finish(mut self, mib: u64) -> Result<Read> {
-        let mut stdin = self.0.stdin.take().context("no stdin")?;
+        let mut stdin = self.child.stdin.take().context("no stdin")?;
         std::io::Write::write_all(&mut stdin, format!("{mib}\n").as_bytes())?;
         drop(stdin);
-        let done = self.0.wait_with_output()?;
-        let text = String::from_utf8_lossy(&done.stdout);
-        if !done.status.success() {
+        let mut text = String::new();
+        self.out.read_to_string(&mut text)?;
+        if !self.child.wait()?.success() {
             bail!("the reader failed: {text}");
         }
         Ok(serde_json::from_str(text.lines().last().unwrap_or_default())?)

@@ -1,7 +1,7 @@
 //! What must hold between two hubs, whatever is between them.
 
 use super::hubs::{Hub, LIMIT, Read, Reader, Relay, pair};
-use super::{Between, End, Nat, PUBLIC, cut, lay, mend, ns, packets};
+use super::{Between, End, Nat, PUBLIC, cut, lay, mend, ns, packets, rules};
 use anyhow::{Result, ensure};
 use std::io::{Read as _, Write};
 use std::net::TcpListener;
@@ -110,7 +110,8 @@ impl Pair {
         let first_byte_s = began.elapsed().as_secs_f64();
         let after = b.until_path(self.path, LIMIT)?;
         if self.path == RELAY {
-            // it is no use to wait for what cannot be; but it must not be there soon either
+            // what cannot be must not be there a while later either
+            std::thread::sleep(WHILE);
             ensure!(b.path()?.as_deref() == Some("relay"), "a direct path where there is none");
         }
         let (path, ratio) = (b.path()?.unwrap_or_default(), first_byte_s / self.promise);
@@ -131,6 +132,7 @@ const TESTS: &[Test] = &[
     Test { name: "address_change", small: true, run: address_change },
     Test { name: "relay_dies", small: true, run: relay_dies },
     Test { name: "hostile_relay", small: true, run: hostile_relay },
+    Test { name: "ticket_names_the_relay", small: true, run: ticket_names_the_relay },
     Test { name: "idle_cost", small: false, run: idle_cost },
 ];
 
@@ -160,6 +162,8 @@ fn black_hole(given: &Given) -> Result<()> {
     let reader = Reader::start(&b)?;
     cut()?;
     let relayed = b.until_path(RELAY, LIMIT)?;
+    // longer than what iroh tries by itself when a path is lost
+    std::thread::sleep(OUTAGE);
     mend()?;
     let direct = b.until_path(DIRECT, LIMIT)?;
     let read = reader.finish(given.mib)?;
@@ -196,6 +200,10 @@ fn relay_dies(given: &Given) -> Result<()> {
     let (_a, b) = given.hubs(&[&relay.line])?;
     b.until_path(DIRECT, LIMIT)?;
     let reader = Reader::start(&b)?;
+    // it takes packets and forwards none, and then it is gone
+    rules("pub", SILENT_RELAY)?;
+    std::thread::sleep(WHILE);
+    ns("pub", "nft delete table ip silent")?;
     relay.kill();
     let read = reader.finish(given.mib)?;
     told("without the relay", Duration::ZERO, &read);
@@ -233,6 +241,20 @@ fn hostile_relay(given: &Given) -> Result<()> {
         println!("seen: {doctor}");
         given.forget()?;
     }
+    Ok(())
+}
+
+/// A hub that knows no relay gets one with the ticket, with its secret and its pin, and keeps it.
+fn ticket_names_the_relay(given: &Given) -> Result<()> {
+    lay(router(Symmetric), router(Symmetric))?;
+    let relay = Relay::start(&given.farhub, &given.work)?;
+    let a = Hub::start(&given.farhub, &given.work, End::A, &[&relay.line])?;
+    let mut b = Hub::start(&given.farhub, &given.work, End::B, &[])?;
+    pair(&a, &b)?;
+    b.until_path(RELAY, LIMIT)?;
+    b.restart()?;
+    b.until_shelf(LIMIT)?;
+    b.until_path(RELAY, LIMIT)?;
     Ok(())
 }
 
@@ -322,9 +344,14 @@ pub(crate) fn garbage(address: &str) -> Result<()> {
     Ok(())
 }
 
+/// Drops what a relay would send.
+const SILENT_RELAY: &str = "table ip silent { chain output_s { type filter hook output priority 0;
+    tcp sport 3483 drop; udp sport 3483 drop; }; }";
 /// Direct again after a direct path is possible.
 const BACK: Duration = Duration::from_secs(8);
 /// While a dead path is noticed: 2.5 s is promised.
 const GAP_MS: u64 = 2500;
 const ADDRESS_GAP_MS: u64 = 3000;
+const OUTAGE: Duration = Duration::from_secs(12);
+const WHILE: Duration = Duration::from_secs(4);
 const IDLE: Duration = Duration::from_secs(10);

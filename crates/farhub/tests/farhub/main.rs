@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 mod fake;
+mod relay;
 mod state;
 
 use fake::{Fake, Ran, Script, command, run};

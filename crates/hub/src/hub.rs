@@ -2,7 +2,7 @@
 
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
-use crate::links::{self, Links, Relayed};
+use crate::links::{self, Links};
 use crate::peers::Peer;
 use crate::relays::Relays;
 use crate::{Config, attaching, identity, linking, plugging, rates, view};
@@ -67,9 +67,8 @@ impl Hub {
         let lock = lock(&data)?;
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join("farhub.db")).await?;
-        let relays = Relays::new(config.relays);
-        let relayed = if config.offline { Relayed::Never } else { Relayed::By(&relays) };
-        let endpoint = links::bind(key, config.bind, relayed, &data).await?;
+        let relays = if config.offline { Relays::never() } else { Relays::new(config.relays) };
+        let endpoint = links::bind(key, config.bind, &relays, &data).await?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
             name: config.name,

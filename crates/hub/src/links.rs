@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use iroh::endpoint::{
     Connection, IdleTimeout, PathListStream, QuicTransportConfig, VarInt, presets,
 };
-use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey, TransportAddr};
+use iroh::{Endpoint, EndpointAddr, SecretKey, TransportAddr};
 use link::Duplex;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -51,25 +51,13 @@ const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// What a peer can make us hold of all its streams.
 const RECEIVE_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
-/// Whether packets may go by relays.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Relayed<'a> {
-    Never,
-    By(&'a Relays),
-}
-
 /// Binds the endpoint. Nothing here waits for the network.
 pub(crate) async fn bind(
     key: SecretKey,
     wanted: Option<SocketAddr>,
-    relayed: Relayed<'_>,
+    relays: &Relays,
     data: &FilePath,
 ) -> Result<Endpoint> {
-    let (relays, tls) = match relayed {
-        Relayed::Never => (RelayMode::Disabled, Relays::default().tls()),
-        // also when there are none yet: a ticket may name one
-        Relayed::By(relays) => (RelayMode::Custom(relays.map()), relays.tls()),
-    };
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
     let transport = QuicTransportConfig::builder()
         .max_idle_timeout(Some(idle))
@@ -87,8 +75,8 @@ pub(crate) async fn bind(
         Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
             .alpns([wire::ALPN, wire::pair::ALPN, wire::LOOK_ALPN].map(<[u8]>::to_vec).to_vec())
-            .relay_mode(relays.clone())
-            .ca_tls_config(tls.clone())
+            .relay_mode(relays.mode())
+            .ca_tls_config(relays.tls())
             .transport_config(transport.clone())
     };
     if let Some(address) = wanted {

@@ -5,7 +5,7 @@
 //! others by the authorities that browsers trust. A pin counts for a host, since that is all that
 //! TLS tells us of whom we called; so whoever writes tickets cannot change what is pinned already.
 
-use iroh::{Endpoint, RelayConfig, RelayMap, RelayUrl, SecretKey};
+use iroh::{Endpoint, RelayConfig, RelayMode, RelayUrl, SecretKey};
 use iroh_relay::RelayQuicConfig;
 use iroh_relay::client::{ClientBuilder, ConnectError};
 use iroh_relay::protos::handshake;
@@ -38,6 +38,8 @@ struct Known {
     /// Of the configuration, in its order.
     own: Vec<Relay>,
     all: RwLock<BTreeMap<RelayUrl, Relay>>,
+    /// Whether any may be used at all.
+    offline: bool,
     /// A server showed another certificate than the one that it is known by.
     impostor: AtomicBool,
 }
@@ -52,12 +54,22 @@ pub fn pin(certificate: &[u8]) -> Pin {
 impl Relays {
     pub(crate) fn new(own: Vec<Relay>) -> Self {
         let all = own.iter().map(|relay| (url(relay), relay.clone())).collect();
-        Self(Arc::new(Known { own, all: RwLock::new(all), impostor: AtomicBool::new(false) }))
+        Self(Arc::new(Known { own, all: RwLock::new(all), ..Known::default() }))
     }
 
-    /// For the endpoint, which adds to it what is learned later.
-    pub(crate) fn map(&self) -> RelayMap {
-        self.0.own.iter().map(|relay| (*config(relay)).clone()).collect()
+    /// None, and none that a ticket names.
+    pub(crate) fn never() -> Self {
+        Self(Arc::new(Known { offline: true, ..Known::default() }))
+    }
+
+    /// For the endpoint, which adds to it what is learned later: so there is a map even if it is
+    /// empty.
+    pub(crate) fn mode(&self) -> RelayMode {
+        if self.0.offline {
+            return RelayMode::Disabled;
+        }
+        let own = self.0.own.iter().map(config);
+        RelayMode::Custom(own.collect())
     }
 
     /// Whom TLS takes for a relay.
@@ -84,7 +96,10 @@ impl Relays {
     /// Says whether it is new.
     fn take(&self, relay: &Relay) -> bool {
         let mut all = self.0.all.write().unwrap_or_else(PoisonError::into_inner);
-        if all.contains_key(&url(relay)) || all.len() >= self.0.own.len() + LEARNED_MAX {
+        if self.0.offline
+            || all.contains_key(&url(relay))
+            || all.len() >= self.0.own.len() + LEARNED_MAX
+        {
             return false;
         }
         if all.values().any(|known| same_host(known, relay) && known.pin() != relay.pin()) {
@@ -157,9 +172,10 @@ impl ServerCertVerifier for Verifier {
         if pins.contains(&pin(certificate)) {
             return Ok(ServerCertVerified::assertion());
         }
-        self.known.impostor.store(true, Ordering::Relaxed);
-        let host = name.to_str();
-        tracing::warn!("{host} shows another certificate than that of its pin: it is not used");
+        if !self.known.impostor.swap(true, Ordering::Relaxed) {
+            let host = name.to_str();
+            tracing::warn!("{host} shows another certificate than that of its pin: it is not used");
+        }
         let why = CertificateError::Other(OtherError(Arc::new(NotPinned)));
         Err(rustls::Error::InvalidCertificate(why))
     }
@@ -291,6 +307,12 @@ mod tests {
         assert_eq!(relays.for_ticket(&[url(&two)]), [two, one.clone()]);
         relays.take(&other);
         assert_eq!(relays.for_ticket(&[url(&other)]), [other, one]);
+    }
+
+    #[test]
+    fn offline_no_ticket_names_one() {
+        assert!(!Relays::never().take(&relay("https://a/")));
+        assert!(matches!(Relays::never().mode(), RelayMode::Disabled));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{Area, Finding, In};
 use crate::client::Client;
 use crate::config::Config;
+use crate::data;
 use crate::error::{Error, Exit};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -17,6 +18,9 @@ pub(super) async fn look(
 ) -> Vec<Finding> {
     let mut findings = vec![folder(data)];
     findings.extend(key(&data.join("key")));
+    if let Ok(config) = config {
+        findings.extend(secrets(config, &data::config(data)));
+    }
     if let Err(error) = config {
         findings.push(HUB.fail(&error.message, "correct the file: the hub does not start with it"));
     }
@@ -56,6 +60,15 @@ fn key(key: &Path) -> Option<Finding> {
     } else {
         HUB.ok("only the hub's own user can read its key")
     })
+}
+
+/// The line of a relay has its secret.
+fn secrets(config: &Config, file: &Path) -> Option<Finding> {
+    let shown = file.display();
+    config.relay.iter().find(|relay| relay.token().is_some())?;
+    let open = file.metadata().ok()?.permissions().mode() & 0o077 != 0;
+    let told = format!("others can read the secret of a relay in {shown}");
+    open.then(|| HUB.warn(told, format!("chmod 600 {shown}")))
 }
 
 /// Whether its key is in use.
@@ -119,6 +132,21 @@ mod tests {
         assert_eq!(key(&path).unwrap().fix, Some(format!("chmod 600 {}", path.display())));
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert_eq!(key(&path).unwrap().verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn a_secret_of_a_relay_is_for_the_hub_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("farhub.toml");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        let config =
+            |line: &str| Config { relay: vec![line.parse().unwrap()], ..Config::default() };
+        assert_eq!(secrets(&config("https://a"), &file), None);
+        let secret = config("https://a/#secret=abcdefghij0123456789");
+        assert_eq!(secrets(&secret, &file).unwrap().verdict, Verdict::Warn);
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(secrets(&secret, &file), None);
     }
 
     #[test]

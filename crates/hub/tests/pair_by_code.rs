@@ -33,7 +33,7 @@ async fn start(name: &str) -> Named {
 
 /// Where a hub listens, as a ticket of it says.
 async fn place(hub: &Hub) -> Target {
-    let (ticket, _) = hub.invite(LOCAL, Duration::from_secs(60), &[]).await.unwrap();
+    let (ticket, _) = hub.invite(LOCAL, Duration::from_secs(60), &[], None).await.unwrap();
     let address = ticket.addresses.iter().find(|address| address.ip().is_loopback()).unwrap();
     Target::At(address.to_string().parse().unwrap())
 }

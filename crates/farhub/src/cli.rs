@@ -17,8 +17,8 @@ use wire::{Address, HostPort, Name, Pin};
 /// Plug it in there. Use it here.
 ///
 /// farhub makes the USB devices of one computer usable from any other: they appear as if plugged
-/// in. Every computer runs `farhub up`; two of them are joined once, by `farhub pair` on one network or
-/// with a ticket of `farhub invite`, and then reach each other directly and encrypted.
+/// in. Every computer runs `farhub up`; two of them are joined once, by `farhub pair` on one
+/// network or with a ticket of `farhub invite`, and then reach each other directly and encrypted.
 #[derive(Debug, Parser)]
 #[command(name = "farhub", version, after_long_help = LONG_END, after_help = END)]
 #[command(max_term_width = 100)]

@@ -147,47 +147,9 @@ impl Inner {
         mut heard: mpsc::Receiver<Said>,
         name: Option<Name>,
     ) -> Result<PeerId, End> {
-        let expired = tokio::time::sleep(EXPIRES);
-        tokio::pin!(expired);
         // who typed the check number waits for the other hub's last word
-        let mut waiting: Option<oneshot::Sender<Result<(), Failure>>> = None;
-        let ended = loop {
-            tokio::select! {
-                            down = talk.rx.recv() => {
-                                let Ok(Some((down, _))) = down else { break Err(End::Gone) };
-                                match talk.machine.heard(down) {
-                                    Ok(AskingHeard::Check) => self.shared.change(|core| {
-                                        let known = core.pairings.get_mut(id);
-                                        if let Some(known) = known {
-             known.state = PairingState::Check;
-            }
-                                    }),
-                                    Ok(AskingHeard::Paired) => break Ok(()),
-                                    Ok(AskingHeard::Stopped(refusal)) => break Err(End::There(refusal)),
-                                    Ok(AskingHeard::Show { .. }) => break Err(Broken::Unexpected.into()),
-                                    Err(broken) => break Err(broken.into()),
-                                }
-                            }
-                            said = heard.recv() => match said {
-                                Some(Said::Typed(text, answer)) => match talk.machine.typed(&text) {
-                                    Ok(up) => {
-                                        if talk.tx.send(&up, Bytes::new()).await.is_err() {
-                                            break Err(End::Gone);
-                                        }
-                                        waiting = Some(answer);
-                                    }
-                                    Err(mistyped) => {
-                                        let _ = answer.send(Err(failure(mistyped)));
-                                        if mistyped == Mistyped::Differs(0) {
-                                            break Err(End::Here(Refusal::CodesDiffer));
-                                        }
-                                    }
-                                },
-                                Some(Said::No) | None => break Err(End::Here(Refusal::Declined)),
-                            },
-                            () = &mut expired => break Err(End::Here(Refusal::NotAnswered)),
-                        }
-        };
+        let mut waiting = None;
+        let ended = self.until_paired(id, &mut talk, &mut heard, &mut waiting).await;
         if let Err(End::Here(refusal)) = &ended {
             talk.stop(&Up::Stopped(refusal.code())).await;
         }
@@ -206,6 +168,53 @@ impl Inner {
             let _ = answer.send(ended.as_ref().map(drop).map_err(End::failure));
         }
         ended
+    }
+
+    /// Until the other hub says that both are peers.
+    async fn until_paired(
+        &self,
+        id: u32,
+        talk: &mut Talk<Asking, Up, Down>,
+        heard: &mut mpsc::Receiver<Said>,
+        waiting: &mut Option<oneshot::Sender<Result<(), Failure>>>,
+    ) -> Result<(), End> {
+        let expired = tokio::time::sleep(EXPIRES);
+        tokio::pin!(expired);
+        loop {
+            let said = tokio::select! {
+                down = talk.rx.recv() => {
+                    let Ok(Some((down, _))) = down else { return Err(End::Gone) };
+                    match talk.machine.heard(down)? {
+                        AskingHeard::Check => self.shared.change(|core| {
+                            if let Some(known) = core.pairings.get_mut(id) {
+                                known.state = PairingState::Check;
+                            }
+                        }),
+                        AskingHeard::Paired => return Ok(()),
+                        AskingHeard::Stopped(refusal) => return Err(End::There(refusal)),
+                        AskingHeard::Show { .. } => return Err(Broken::Unexpected.into()),
+                    }
+                    continue;
+                }
+                said = heard.recv() => said,
+                () = &mut expired => return Err(End::Here(Refusal::NotAnswered)),
+            };
+            let Some(Said::Typed(text, answer)) = said else {
+                return Err(End::Here(Refusal::Declined));
+            };
+            match talk.machine.typed(&text) {
+                Ok(up) => {
+                    *waiting = Some(answer);
+                    talk.tx.send(&up, Bytes::new()).await.map_err(|_| End::Gone)?;
+                }
+                Err(mistyped) => {
+                    let _ = answer.send(Err(failure(mistyped)));
+                    if mistyped == Mistyped::Differs(0) {
+                        return Err(End::Here(Refusal::CodesDiffer));
+                    }
+                }
+            }
+        }
     }
 
     /// Shows what came of a pairing.

@@ -1,3 +1,5 @@
+//! Both machines against each other, against what does not belong, and with somebody in between.
+
 use super::*;
 use iroh::SecretKey;
 

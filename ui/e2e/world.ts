@@ -22,6 +22,14 @@ export function world(): State {
         grants: [
           { selector: "scratch-disk", role: "use" },
           { selector: "class:audio", role: "view" },
+          {
+            selector: "jtag",
+            role: "use",
+            windows: ["Mon-Fri 08:00-18:00"],
+            limit_s: 1800,
+            pin: true,
+            closed: true,
+          },
         ],
       },
       {
@@ -40,6 +48,7 @@ export function world(): State {
         trusted: false,
         path: null,
         grants: [],
+        expires: minutesAgo(-90),
         error: null,
       },
     ],
@@ -87,6 +96,25 @@ export function world(): State {
           message: "attic does not answer.",
           hint: "Check that farhub runs there: farhub path attic",
         },
+      },
+    ],
+    requests: [
+      {
+        number: 3,
+        peer: "lab-berlin",
+        address: "desk/scratch-disk",
+        message: "Ten minutes, to copy the measurements?",
+        since: minutesAgo(4),
+        in_use: "garage",
+      },
+    ],
+    asked: [
+      {
+        address: "garage/camera",
+        message: "",
+        since: minutesAgo(12),
+        reply: null,
+        error: null,
       },
     ],
   };

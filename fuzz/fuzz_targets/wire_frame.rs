@@ -23,7 +23,7 @@ where
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (kind, bytes) = input;
-    match kind % 8 {
+    match kind % 9 {
         0 => frames::<wire::Open>(bytes),
         1 => frames::<wire::Answer>(bytes),
         2 => frames::<wire::usb::Up>(bytes),
@@ -31,6 +31,7 @@ fuzz_target!(|input: (u8, &[u8])| {
         4 => frames::<wire::usb::Attached>(bytes),
         5 => frames::<wire::shelf::Shelf>(bytes),
         6 => frames::<wire::pair::Request>(bytes),
+        7 => frames::<wire::Reply>(bytes),
         _ => frames::<wire::pair::Accepted>(bytes),
     }
 });

@@ -153,9 +153,14 @@ impl Core {
         let seen = self.devices.iter().filter(|(id, _)| self.role(peer, id).is_some());
         let devices = seen.map(|(id, local)| {
             let mut device = local.on_shelf(id, self);
-            // what is kept for somebody is free for them
-            if local.lease.is_none() && self.reserved_for(id) == Some(*peer) {
-                device.state = State::Free;
+            if local.lease.is_none() && local.source.is_some() {
+                // what is kept for somebody is free for them
+                device.state = match self.is_its_turn(id, peer) {
+                    true => State::Free,
+                    false => State::InUse(
+                        self.reserved_name(id).unwrap_or(&self.hub.name).as_str().into(),
+                    ),
+                };
             }
             device
         });

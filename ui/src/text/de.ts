@@ -274,7 +274,7 @@ export const de: Record<Key, string> = {
   end_use: "Benutzung beenden",
   ending_use: "Beende …",
   end_use_title: "Benutzung von {name} beenden?",
-  end_use_body: "{who} benutzt es gerade. Für jenen Rechner ist das, als würde das Kabel gezogen; er darf es wieder einbinden.",
+  end_use_body: "{who} benutzt es gerade. Für jenen Rechner ist das, als würde das Kabel gezogen; nach einer Minute darf er es wieder einbinden.",
   audit: "Protokoll",
   audit_title: "Wer hat was getan",
   audit_who: "Wer",

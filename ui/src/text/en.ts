@@ -272,7 +272,7 @@ export const en = {
   end_use: "End its use",
   ending_use: "Ending…",
   end_use_title: "End the use of {name}?",
-  end_use_body: "{who} is using it now. For that computer it will be as if the cable were pulled; it may attach it again.",
+  end_use_body: "{who} is using it now. For that computer it will be as if the cable were pulled; it may attach it again after a minute.",
   audit: "Log",
   audit_title: "Who did what",
   audit_who: "Who",

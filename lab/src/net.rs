@@ -58,6 +58,11 @@ impl Cable {
         netem("loss 100%")
     }
 
+    /// Gives B another address, as a router does after a restart.
+    pub(crate) fn readdress(&self) -> Result<()> {
+        READDRESS.lines().try_for_each(|line| run(line).map(drop))
+    }
+
     /// How many packets A has sent so far.
     pub(crate) fn packets(&self) -> Result<u64> {
         let (namespace, link) = ENDS[0];
@@ -83,6 +88,11 @@ const ENDS: [(&str, &str); 2] = [("A", "va"), ("B", "vb")];
 
 /// More than ever is on its way, so that netem never drops.
 const PACKETS_MAX: u32 = 100_000;
+
+const READDRESS: &str = "\
+ip -n B addr del 10.9.0.2/24 dev vb
+ip -n B addr add 10.9.0.77/24 dev vb
+ip -n B route replace default dev vb";
 
 const LAY: &str = "\
 ip netns add A

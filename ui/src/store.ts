@@ -108,7 +108,7 @@ export function elsewhere(state: State): Group[] {
 }
 
 export type Standing =
-  | { is: "free" | "absent" | "attached" | "waiting" | "connecting" | "private" }
+  | { is: "free" | "absent" | "attached" | "waiting" | "connecting" | "frozen" | "private" }
   | { is: "in_use"; by: string };
 
 /** The one word on a device's chip. What we do with it comes before what its hub says of it. */

@@ -67,7 +67,7 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
     }
     let mut table = Table::titled(["ADDRESS", "STATE", "FOR", "WHERE", "NODES"]);
     for attachment in &attachments {
-        let (word, tone) = word(attachment.state);
+        let (word, tone) = word(attachment);
         table.row([
             Cell::from(attachment.address.to_string()),
             Cell::new(word, tone),
@@ -140,6 +140,9 @@ fn reason(state: &State, attachment: &Attachment) -> String {
         AttachmentState::Connecting | AttachmentState::Attached => {
             format!("Connecting to {address} ...")
         }
+        AttachmentState::Frozen => {
+            format!("{address} waits for {}, which is out of reach ...", address.hub)
+        }
     }
 }
 
@@ -179,11 +182,13 @@ fn path(address: &Address) -> String {
     format!("/attachments/{}/{}", encode(address.hub.as_str()), encode(address.device.as_str()))
 }
 
-fn word(state: AttachmentState) -> (&'static str, Tone) {
-    match state {
+fn word(attachment: &Attachment) -> (&'static str, Tone) {
+    match attachment.state {
         AttachmentState::Waiting => ("waiting", Tone::Notice),
+        AttachmentState::Connecting if usable(attachment) => ("waits for a client", Tone::Notice),
         AttachmentState::Connecting => ("connecting", Tone::Notice),
         AttachmentState::Attached => ("attached", Tone::Good),
+        AttachmentState::Frozen => ("frozen", Tone::Bad),
     }
 }
 

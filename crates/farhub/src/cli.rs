@@ -11,16 +11,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::pair::Ticket;
-use wire::{Address, Name, Pin};
+use wire::{Address, HostPort, Name, Pin};
 
 /// Plug it in there. Use it here.
 ///
 /// farhub makes the USB devices of one computer usable from any other: they appear as if plugged
-/// in. Every computer runs `farhub up`; two of them are joined once, by `farhub invite` on one and
-/// `farhub pair TICKET` on the other, and then reach each other directly and encrypted.
+/// in. Every computer runs `farhub up`; two of them are joined once, by `farhub pair` on one network or
+/// with a ticket of `farhub invite`, and then reach each other directly and encrypted.
 #[derive(Debug, Parser)]
 #[command(name = "farhub", version, after_long_help = LONG_END, after_help = END)]
-#[command(disable_help_subcommand = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -67,10 +67,13 @@ pub(crate) enum Command {
     /// Make a ticket by which another hub becomes a peer
     #[command(after_help = INVITE)]
     Invite(Invite),
-    /// Become a peer of the hub that made a ticket
+    /// Show the other hubs on this network, and who wants to pair
+    #[command(after_help = NEARBY)]
+    Nearby(Nearby),
+    /// Become a peer of another hub: by its ticket, or by a code on this network
     #[command(after_help = PAIR)]
     Pair(Pair),
-    /// Show the peers, or remove one
+    /// Show the peers, say where one is, or remove one
     #[command(after_help = PEERS)]
     Peers(Peers),
     /// Let a peer use devices of this hub; alone: show who may do what
@@ -146,6 +149,9 @@ pub(crate) struct Up {
     /// Where peers reach this hub over UDP [default: any address and port]
     #[arg(long, value_name = "ADDR:PORT")]
     pub bind: Option<SocketAddr>,
+    /// Use no relay: contact nothing but this network and the addresses of peers
+    #[arg(long)]
+    pub offline: bool,
     /// Also share simulated devices, to see everything work without any hardware
     #[arg(long)]
     pub demo: bool,
@@ -181,13 +187,38 @@ pub(crate) struct Invite {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Nearby {
+    /// Go on showing what changes
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Pair {
-    /// What `farhub invite` printed on the other computer
-    #[arg(value_parser = ticket)]
-    pub ticket: String,
+    /// A ticket of `farhub invite`, or a hub of `farhub nearby`, by name or key
+    #[arg(value_name = "TICKET|HUB", value_parser = whom)]
+    #[arg(required_unless_present_any = ["at", "accept", "decline"], conflicts_with = "at")]
+    pub whom: Option<Whom>,
+    /// Whoever is there: a DNS name or an address, and the UDP port of farhub
+    #[arg(long, value_name = "HOST:PORT")]
+    pub at: Option<HostPort>,
+    /// The code that the other hub shows: pair with it
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["at", "name"])]
+    pub accept: Option<String>,
+    /// Say no to the hub that asks [default: if it is the only one]
+    #[arg(long, conflicts_with_all = ["at", "name", "accept"])]
+    pub decline: bool,
     /// What to call the peer here [default: as it calls itself]
     #[arg(long)]
     pub name: Option<Name>,
+}
+
+/// Whom to pair with, or who asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Whom {
+    Ticket(String),
+    /// A name or a key.
+    Hub(String),
 }
 
 #[derive(Args, Debug)]
@@ -203,6 +234,22 @@ pub(crate) enum PeersAction {
     Remove {
         /// As `farhub peers` shows it
         peer: Name,
+    },
+    /// Say where a peer is, beside what is known of it
+    AddAddress {
+        /// As `farhub peers` shows it
+        peer: Name,
+        /// A DNS name or an address, and the UDP port of farhub
+        #[arg(value_name = "HOST:PORT")]
+        at: HostPort,
+    },
+    /// Forget what was said with add-address
+    RemoveAddress {
+        /// As `farhub peers` shows it
+        peer: Name,
+        /// As it was said
+        #[arg(value_name = "HOST:PORT")]
+        at: HostPort,
     },
 }
 
@@ -416,9 +463,16 @@ fn grant(text: &str) -> Result<Grant, String> {
     Ok(Grant { selector: selector.to_owned(), role, ..Grant::default() })
 }
 
-/// Says at once when a ticket was copied in part.
-fn ticket(text: &str) -> Result<String, String> {
-    text.parse::<Ticket>().map(|ticket| ticket.to_string()).map_err(|e| e.to_string())
+/// Says at once when a ticket was copied in part. Nothing else begins as tickets do and is as long
+/// as they are.
+fn whom(text: &str) -> Result<Whom, String> {
+    let hub = text.parse::<Name>().is_ok() && !(text.starts_with("farhub1") && text.len() > 20);
+    let key = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if hub || key {
+        return Ok(Whom::Hub(text.to_ascii_lowercase()));
+    }
+    let ticket = text.parse::<Ticket>().map(|ticket| ticket.to_string());
+    ticket.map(Whom::Ticket).map_err(|error| error.to_string())
 }
 
 fn role() -> impl TypedValueParser<Value = Role> {
@@ -445,6 +499,7 @@ Start here:
   farhub up --demo             see it work, without any hardware
   farhub devices               what is plugged in, here and at peers
   farhub share 1-1             offer what is plugged in at 1-1
+  farhub nearby                who else is on this network, to pair with: farhub pair NAME
   farhub invite                make a ticket; on the other computer: farhub pair TICKET
   farhub grant laptop '*'      let that peer use all that is shared
   farhub attach garage/laser   use it here
@@ -494,14 +549,30 @@ Examples:
   farhub invite --grant '*=view' --grant disk     see all, use the disk
   farhub invite --guest 2h --grant disk           for two hours, then it is no peer any more
   farhub invite --expires 24h";
-const PAIR: &str = "\
+const NEARBY: &str = "\
+What is announced on a network can be said by anybody in it: names are shown as they are said, with
+a warning where one is somebody else's. Who is a peer is told by the key, which has to be proven.
+
 Examples:
-  farhub pair farhub1abcd...
-  farhub pair farhub1abcd... --name garage";
+  farhub nearby
+  farhub nearby --watch
+  farhub nearby --json | jq -r '.hubs[] | select(.peer == null) | .name'";
+const PAIR: &str = "\
+By ticket, from anywhere: see farhub invite. By code, on one network: this hub shows a code, which
+is typed on the other one, in its web UI or with --accept; that one then shows a check number, which
+is typed here. Who types a code that is not on the other screen pairs with somebody else.
+
+Examples:
+  farhub pair farhub1abcd... --name garage     by ticket
+  farhub pair garage                           by code, with a hub of farhub nearby
+  farhub pair --at 192.168.1.7:3482            by code, with whoever is there
+  farhub pair --accept 189869                  there: the code that this one shows
+  farhub pair office --decline                 there: no";
 const PEERS: &str = "\
 Examples:
   farhub peers
-  farhub peers remove laptop";
+  farhub peers remove laptop
+  farhub peers add-address garage garage.example.org:3482";
 const GRANT: &str = "\
 A selector is `*` (all that is shared), a device's name or id, VID:PID, or class:CLASS. The class is
 that of the interfaces, and all of them must match: hid, mass-storage, audio, video, ... or 0x08.

@@ -4,11 +4,14 @@
 
 use crate::data;
 use crate::error::Error;
-use serde::Deserialize;
+use crate::when;
+use hub::Discovery;
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 use wire::Name;
 
 /// `docs/farhub.sample.toml` explains each.
@@ -22,6 +25,12 @@ pub(crate) struct Config {
     pub relay: Vec<Relay>,
     #[serde(default)]
     pub offline: bool,
+    #[serde(default, deserialize_with = "duration")]
+    pub grace_disks: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    pub grace_others: Option<Duration>,
+    #[serde(default)]
+    pub discovery: Discovery,
     pub log: Option<String>,
 }
 
@@ -59,6 +68,12 @@ impl Relay {
         let usual = if self.0.scheme_str() == Some("http") { 80 } else { 443 };
         self.0.port_u16().unwrap_or(usual)
     }
+}
+
+/// As on the command line: `90s`, `10m`.
+fn duration<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    when::duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Config {
@@ -118,6 +133,9 @@ mod tests {
         assert_eq!(config.bind.unwrap().to_string(), "0.0.0.0:3482");
         assert_eq!((config.relay[0].host(), config.relay[0].port()), ("relay.example.org", 443));
         assert!(!config.offline);
+        assert_eq!(config.grace_disks, Some(Duration::from_secs(25)));
+        assert_eq!(config.grace_others, Some(Duration::from_secs(60)));
+        assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
     }
 
@@ -127,9 +145,11 @@ mod tests {
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'bind', 'relay', \
-             'offline', 'log' (in: lisen = \"127.0.0.1:1\")"
+             'offline', 'grace_disks', 'grace_others', 'discovery', 'log' \
+             (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
+        assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));
         assert!(wrong("name = \"Garage\"").contains("may not contain 'G'"));
         assert!(wrong("relay = [\"relay.example.org\"]").contains("not the URL of a relay"));
         assert!(wrong("name = \"a\"\nname = \"b\"").starts_with("line 2: duplicate key"));

@@ -8,7 +8,7 @@ use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
 use hub::view::{self, Grant};
-use hub::{Caller, Config, Hub};
+use hub::{Caller, Config, Discovery, Grace, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,5 +61,8 @@ fn config(
 ) -> Config {
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
-    Config { data, name, bind, relays: vec![], simulated, real, demo: true }
+    let grace = Grace::default();
+    // the one in the garage listens on loopback only: nobody else has to know of it
+    let discovery = if real { args.discovery } else { Discovery::Off };
+    Config { data, name, bind, relays: vec![], grace, discovery, simulated, real, demo: true }
 }

@@ -42,7 +42,9 @@ pub(crate) async fn grant(client: &Client, out: Out, args: GrantArgs) -> Result<
     }
     tell(out, &granted.peer)?;
     let Some(totp) = granted.totp else { return Ok(()) };
-    eprint!("{}", qr(&totp.uri, std::io::stderr().is_terminal())?);
+    if std::io::stderr().is_terminal() {
+        eprint!("{}", qr(&totp.uri)?);
+    }
     eprintln!("For an authenticator app of whoever is to use it. It is not shown again.");
     out.line(&totp.uri)
 }

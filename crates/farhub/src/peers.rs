@@ -10,7 +10,7 @@ use crate::table::{Cell, Table, Tone, clean};
 use hub::view::{Grant, PathKind, PathReport, Peer, Role};
 use serde_json::json;
 use std::time::Duration;
-use wire::Name;
+use wire::{HostPort, Name};
 
 pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
     let state = client.state().await?;
@@ -18,7 +18,8 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
         return out.document(&state.peers);
     }
     if state.peers.is_empty() {
-        eprintln!("No peers yet. Either side may invite: `farhub invite` there, then here:");
+        eprintln!("No peers yet. On one network: farhub nearby, then farhub pair NAME.");
+        eprintln!("From anywhere, either side may invite: `farhub invite` there, then here:");
         eprintln!("  farhub pair TICKET");
         return Ok(());
     }
@@ -46,6 +47,37 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
 pub(crate) async fn remove(client: &Client, peer: &Name) -> Result<(), Error> {
     client.delete(&format!("/peers/{}", encode(peer.as_str()))).await?;
     eprintln!("{peer} is no longer a peer.");
+    Ok(())
+}
+
+pub(crate) async fn add_address(
+    client: &Client,
+    out: Out,
+    peer: &Name,
+    at: &HostPort,
+) -> Result<(), Error> {
+    let path = format!("/peers/{}/addresses", encode(peer.as_str()));
+    let view: Peer = client.post(&path, &json!({ "at": at })).await?;
+    if out.json {
+        return out.document(&view);
+    }
+    eprintln!("{peer} is looked for at {at} too. See how it is reached: farhub path {peer}");
+    Ok(())
+}
+
+pub(crate) async fn remove_address(
+    client: &Client,
+    out: Out,
+    peer: &Name,
+    at: &HostPort,
+) -> Result<(), Error> {
+    let at_text = encode(&at.to_string());
+    let path = format!("/peers/{}/addresses?at={at_text}", encode(peer.as_str()));
+    let view: Peer = client.delete_of(&path).await?;
+    if out.json {
+        return out.document(&view);
+    }
+    eprintln!("{peer} is no longer looked for at {at}, unless it is known to be there.");
     Ok(())
 }
 
@@ -173,4 +205,4 @@ fn kind(kind: PathKind) -> &'static str {
 }
 
 /// Of an id, enough to tell peers apart; `--json` has it whole.
-const ID_CHARS: usize = 10;
+pub(crate) const ID_CHARS: usize = 10;

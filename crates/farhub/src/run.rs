@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
-    attach, audit, cli, data, devices, doctor, grants, invite, peers, requests, service, up,
+    attach, audit, cli, data, devices, doctor, grants, invite, nearby, pair, peers, requests,
+    service, up,
 };
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
@@ -25,10 +26,18 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Share(args) => devices::share(&client, out, args).await,
         Command::Unshare { device } => devices::unshare(&client, out, &device).await,
         Command::Invite(args) => invite::invite(&client, out, args).await,
-        Command::Pair(args) => invite::pair(&client, out, args).await,
+        Command::Nearby(args) if args.watch => nearby::watch(&client, out).await,
+        Command::Nearby(_) => nearby::list(&client, out).await,
+        Command::Pair(args) => pair::pair(&client, out, args).await,
         Command::Peers(args) => match args.action {
             None => peers::list(&client, out).await,
             Some(cli::PeersAction::Remove { peer }) => peers::remove(&client, &peer).await,
+            Some(cli::PeersAction::AddAddress { peer, at }) => {
+                peers::add_address(&client, out, &peer, &at).await
+            }
+            Some(cli::PeersAction::RemoveAddress { peer, at }) => {
+                peers::remove_address(&client, out, &peer, &at).await
+            }
         },
         Command::Path { peer } => peers::path(&client, out, &peer).await,
         Command::Trust(args) => peers::trust(&client, out, args).await,

@@ -3,7 +3,7 @@
 use crate::config::{Config, Relay};
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
-use hub::{Caller, Hub, view};
+use hub::{Caller, Discovery, Grace, Hub, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub(crate) struct Args {
     pub bind: Option<SocketAddr>,
     pub relay: Vec<Relay>,
     pub offline: bool,
+    pub grace: Grace,
+    pub discovery: Discovery,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -37,7 +39,12 @@ impl Args {
             listen: typed.listen.or(config.listen).unwrap_or(usual),
             bind: typed.bind.or(config.bind),
             relay: config.relay,
-            offline: config.offline,
+            grace: Grace {
+                disks: config.grace_disks.unwrap_or(Grace::default().disks),
+                others: config.grace_others.unwrap_or(Grace::default().others),
+            },
+            offline: typed.offline || config.offline,
+            discovery: config.discovery,
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -100,6 +107,8 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         } else {
             args.relay.iter().map(ToString::to_string).collect()
         },
+        grace: args.grace,
+        discovery: args.discovery,
         simulated: vec![],
         real: true,
         demo: false,

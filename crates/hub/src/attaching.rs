@@ -4,10 +4,11 @@
 use crate::core::{Core, PeerId};
 use crate::door::{self, DoorError, Place};
 use crate::peers::Peer;
+use crate::resuming::Resuming;
 use crate::view::{AttachmentState, Factor, Problem, Via};
 use crate::{Inner, links};
 use anyhow::{Context, Result};
-use link::{Rx, Tx};
+use link::{Duplex, Rx};
 use std::sync::Arc;
 use std::time::Duration;
 use usb::attach::End;
@@ -123,8 +124,11 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     if !same {
         return Err(Trouble::Changed.into());
     }
-    let mut streams = (rx.speak::<Down>().with_urbs(), Tx::<Up>::new(duplex.writer));
-    let opener = links::opener(&connection);
+    let grace = inner.grace.of(usb);
+    let resuming = Resuming::new((inner, key), attached.session, connection, grace);
+    let stream = Duplex { reader: Box::new(rx.into_reader()), writer: duplex.writer };
+    let (rx, tx) = resuming.first(stream)?.framed::<Down, Up>();
+    let mut streams = (rx.with_urbs(), tx);
 
     let (socket, place) = match way {
         Way::Vhci(door) => door::plug(door, &attached).await?,
@@ -134,19 +138,22 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
                 imported = door::imported(listener, &attached, &descriptors) => imported?,
                 // nothing was asked yet, so whatever comes is the end
                 _ = streams.0.recv() => return Ok(End::DeviceGone),
+                end = resuming.keep() => return end,
             }
         }
     };
     entered(inner, key, &place);
     let socket = (socket.reader, socket.writer);
+    let opener = resuming.opener();
     let run = usb::attach::run(socket, (attached, descriptors), streams, opener, counters);
     let nodes = watch_nodes(inner, key, &place);
     let end = tokio::select! {
-        end = run => end,
+        end = run => end.map_err(anyhow::Error::from),
+        end = resuming.keep() => end,
         never = nodes => match never {},
     };
     place.gone().await;
-    Ok(end?)
+    end
 }
 
 /// A way in that was found.
@@ -254,5 +261,7 @@ fn refusal_hint(refusal: Refusal) -> Option<&'static str> {
         Refusal::InUse => Some("ask for it: farhub request HUB/NAME"),
         Refusal::Absent | Refusal::Busy | Refusal::Ticket => None,
         Refusal::Wrong | Refusal::LockedOut => None,
+        // of pairings, not of devices
+        Refusal::NotNear | Refusal::Declined | Refusal::CodesDiffer | Refusal::NotAnswered => None,
     }
 }

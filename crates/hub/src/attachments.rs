@@ -48,9 +48,20 @@ impl Attachment {
         if self.state != state {
             (self.state, self.since) = (state, Timestamp::now());
         }
-        if state != AttachmentState::Attached {
-            self.nodes.clear();
-            self.place = None;
+        match state {
+            AttachmentState::Attached | AttachmentState::Frozen => {}
+            AttachmentState::Waiting | AttachmentState::Connecting => {
+                self.nodes.clear();
+                self.place = None;
+            }
+        }
+    }
+
+    /// Whether the device is plugged in here, be it without its peer for a while.
+    pub(crate) fn is_attached(&self) -> bool {
+        match self.state {
+            AttachmentState::Attached | AttachmentState::Frozen => true,
+            AttachmentState::Waiting | AttachmentState::Connecting => false,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a hub is started with.
 
+use crate::{Discovery, Grace};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,10 @@ pub struct Config {
     pub bind: Option<SocketAddr>,
     /// Relays of one's own, by URL. None are used unless they are named here.
     pub relays: Vec<String>,
+    /// For how long devices in use outlive a cut connection.
+    pub grace: Grace,
+    /// Where to look for other hubs, and to be found.
+    pub discovery: Discovery,
     /// Devices made of software, to be shared like real ones.
     pub simulated: Vec<Arc<sim::Simulated>>,
     /// Look for real devices as well.

@@ -8,7 +8,9 @@ use crate::access::handover::Reserved;
 use crate::access::requests::{Asked, Requests};
 use crate::attachments::Attachment;
 use crate::devices::Local;
+use crate::discovery::Table;
 use crate::failure::Failure;
+use crate::pairing::Pairings;
 use crate::peers::Peer;
 use crate::view;
 use iroh::EndpointId;
@@ -49,6 +51,10 @@ pub(crate) struct Core {
     pub(crate) asked: BTreeMap<(PeerId, DeviceId), Asked>,
     pub(crate) reserved: BTreeMap<DeviceId, Reserved>,
     pub(crate) spent: BTreeMap<(PeerId, DeviceId), Spent>,
+    /// Who is announced on the local network.
+    pub(crate) nearby: Table,
+    /// Pairings by code that somebody has to look at.
+    pub(crate) pairings: Pairings,
 }
 
 impl Core {
@@ -62,6 +68,8 @@ impl Core {
             asked: BTreeMap::new(),
             reserved: BTreeMap::new(),
             spent: BTreeMap::new(),
+            nearby: Table::default(),
+            pairings: Pairings::default(),
         }
     }
 
@@ -80,12 +88,14 @@ impl Core {
             attachments: vec![],
             requests: self.request_views(caller),
             asked: vec![],
+            nearby: vec![],
+            pairings: vec![],
         }
     }
 
     fn whole_state(&self) -> view::State {
         let mine = self.devices.iter().map(|(id, local)| local.view(id, &self.hub.name, self));
-        let theirs = self.peers.values().flat_map(Peer::device_views);
+        let theirs = self.peers.iter().flat_map(|(id, peer)| peer.device_views(id, self));
         let mut devices: Vec<_> = mine.chain(theirs).collect();
         devices.sort_by(|a, b| (!a.local, &a.address).cmp(&(!b.local, &b.address)));
         let peers = self.peers.iter().map(|(id, peer)| peer.view(id, self)).collect();
@@ -93,7 +103,8 @@ impl Core {
         let attachments = attachments.map(|(key, attachment)| attachment.view(key, self)).collect();
         let requests = self.request_views(Caller::Local);
         let (hub, asked) = (self.hub.clone(), self.asked_views());
-        view::State { hub, peers, devices, attachments, requests, asked }
+        let (nearby, pairings) = (self.nearby_views(), self.pairing_views());
+        view::State { hub, peers, devices, attachments, requests, asked, nearby, pairings }
     }
 
     pub(crate) fn peer_named(&self, name: &str) -> Result<PeerId, Failure> {
@@ -183,9 +194,28 @@ impl Shared {
         result
     }
 
+    /// Changes if that can be, and then tells everybody.
+    pub(crate) fn try_change<R, E>(
+        &self,
+        change: impl FnOnce(&mut Core) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let result = change(&mut self.lock());
+        if result.is_ok() {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        result
+    }
+
     /// Changes what nobody waits for.
     pub(crate) fn change_unseen<R>(&self, change: impl FnOnce(&mut Core) -> R) -> R {
         change(&mut self.lock())
+    }
+
+    /// Changes, and tells everybody if it says that it did.
+    pub(crate) fn change_if(&self, change: impl FnOnce(&mut Core) -> bool) {
+        if change(&mut self.lock()) {
+            self.changes.send_modify(|count| *count += 1);
+        }
     }
 
     /// Resolves after each change, or several.

@@ -5,6 +5,7 @@
 
 use crate::core::{Core, PeerId};
 use crate::view;
+use link::resume::Lines;
 use link::{Rx, Tx};
 use std::sync::Arc;
 use std::time::Instant;
@@ -58,6 +59,8 @@ pub(crate) struct Lease {
     pub(crate) began: Instant,
     /// Ends the session.
     pub(crate) end: CancellationToken,
+    /// Its streams, which outlive their connection.
+    pub(crate) lines: Lines,
     /// Takes the streams of the device's endpoints.
     pub(crate) endpoints: mpsc::Sender<EndpointStream>,
     pub(crate) counters: Arc<usb::Counters>,
@@ -85,14 +88,23 @@ impl Local {
         }
     }
 
-    /// As peers see it.
-    pub(crate) fn on_shelf(&self, id: &DeviceId, core: &Core) -> Device {
+    /// As a peer sees it. One that uses it itself may use it: perhaps it has started anew.
+    pub(crate) fn on_shelf(&self, id: &DeviceId, peer: &PeerId, core: &Core) -> Device {
+        let kept = || core.reserved_name(id).unwrap_or(&core.hub.name).as_str().into();
+        let state = match (&self.source, &self.lease) {
+            (None, _) => State::Absent,
+            (Some(_), Some(lease)) if lease.peer == *peer => State::Free,
+            (Some(_), Some(_)) => self.state(id, core),
+            // what is kept for somebody is free for them
+            (Some(_), None) if core.is_its_turn(id, peer) => State::Free,
+            (Some(_), None) => State::InUse(kept()),
+        };
         Device {
             id: id.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
             simulated: self.is_simulated(),
-            state: self.state(id, core),
+            state,
         }
     }
 
@@ -151,20 +163,7 @@ impl Core {
     /// What a peer may see of this hub.
     pub(crate) fn shelf_for(&self, peer: &PeerId) -> Vec<Device> {
         let seen = self.devices.iter().filter(|(id, _)| self.role(peer, id).is_some());
-        let devices = seen.map(|(id, local)| {
-            let mut device = local.on_shelf(id, self);
-            if local.lease.is_none() && local.source.is_some() {
-                // what is kept for somebody is free for them
-                device.state = match self.is_its_turn(id, peer) {
-                    true => State::Free,
-                    false => State::InUse(
-                        self.reserved_name(id).unwrap_or(&self.hub.name).as_str().into(),
-                    ),
-                };
-            }
-            device
-        });
-        let devices = devices.filter(Device::fits);
+        let devices = seen.map(|(id, local)| local.on_shelf(id, peer, self)).filter(Device::fits);
         devices.take(wire::shelf::DEVICES_MAX).collect()
     }
 }

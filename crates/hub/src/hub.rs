@@ -4,8 +4,11 @@ use crate::access::timer::{self, WallClock};
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
+use crate::pairing::Asks;
 use crate::peers::Peer;
-use crate::{Config, attaching, identity, linking, plugging, rates, view};
+use crate::{
+    Config, Discovery, Grace, attaching, discovery, identity, linking, plugging, rates, view,
+};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
@@ -50,12 +53,15 @@ pub(crate) struct Inner {
     http_streams: Mutex<Option<mpsc::Receiver<(PeerId, Duplex)>>>,
     pub(crate) new_peers: mpsc::Sender<PeerId>,
     pub(crate) rates: watch::Sender<view::Rates>,
+    pub(crate) grace: Grace,
     strangers: Mutex<(u32, Instant)>,
     refused_peers: Mutex<(u32, Instant)>,
     /// Places for those who prove themselves: each takes argon2's memory.
     pub(crate) checks: Semaphore,
     /// Places for those who want to pair.
     pub(crate) pairings: Arc<Semaphore>,
+    /// Who has asked to pair by code of late.
+    pub(crate) asks: Mutex<Asks>,
     _lock: File,
 }
 
@@ -77,6 +83,7 @@ impl Hub {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             demo: config.demo,
             web: None,
+            discovery: config.discovery,
         };
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
@@ -98,10 +105,12 @@ impl Hub {
             http_streams: Mutex::new(Some(http_streams)),
             new_peers,
             rates: watch::Sender::default(),
+            grace: config.grace,
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
             checks: Semaphore::new(CHECKS_MAX),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
+            asks: Mutex::default(),
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
@@ -109,6 +118,10 @@ impl Hub {
         inner.background(rates::measure(inner.clone()));
         inner.background(timer::keep_time(inner.clone(), clock));
         inner.background(linking::accept(inner.clone()));
+        match config.discovery {
+            Discovery::Lan => drop(inner.tasks.spawn(discovery::run(inner.clone()))),
+            Discovery::Off => {}
+        }
         for key in attachments {
             inner.background(attaching::keep(inner.clone(), key));
         }

@@ -3,8 +3,8 @@
 //! Both hubs of a pair dial until one of them has succeeded. Should both succeed at once, there
 //! are two connections, and either serves.
 
-use crate::core::PeerId;
-use crate::{Inner, links, serving};
+use crate::core::{Core, PeerId};
+use crate::{Inner, links, pairing, serving};
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use iroh::endpoint::{Connection, Incoming};
@@ -25,6 +25,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 const STEADY: Duration = Duration::from_secs(5);
 /// One try.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A try that has lasted for so long ends when there is a new address to try: not sooner, or
+/// whoever announces one after the other would let none succeed.
+const DIAL_MIN: Duration = Duration::from_secs(2);
 /// From a stranger's first packet to the end of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes at the same time.
@@ -81,6 +84,15 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
             });
             Ok(())
         }
+        wire::pair::code::ALPN => {
+            let pairing = inner.clone();
+            inner.background(async move {
+                if let Err(error) = pairing::answer_code(pairing, connection).await {
+                    tracing::debug!("a pairing by code failed: {error:#}");
+                }
+            });
+            Ok(())
+        }
         wire::ALPN if inner.shared.look(|core| core.peers.contains_key(&peer)) => {
             inner.tasks.spawn(linked(inner.clone(), connection));
             Ok(())
@@ -98,41 +110,54 @@ pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
     let known = inner.shared.look(|core| core.peers.get(&peer).map(|known| known.removed.clone()));
     let Some(removed) = known else { return };
     let mut retry = RETRY.0;
+    let news = |core: &Core| core.peers.get(&peer).map_or(0, |known| known.reach.news);
     loop {
-        if let Some(connection) = inner.links.latest(&peer) {
-            let began = Instant::now();
-            tokio::select! {
-                _ = connection.closed() => {}
-                () = removed.cancelled() => return,
-            }
-            // the connection's own task takes it out of the links
-            inner
-                .shared
-                .until(|core| core.peers.get(&peer).is_none_or(|p| !p.online).then_some(()))
-                .await;
-            if began.elapsed() > STEADY {
-                retry = RETRY.0;
-                continue;
-            }
-        } else if dial(&inner, &peer, &removed).await.is_break() {
+        let tried = inner.shared.look(news);
+        let soonest = tokio::time::Instant::now() + RETRY.0;
+        let began = Instant::now();
+        // the connection's own task takes it out of the links
+        let lost = inner.shared.until(|core| {
+            let offline = core.peers.get(&peer).is_none_or(|known| !known.online);
+            (offline || inner.links.is_silent(&peer)).then_some(())
+        });
+        tokio::select! {
+            () = lost => {}
+            () = removed.cancelled() => return,
+        }
+        if began.elapsed() > STEADY {
+            retry = RETRY.0;
+        }
+        if dial(&inner, &peer, &removed).await.is_break() {
             return;
         }
         // also after a connection that ended soon: a hub that does not know us ends each at once
-        let online = inner.shared.until(|core| core.peers.get(&peer)?.online.then_some(()));
+        let online = reached(&inner, &peer);
         let jitter = retry.mul_f64(rand::random::<f64>() * 0.25);
         tokio::select! {
             () = tokio::time::sleep(retry + jitter) => retry = (retry * 2).min(RETRY.1),
             () = online => tokio::time::sleep(RETRY.0).await,
+            // it is somewhere else, or somebody says so: not more often than the first tries
+            () = inner.shared.until(|core| (news(core) != tried).then_some(())) => {
+                tokio::time::sleep_until(soonest).await;
+            }
             () = removed.cancelled() => return,
         }
     }
+}
+
+/// Resolves while there is a connection to the peer over which something is heard.
+async fn reached(inner: &Inner, peer: &PeerId) {
+    let reached = |core: &crate::core::Core| {
+        (core.peers.get(peer)?.online && !inner.links.is_silent(peer)).then_some(())
+    };
+    inner.shared.until(reached).await;
 }
 
 /// One try to reach a peer, and the first while of the connection; breaks when it is removed.
 async fn dial(inner: &Arc<Inner>, peer: &PeerId, removed: &CancellationToken) -> ControlFlow<()> {
     let dial = async {
         let reach = inner.shared.look(|core| core.peers.get(peer).map(|p| p.reach.clone()));
-        let address = links::address(*peer, &reach.unwrap_or_default());
+        let address = links::address(*peer, &reach.unwrap_or_default()).await;
         let dialled = inner.endpoint.connect(address, wire::ALPN);
         match tokio::time::timeout(DIAL_TIMEOUT, dialled).await {
             Ok(Ok(connection)) => Ok(connection),
@@ -140,9 +165,17 @@ async fn dial(inner: &Arc<Inner>, peer: &PeerId, removed: &CancellationToken) ->
             Err(_) => Err("it does not answer".to_owned()),
         }
     };
-    let online = inner.shared.until(|core| core.peers.get(peer)?.online.then_some(()));
+    let online = reached(inner, peer);
+    let known = inner.shared.look(|core| core.peers.get(peer).map(|p| p.reach.news));
+    let began = tokio::time::Instant::now();
+    let news = async {
+        let new = |core: &Core| core.peers.get(peer).map(|p| p.reach.news) != known;
+        inner.shared.until(|core| new(core).then_some(())).await;
+        tokio::time::sleep_until(began + DIAL_MIN).await;
+    };
     let dialled = tokio::select! {
         dialled = dial => dialled,
+        () = news => return ControlFlow::Continue(()),
         () = online => return ControlFlow::Continue(()),
         () = removed.cancelled() => return ControlFlow::Break(()),
     };
@@ -177,7 +210,9 @@ async fn linked(inner: Arc<Inner>, connection: Connection) {
     let mut streams = JoinSet::new();
     streams.spawn(log(watch_path(inner.clone(), connection.clone())));
     streams.spawn(log(read_shelf(inner.clone(), connection.clone())));
-    let asking = links::keep_asking(&connection);
+    // who waits for the peer looks again
+    let changed = || inner.shared.change(|_| ());
+    let asking = links::keep_asking(&connection, &inner.links, changed);
     tokio::pin!(asking);
     loop {
         tokio::select! {

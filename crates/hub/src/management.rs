@@ -3,14 +3,16 @@
 use crate::attachments::Attachment;
 use crate::core::{Caller, PeerId};
 use crate::failure::Failure;
+use crate::pairing::{self, Target};
 use crate::pairing::{EXPIRES, internal};
+use crate::peers::Named;
 use crate::view::{self, FailureCode, Via};
 use crate::{Hub, Inner, Selector, attaching, links, plugging};
 use link::Duplex;
 use std::time::Duration;
 use tokio::sync::watch;
 use wire::pair::Ticket;
-use wire::{Address, DeviceId, Name, Open, Priority};
+use wire::{Address, DeviceId, HostPort, Name, Open, Priority};
 
 /// How long a device that is asked for may take to appear on its hub's shelf.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
@@ -103,6 +105,101 @@ impl Hub {
     ) -> Result<view::Peer> {
         self.0.allowed(caller)?;
         let id = self.0.pair(ticket, name).await?;
+        self.0.peer_view(&id)
+    }
+
+    /// Asks another hub to pair by code; then the code is shown.
+    ///
+    /// # Errors
+    /// When there is no such hub, it cannot be reached, or does not want to be asked.
+    pub async fn ask_to_pair(
+        &self,
+        caller: Caller,
+        target: &Target,
+        name: Option<Name>,
+    ) -> Result<view::Pairing> {
+        self.0.allowed(caller)?;
+        self.0.audit(&caller.actor(), "pair.asked", target, "").await.map_err(internal)?;
+        let id = self.0.ask_to_pair(target, name).await?;
+        pairing::view_of(&self.0, id)
+    }
+
+    /// What somebody typed here for a pairing: what the other hub's screen shows.
+    ///
+    /// # Errors
+    /// When there is no such pairing, or it shows something else.
+    pub async fn typed(&self, caller: Caller, id: u32, text: &str) -> Result<view::Pairing> {
+        self.0.allowed(caller)?;
+        self.0.audit(&caller.actor(), "pair.typed", id, "").await.map_err(internal)?;
+        self.0.typed(id, text).await?;
+        pairing::view_of(&self.0, id)
+    }
+
+    /// Declines a pairing or takes it back; one that is over is no longer shown.
+    ///
+    /// # Errors
+    /// When there is no such pairing.
+    pub async fn decline(&self, caller: Caller, id: u32) -> Result<()> {
+        self.0.allowed(caller)?;
+        self.0.audit(&caller.actor(), "pair.declined", id, "").await.map_err(internal)?;
+        self.0.decline(id)
+    }
+
+    /// Remembers where a peer is, beside what is known of it.
+    ///
+    /// # Errors
+    /// When there is no such peer, or it has many places already.
+    pub async fn add_address(
+        &self,
+        caller: Caller,
+        name: &str,
+        place: &HostPort,
+    ) -> Result<view::Peer> {
+        self.set_address(caller, name, place, Named::Here).await
+    }
+
+    /// Forgets where somebody said that a peer is.
+    ///
+    /// # Errors
+    /// When there is no such peer, or nobody said so.
+    pub async fn remove_address(
+        &self,
+        caller: Caller,
+        name: &str,
+        place: &HostPort,
+    ) -> Result<view::Peer> {
+        self.set_address(caller, name, place, Named::NotHere).await
+    }
+
+    async fn set_address(
+        &self,
+        caller: Caller,
+        name: &str,
+        place: &HostPort,
+        named: Named,
+    ) -> Result<view::Peer> {
+        self.0.allowed(caller)?;
+        let id = self.0.shared.look(|core| core.peer_named(name))?;
+        let action = match named {
+            Named::Here => "peer.address_added",
+            Named::NotHere => "peer.address_removed",
+        };
+        self.0.audit(&caller.actor(), action, name, place).await.map_err(internal)?;
+        let changed = self.0.shared.change(|core| {
+            let peer = core.peers.get_mut(&id)?;
+            Some(peer.reach.set_named(place, named).map(|new| (new, peer.reach.clone())))
+        });
+        let gone = || Failure::not_found("the peer was removed meanwhile");
+        let (new, reach) = changed.ok_or_else(gone)?.map_err(|_| {
+            Failure::bad_request(format!("{name} has as many addresses as it can have"))
+                .hint(format!("forget one: farhub peers remove-address {name} HOST:PORT"))
+        })?;
+        if !new && named == Named::NotHere {
+            return Err(Failure::not_found(format!("nobody said that {name} is at {place}"))
+                .hint("see what was said: farhub peers --json"));
+        }
+        let text = serde_json::to_string(&reach).expect("addresses are plain data");
+        self.0.store.set_reach(&id.to_string(), &text).await?;
         self.0.peer_view(&id)
     }
 

@@ -1,4 +1,13 @@
-//! Pairing: invitations given, and tickets used.
+//! Pairing: invitations given, and tickets used; and by code (`by_code`).
+
+mod by_code;
+mod codes;
+mod pending;
+mod who;
+
+pub use by_code::Target;
+pub(crate) use by_code::{answer_code, view_of};
+pub(crate) use pending::{Asks, Pairings};
 
 use crate::access::Promise;
 use crate::core::{Caller, PeerId};
@@ -77,7 +86,7 @@ impl Inner {
         let mut addresses: Vec<_> = address.ip_addrs().copied().collect();
         addresses.truncate(wire::pair::ADDRESSES_MAX - 2);
         let relays = address.relay_urls().take(2).map(ToString::to_string).collect();
-        Reach { addresses, relays }
+        Reach { addresses, relays, ..Reach::default() }
     }
 
     /// Uses a ticket that somebody gave us.
@@ -90,7 +99,8 @@ impl Inner {
             return Err(Failure::bad_request("this is a ticket of this hub itself")
                 .hint("use it on the other computer: farhub pair TICKET"));
         }
-        let reach = Reach { addresses: ticket.addresses, relays: ticket.relays };
+        let (addresses, relays) = (ticket.addresses, ticket.relays);
+        let reach = Reach { addresses, relays, ..Reach::default() };
         let dialled = tokio::time::timeout(TIMEOUT, self.use_ticket(peer, &reach, ticket.secret));
         let called = match dialled.await {
             Ok(Ok(called)) => called,
@@ -105,7 +115,7 @@ impl Inner {
     }
 
     async fn use_ticket(&self, peer: PeerId, reach: &Reach, secret: Secret) -> Result<Name> {
-        let address = links::address(peer, reach);
+        let address = links::address(peer, reach).await;
         let connection = self.endpoint.connect(address, wire::pair::ALPN).await?;
         let (send, receive) = connection.open_bi().await?;
         let name = self.shared.look(|core| core.hub.name.clone());
@@ -160,10 +170,15 @@ impl Inner {
         &self,
         id: PeerId,
         wanted: &Name,
-        reach: Reach,
+        mut reach: Reach,
         expires: Option<Timestamp>,
         caller: Caller,
     ) -> Result<PeerId, Failure> {
+        self.shared.look(|core| {
+            let named = core.peers.get(&id).map(|known| known.reach.named.clone());
+            reach.named = named.unwrap_or_default();
+            reach.found(core.nearby.addresses(&id));
+        });
         let name = self.shared.look(|core| {
             let taken = |name: &Name| {
                 core.hub.name == *name

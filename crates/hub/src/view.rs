@@ -5,13 +5,14 @@
 mod access;
 mod audit;
 
+pub use crate::discovery::Discovery;
 pub use access::{Asked, Factor, Grant, Granted, NewGrant, Request, Role, Totp, Turn};
 pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::device::{Kind, State as DeviceState};
-use wire::{Address, DeviceId, Name, Text};
+use wire::{Address, DeviceId, HostPort, Name, Text};
 
 /// Everything that there is to see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -26,6 +27,12 @@ pub struct State {
     /// What this hub asked of peers.
     #[serde(default)]
     pub asked: Vec<Asked>,
+    /// Other hubs that are announced on this network.
+    #[serde(default)]
+    pub nearby: Vec<Nearby>,
+    /// Pairings by code that are under way or ended a moment ago.
+    #[serde(default)]
+    pub pairings: Vec<Pairing>,
 }
 
 /// The hub that was asked.
@@ -39,6 +46,80 @@ pub struct Hub {
     pub demo: bool,
     /// Where its web UI is.
     pub web: Option<String>,
+    /// Where it looks for other hubs.
+    #[serde(default)]
+    pub discovery: Discovery,
+}
+
+/// A hub as it is announced on this network. Anybody can announce anything: the name may be
+/// somebody else's, and the addresses may lead nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Nearby {
+    /// The Ed25519 public key that it says it has, in hexadecimal.
+    pub id: String,
+    pub name: Name,
+    pub version: String,
+    pub addresses: Vec<String>,
+    /// What it is called here, where the key is a peer's.
+    pub peer: Option<Name>,
+    /// Why it may not be what it seems.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why a hub may not be what it seems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// It has the name of a peer, and another key.
+    NameOfPeer,
+    /// It has the name of this hub.
+    NameOfThisHub,
+    /// Another one on this network has the same name.
+    NameTwice,
+}
+
+/// A pairing by code. What is shown on one screen is typed on the other: first the code of the
+/// hub that asks, then the check number of the hub that was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pairing {
+    pub id: u32,
+    pub side: PairingSide,
+    pub state: PairingState,
+    /// The other hub's key, which it has proven.
+    pub hub_id: String,
+    /// What the other hub calls itself.
+    pub name: Name,
+    /// Where it is.
+    pub remote: String,
+    pub doubt: Option<Doubt>,
+    /// What to type on the other hub.
+    pub shown: Option<String>,
+    /// Until it is over without an answer.
+    pub left_s: u32,
+    /// What it is called here, when it is a peer.
+    pub peer: Option<Name>,
+    /// Why it failed.
+    pub problem: Option<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingSide {
+    /// This hub asks the other.
+    Asking,
+    /// The other asks this hub.
+    Asked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingState {
+    /// The code is to be typed on the hub that was asked.
+    Code,
+    /// The check number is to be typed on the hub that asks.
+    Check,
+    Paired,
+    Failed,
 }
 
 /// A hub that this one has paired with.
@@ -62,6 +143,9 @@ pub struct Peer {
     pub expires: Option<String>,
     /// Why it cannot be reached.
     pub error: Option<String>,
+    /// Where people said that it is, as HOST:PORT.
+    #[serde(default)]
+    pub named: Vec<HostPort>,
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -138,6 +222,9 @@ pub enum AttachmentState {
     Waiting,
     Connecting,
     Attached,
+    /// Plugged in here, while its peer cannot be reached: it goes on when the peer is back, or is
+    /// unplugged when that takes too long.
+    Frozen,
 }
 
 /// What happened and why, and what to do next.

@@ -28,6 +28,8 @@ async fn start(name: &str, data: TempDir, simulated: Vec<Arc<sim::Simulated>>) -
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        grace: hub::Grace::default(),
+        discovery: hub::Discovery::Off,
         simulated,
         real: false,
         demo: false,

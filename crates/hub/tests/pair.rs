@@ -19,6 +19,8 @@ async fn start(name: &str, data: &TempDir, simulated: Vec<Arc<sim::Simulated>>) 
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        grace: hub::Grace::default(),
+        discovery: hub::Discovery::Off,
         simulated,
         real: false,
         demo: false,
@@ -115,6 +117,28 @@ async fn a_ticket_works_once() {
     assert_eq!(garage.state(LOCAL).peers.len(), 2);
 }
 
+/// The hub that made a ticket says by its own clock whether it is good; the other one's clock,
+/// and what the ticket says of the time, do not count.
+#[tokio::test]
+async fn clocks_that_differ_by_a_day_do_not_matter() {
+    let Pair { garage, office, .. } = pair(&[]).await;
+    let day = 24 * 3600;
+    for wrong in [0, 1, u64::MAX] {
+        let (mut ticket, _) = garage.invite(LOCAL, MINUTES, &[], None).await.unwrap();
+        ticket.expires_s = match wrong {
+            0 => ticket.expires_s - day,
+            1 => ticket.expires_s + day,
+            other => other,
+        };
+        office.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
+    }
+    let (mut ticket, _) = garage.invite(LOCAL, Duration::from_nanos(1), &[], None).await.unwrap();
+    ticket.expires_s += day;
+    let refused = office.pair(LOCAL, &ticket.to_string(), None).await.unwrap_err();
+    assert_eq!(refused.code, FailureCode::Refused, "good for a day more only by its own words");
+    assert!(refused.hint.unwrap().contains("ask for a new one"));
+}
+
 #[tokio::test]
 async fn a_removed_peer_is_a_stranger() {
     let Pair { garage, office, disk, .. } = pair(&everything()).await;
@@ -169,6 +193,8 @@ async fn a_second_hub_on_the_same_data_is_refused() {
         name: "second".parse().unwrap(),
         bind: None,
         relays: vec![],
+        grace: hub::Grace::default(),
+        discovery: hub::Discovery::Off,
         simulated: vec![],
         real: false,
         demo: false,

@@ -34,6 +34,8 @@ async fn serve(name: &str, simulated: Vec<Arc<sim::Simulated>>) -> Served {
         name: name.parse().unwrap(),
         bind: Some(anywhere),
         relays: vec![],
+        grace: hub::Grace::default(),
+        discovery: hub::Discovery::Off,
         simulated,
         real: false,
         demo: false,
@@ -205,6 +207,8 @@ fn the_description_names_every_path() {
         "/api/v1/devices/{device}/handover",
         "/api/v1/audit",
         "/api/v1/audit/check",
+        "/api/v1/pairings/{id}/accept",
+        "/api/v1/peers/{name}/addresses",
     ] {
         assert!(paths.contains_key(path), "{path}");
     }

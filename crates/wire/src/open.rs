@@ -18,13 +18,20 @@ pub enum Open {
     Http,
     /// The use of a device. The stream carries its endpoint 0.
     Device { device: DeviceId },
-    /// One further endpoint (its address with the direction bit, USB 2.0 §9.6.6) of a device
-    /// in use.
-    Endpoint { session: SessionId, endpoint: u8 },
+    /// An endpoint (its address with the direction bit, USB 2.0 §9.6.6) of a device in use: a
+    /// further one, or one that goes on where the last connection was cut. `received` bytes have
+    /// reached who opens.
+    Endpoint { session: SessionId, endpoint: u8, received: u64 },
     /// Proves the user of the peer, where a grant for the device asks for that.
     Unlock { device: DeviceId, proof: Proof },
     /// Asks the owner for the use of a device.
     Ask { device: DeviceId, message: Text },
+}
+
+/// After [`Answer::Ok`] to an [`Open::Endpoint`]: what has reached who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    pub received: u64,
 }
 
 /// The answer to an [`Open`].
@@ -66,6 +73,14 @@ pub enum Refusal {
     LockedOut,
     #[error("the time for one session is used up")]
     TimeUsedUp,
+    #[error("the other hub pairs by code only within its own network")]
+    NotNear,
+    #[error("somebody at the other hub said no, or took it back")]
+    Declined,
+    #[error("the codes differ: it was mistyped, or somebody is in between")]
+    CodesDiffer,
+    #[error("nobody answered in time")]
+    NotAnswered,
     #[error("refused for a reason that this version does not know (code {0})")]
     Unknown(u8),
 }
@@ -87,6 +102,10 @@ impl Refusal {
             Self::Wrong => 11,
             Self::LockedOut => 12,
             Self::TimeUsedUp => 13,
+            Self::NotNear => 32,
+            Self::Declined => 33,
+            Self::CodesDiffer => 34,
+            Self::NotAnswered => 35,
             Self::Unknown(code) => code,
         }
     }
@@ -107,6 +126,10 @@ impl Refusal {
             11 => Self::Wrong,
             12 => Self::LockedOut,
             13 => Self::TimeUsedUp,
+            32 => Self::NotNear,
+            33 => Self::Declined,
+            34 => Self::CodesDiffer,
+            35 => Self::NotAnswered,
             code => Self::Unknown(code),
         }
     }
@@ -142,8 +165,11 @@ mod tests {
         assert_eq!(bytes(&Open::Http), hex!("01"));
         let device = "usb-1:2".parse().unwrap();
         assert_eq!(bytes(&Open::Device { device }), hex!("02 07 7573622d313a32"));
-        let endpoint = Open::Endpoint { session: SessionId(300), endpoint: 0x81 };
-        assert_eq!(bytes(&endpoint), hex!("03 ac02 81"));
+        let session = SessionId(300);
+        let endpoint = Open::Endpoint { session, endpoint: 0x81, received: 129 };
+        assert_eq!(bytes(&endpoint), hex!("03 ac02 81 8101"));
+        let joined = postcard::to_stdvec(&Joined { received: 300 }).unwrap();
+        assert_eq!(joined, hex!("ac02"));
         let proof = Proof { pin: None, code: Some("123456".parse().unwrap()) };
         let unlock = Open::Unlock { device: "usb-1".parse().unwrap(), proof };
         assert_eq!(bytes(&unlock), hex!("04 05 7573622d31 00 01 06 313233343536"));

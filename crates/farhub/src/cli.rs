@@ -5,6 +5,7 @@
 use crate::when::{When, duration, when};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use hub::Kind;
 use hub::view::{Grant, Role, Via};
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
@@ -117,7 +118,10 @@ pub(crate) enum Command {
     Attached,
     /// Show how a peer is reached
     #[command(after_help = PATH)]
-    Path {
+    Path(PathArgs),
+    /// Measure the path to a peer: round trips, and bytes each way
+    #[command(after_help = BENCH)]
+    Bench {
         /// As `farhub peers` shows it
         peer: Name,
     },
@@ -152,6 +156,9 @@ pub(crate) struct Up {
     /// Use no relay: contact nothing but this network and the addresses of peers
     #[arg(long)]
     pub offline: bool,
+    /// Reach peers only this way: lan, direct, relay (may be repeated) [default: all]
+    #[arg(long, value_name = "KIND", value_parser = path_kind, value_delimiter = ',')]
+    pub only: Vec<Kind>,
     /// Also share simulated devices, to see everything work without any hardware
     #[arg(long)]
     pub demo: bool,
@@ -393,6 +400,15 @@ pub(crate) struct Detach {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct PathArgs {
+    /// As `farhub peers` shows it
+    pub peer: Name,
+    /// Go on showing it, each second
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Doctor {
     /// Look at this folder in place of / (for tests)
     #[arg(long, hide = true, default_value = "/")]
@@ -463,6 +479,16 @@ fn grant(text: &str) -> Result<Grant, String> {
     Ok(Grant { selector: selector.to_owned(), role, ..Grant::default() })
 }
 
+/// `lan`, `direct` or `relay`
+pub(crate) fn path_kind(text: &str) -> Result<Kind, String> {
+    match text {
+        "lan" => Ok(Kind::Lan),
+        "direct" => Ok(Kind::Direct),
+        "relay" => Ok(Kind::Relay),
+        _ => Err(format!("{text:?} is no kind of path: lan, direct or relay")),
+    }
+}
+
 /// Says at once when a ticket was copied in part. Nothing else begins as tickets do and is as long
 /// as they are.
 fn whom(text: &str) -> Result<Whom, String> {
@@ -524,7 +550,8 @@ Runs until Ctrl-C or SIGTERM. Settings come from farhub.toml; the command line g
 Examples:
   farhub up --demo                  with simulated devices
   farhub up --name garage           peers see garage/laser, garage/disk
-  farhub up --listen 127.0.0.1:0    the web UI on any free port, which is printed";
+  farhub up --listen 127.0.0.1:0    the web UI on any free port, which is printed
+  farhub up --only lan,direct       no relay, even if some are set";
 const DEVICES: &str = "\
 Examples:
   farhub devices
@@ -662,10 +689,20 @@ Examples:
   farhub attached --json | jq -r '.[].nodes[]'";
 const PATH: &str = "\
 lan: in the same network; direct: from network to network; relay: by way of a relay, and still
-encrypted from hub to hub.
+encrypted from hub to hub. Says how its addresses were tried, which one won, and where it is relayed
+or out of reach, why and what would help.
 
 Examples:
-  farhub path garage";
+  farhub path garage
+  farhub path garage --watch";
+const BENCH: &str = "\
+Takes about ten seconds. The peer lets those measure to whom it granted any device, and not more than
+a few times a minute. What devices send goes first, so measure while they rest. Bytes go over one
+stream of the connection, as those of a disk do.
+
+Examples:
+  farhub bench garage
+  farhub bench garage --json | jq '.[].bytes_per_s'";
 const DOCTOR: &str = "\
 Changes nothing. Exit status 1 if something must be mended.
 

@@ -8,7 +8,7 @@ use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
 use hub::view::{self, Grant};
-use hub::{Caller, Config, Discovery, Grace, Hub};
+use hub::{Caller, Config, Discovery, Grace, Hub, Kinds};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,5 +64,6 @@ fn config(
     let grace = Grace::default();
     // the one in the garage listens on loopback only: nobody else has to know of it
     let discovery = if real { args.discovery } else { Discovery::Off };
-    Config { data, name, bind, relays: vec![], grace, discovery, simulated, real, demo: true }
+    let only = Kinds::ALL;
+    Config { data, name, bind, relays: vec![], only, grace, discovery, simulated, real, demo: true }
 }

@@ -3,6 +3,7 @@
 
 mod attach;
 mod audit;
+mod bench;
 mod cli;
 mod client;
 mod config;
@@ -18,6 +19,7 @@ mod nearby;
 mod notify;
 mod out;
 mod pair;
+mod paths;
 mod peers;
 mod pin;
 mod qr;

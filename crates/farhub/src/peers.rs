@@ -1,4 +1,4 @@
-//! `farhub peers`, `trust`, `path`: the hubs that this one has paired with.
+//! `farhub peers`, `trust`: the hubs that this one has paired with.
 
 use crate::cli::Trust;
 use crate::client::{Client, encode};
@@ -6,8 +6,8 @@ use crate::error::{Error, Exit};
 use crate::invite::second;
 use crate::out::Out;
 use crate::requests::told;
-use crate::table::{Cell, Table, Tone, clean};
-use hub::view::{Grant, PathKind, PathReport, Peer, Role};
+use crate::table::{Cell, Table, Tone};
+use hub::view::{Grant, PathKind, Peer, Role};
 use serde_json::json;
 use std::time::Duration;
 use wire::{HostPort, Name};
@@ -92,35 +92,6 @@ pub(crate) async fn trust(client: &Client, out: Out, args: Trust) -> Result<(), 
     Ok(())
 }
 
-pub(crate) async fn path(client: &Client, out: Out, peer: &Name) -> Result<(), Error> {
-    let report: PathReport = client.get(&format!("/peers/{}/path", encode(peer.as_str()))).await?;
-    if out.json {
-        return out.document(&report);
-    }
-    match (report.online, &report.connected_since) {
-        (true, Some(since)) => eprintln!("{peer} is connected since {}.", second(since)),
-        (true, None) => eprintln!("{peer} is connected."),
-        (false, _) => match &report.error {
-            Some(error) => eprintln!("{peer} is not connected: {}.", clean(error)),
-            None => eprintln!("{peer} is not connected."),
-        },
-    }
-    if report.candidates.is_empty() {
-        return Ok(());
-    }
-    let mut table = Table::titled(["PATH", "ADDRESS", "ROUND TRIP", "IN USE"]);
-    for candidate in &report.candidates {
-        let (used, tone) = if candidate.selected { ("yes", Tone::Good) } else { ("", Tone::Plain) };
-        table.row([
-            Cell::new(kind(candidate.kind), tone),
-            Cell::new(&candidate.remote, tone),
-            Cell::new(format!("{:.1} ms", candidate.rtt_ms), tone),
-            Cell::new(used, tone),
-        ]);
-    }
-    out.table(&table)
-}
-
 /// The peer as the hub has it now.
 pub(crate) async fn find(client: &Client, name: &Name) -> Result<Peer, Error> {
     let state = client.state().await?;
@@ -196,7 +167,7 @@ pub(crate) fn role_name(role: Role) -> &'static str {
     }
 }
 
-fn kind(kind: PathKind) -> &'static str {
+pub(crate) fn kind(kind: PathKind) -> &'static str {
     match kind {
         PathKind::Lan => "lan",
         PathKind::Direct => "direct",

@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
-    attach, audit, cli, data, devices, doctor, grants, invite, nearby, pair, peers, requests,
-    service, up,
+    attach, audit, bench, cli, data, devices, doctor, grants, invite, nearby, pair, paths, peers,
+    requests, service, up,
 };
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
@@ -39,7 +39,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
                 peers::remove_address(&client, out, &peer, &at).await
             }
         },
-        Command::Path { peer } => peers::path(&client, out, &peer).await,
+        Command::Path(args) if args.watch => paths::watch(&client, out, &args.peer).await,
+        Command::Path(args) => paths::once(&client, out, &args.peer).await,
+        Command::Bench { peer } => bench::bench(&client, out, &peer).await,
         Command::Trust(args) => peers::trust(&client, out, args).await,
         Command::Grant(args) => grants::grant(&client, out, args).await,
         Command::Revoke(args) => grants::revoke(&client, out, args).await,

@@ -185,7 +185,7 @@ async fn watch_nodes(inner: &Inner, key: &Key, place: &Place) -> std::convert::I
     loop {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(30));
-        let nodes = place.nodes();
+        let nodes = place.nodes().await;
         let differs = inner
             .shared
             .look(|core| core.attachments.get(key).is_some_and(|known| known.nodes != nodes));

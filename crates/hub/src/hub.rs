@@ -1,17 +1,21 @@
 //! A hub from start to stop.
 
 use crate::access::timer::{self, WallClock};
+use crate::benching::Benches;
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
 use crate::pairing::Asks;
+use crate::paths::Paths;
 use crate::peers::Peer;
 use crate::{
-    Config, Discovery, Grace, attaching, discovery, identity, linking, plugging, rates, view,
+    Config, Discovery, Grace, attaching, dialing, discovery, identity, linking, network, plugging,
+    rates, view,
 };
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
+use link::race::Kinds;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -46,6 +50,12 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) endpoint: Endpoint,
     pub(crate) links: Links,
+    pub(crate) paths: Paths,
+    pub(crate) benches: Benches,
+    /// Kinds of paths that may be used.
+    pub(crate) only: Kinds,
+    /// Counts changes of this computer's network.
+    pub(crate) network: watch::Sender<u64>,
     pub(crate) data: PathBuf,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -76,7 +86,7 @@ impl Hub {
         let lock = lock(&data)?;
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join("farhub.db")).await?;
-        let endpoint = links::bind(key, config.bind, &config.relays, &data).await?;
+        let endpoint = links::bind(key, config.bind, &config.relays, config.only, &data).await?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
             name: config.name,
@@ -98,6 +108,10 @@ impl Hub {
             store,
             endpoint,
             links: Links::default(),
+            paths: Paths::default(),
+            benches: Benches::default(),
+            only: config.only,
+            network: watch::Sender::default(),
             data,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -117,6 +131,7 @@ impl Hub {
         inner.background(plugging::watch(inner.clone(), config.simulated, config.real));
         inner.background(rates::measure(inner.clone()));
         inner.background(timer::keep_time(inner.clone(), clock));
+        inner.background(network::watch(inner.network.clone()));
         inner.background(linking::accept(inner.clone()));
         match config.discovery {
             Discovery::Lan => drop(inner.tasks.spawn(discovery::run(inner.clone()))),
@@ -128,10 +143,10 @@ impl Hub {
         let reaching = inner.clone();
         inner.background(async move {
             for peer in peers {
-                reaching.background(linking::keep_reached(reaching.clone(), peer));
+                reaching.background(dialing::keep_reached(reaching.clone(), peer));
             }
             while let Some(peer) = peers_to_reach.recv().await {
-                reaching.background(linking::keep_reached(reaching.clone(), peer));
+                reaching.background(dialing::keep_reached(reaching.clone(), peer));
             }
         });
         Ok(Self(inner))

@@ -3,15 +3,16 @@
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
 use crate::peers::Reach;
-use crate::view::{Candidate, Path, PathKind};
+use crate::view::{OpenPath, Path, PathKind};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{
-    Connection, ConnectionError, IdleTimeout, QuicTransportConfig, ReadError, VarInt, WriteError,
-    presets,
+    Connection, ConnectionError, IdleTimeout, LocalTransportAddr, QuicTransportConfig, ReadError,
+    VarInt, WriteError, presets,
 };
 use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey, TransportAddr};
 use link::Duplex;
+use link::race::{Kind, Kinds};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -49,11 +50,13 @@ pub(crate) async fn bind(
     key: SecretKey,
     wanted: Option<SocketAddr>,
     relays: &[String],
+    only: Kinds,
     data: &FilePath,
 ) -> Result<Endpoint> {
     let urls = relays.iter().map(|url| url.parse().with_context(|| format!("relay {url:?}")));
     let urls = urls.collect::<Result<Vec<_>>>()?;
-    let relays = if urls.is_empty() { RelayMode::Disabled } else { RelayMode::custom(urls) };
+    let relayed = !urls.is_empty() && only.has(Kind::Relay);
+    let relays = if relayed { RelayMode::custom(urls) } else { RelayMode::Disabled };
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
     let transport = QuicTransportConfig::builder()
         .max_idle_timeout(Some(idle))
@@ -74,6 +77,9 @@ pub(crate) async fn bind(
             .relay_mode(relays.clone())
             .transport_config(transport.clone())
     };
+    if !only.has(Kind::Lan) && !only.has(Kind::Direct) {
+        return builder().clear_ip_transports().bind().await.context("cannot listen for peers");
+    }
     if let Some(address) = wanted {
         let bound = builder().bind_addr(address).context("bind address")?.bind().await;
         return bound.with_context(|| format!("cannot listen for peers on UDP {address}"));
@@ -225,15 +231,16 @@ pub(crate) fn is_cut(error: &std::io::Error) -> bool {
 }
 
 /// All paths of a connection.
-pub(crate) fn candidates(connection: &Connection) -> Vec<Candidate> {
+pub(crate) fn open_paths(connection: &Connection) -> Vec<OpenPath> {
     let paths = connection.paths();
-    let candidates = paths.iter().map(|path| Candidate {
+    let open = paths.iter().map(|path| OpenPath {
         kind: path_kind(path.remote_addr()),
         remote: remote_text(path.remote_addr()),
+        local: local_text(path.local_addr()),
         rtt_ms: path.rtt().as_secs_f64() * 1000.0,
         selected: path.is_selected(),
     });
-    candidates.collect()
+    open.collect()
 }
 
 /// The path that data takes now, and its address where it has one.
@@ -248,11 +255,23 @@ pub(crate) fn selected(connection: &Connection) -> (Option<Path>, Option<SocketA
         kind: path_kind(path.remote_addr()),
         remote: remote_text(path.remote_addr()),
         rtt_ms: path.rtt().as_secs_f64() * 1000.0,
+        local: local_text(path.local_addr()),
+        since: None,
+        loss: None,
+        in_bytes_per_s: 0,
+        out_bytes_per_s: 0,
     };
     (Some(shown), address)
 }
 
-fn remote_text(address: &TransportAddr) -> String {
+fn local_text(address: &LocalTransportAddr) -> Option<String> {
+    match address {
+        LocalTransportAddr::Ip(address) => address.map(|ip| ip.to_string()),
+        _ => None,
+    }
+}
+
+pub(crate) fn remote_text(address: &TransportAddr) -> String {
     match address {
         TransportAddr::Ip(address) => address.to_string(),
         TransportAddr::Relay(url) => url.to_string(),
@@ -260,7 +279,7 @@ fn remote_text(address: &TransportAddr) -> String {
     }
 }
 
-fn path_kind(address: &TransportAddr) -> PathKind {
+pub(crate) fn path_kind(address: &TransportAddr) -> PathKind {
     match address {
         TransportAddr::Ip(address) if is_near(address.ip()) => PathKind::Lan,
         TransportAddr::Ip(_) => PathKind::Direct,

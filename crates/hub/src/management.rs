@@ -27,8 +27,9 @@ impl Hub {
         for peer in &mut state.peers {
             // round trip times change all the time: they are looked up when they are looked at
             let id = peer.id.parse().ok();
-            let link = id.and_then(|id: PeerId| self.0.links.latest(&id));
-            peer.path = link.and_then(|connection| links::selected(&connection).0);
+            let link = id.as_ref().and_then(|id: &PeerId| self.0.links.latest(id));
+            let path = link.and_then(|connection| links::selected(&connection).0);
+            peer.path = id.zip(path).map(|(id, path)| self.0.complete_path(&id, path));
         }
         state
     }
@@ -318,15 +319,7 @@ impl Hub {
     pub fn path(&self, caller: Caller, name: &str) -> Result<view::PathReport> {
         self.0.allowed(caller)?;
         let id = self.0.shared.look(|core| core.peer_named(name))?;
-        let link = self.0.links.latest(&id);
-        let candidates = link.as_ref().map(links::candidates).unwrap_or_default();
-        let (since, error) = self.0.shared.look(|core| {
-            let peer = core.peers.get(&id);
-            let since = peer.and_then(|peer| peer.since).map(|since| since.to_string());
-            (since, peer.and_then(|peer| peer.error.clone()))
-        });
-        let online = link.is_some();
-        Ok(view::PathReport { online, connected_since: since, error, candidates })
+        Ok(self.0.path_report(&id))
     }
 
     /// A stream to a peer's API.

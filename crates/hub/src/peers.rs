@@ -6,6 +6,7 @@ use crate::core::{Core, PeerId};
 use crate::selector::Selector;
 use crate::view;
 use jiff::Timestamp;
+use link::race::History;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,6 +49,12 @@ pub(crate) struct Reach {
     /// Counts up when there is an address that may be worth a try at once.
     #[serde(skip)]
     pub(crate) news: u64,
+    /// What worked, by address.
+    #[serde(default)]
+    pub(crate) history: History<String>,
+    /// The round trip that was measured last.
+    #[serde(default)]
+    pub(crate) rtt_us: Option<u64>,
 }
 
 impl Reach {

@@ -1,9 +1,9 @@
 //! What a peer may ask of this hub: each stream that it opens ends up here.
 
-use crate::Inner;
 use crate::core::PeerId;
 use crate::devices::Local;
 use crate::session::{self, Session};
+use crate::{Inner, benching};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
@@ -79,6 +79,7 @@ pub(crate) async fn stream(
             };
             session::join(lines, endpoints, (endpoint, received), duplex).await
         }
+        Open::Bench { measure } => benching::serve(&inner, peer, measure, duplex).await,
     }
 }
 
@@ -87,7 +88,7 @@ fn priority(inner: &Inner, open: &Open) -> Priority {
         Open::Shelf | Open::Device { .. } | Open::Unlock { .. } | Open::Ask { .. } => {
             Priority::Control
         }
-        Open::Http => Priority::Background,
+        Open::Http | Open::Bench { .. } => Priority::Background,
         Open::Endpoint { endpoint: 0, .. } => Priority::Control,
         Open::Endpoint { session, endpoint, .. } => inner.shared.look(|core| {
             let mut locals = core.devices.values();

@@ -4,10 +4,15 @@
 
 mod access;
 mod audit;
+mod path;
 
 pub use crate::discovery::Discovery;
 pub use access::{Asked, Factor, Grant, Granted, NewGrant, Request, Role, Totp, Turn};
 pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
+pub use path::{
+    Candidate, CandidateState, Measure, Measured, OpenPath, Path, PathChange, PathEvent, PathKind,
+    PathReport, Race, RaceReason, Why, WhyCode,
+};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -152,23 +157,6 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// How a peer is reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Path {
-    pub kind: PathKind,
-    pub remote: String,
-    /// Round trip time in milliseconds.
-    pub rtt_ms: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PathKind {
-    Lan,
-    Direct,
-    Relay,
-}
-
 /// A device, of this hub or of a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Device {
@@ -269,27 +257,6 @@ pub struct Invite {
     /// RFC 3339.
     pub expires: String,
     pub qr_svg: String,
-}
-
-/// How a peer can be reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct PathReport {
-    pub online: bool,
-    /// RFC 3339.
-    pub connected_since: Option<String>,
-    /// Why the last try to reach it failed.
-    #[serde(default)]
-    pub error: Option<String>,
-    pub candidates: Vec<Candidate>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Candidate {
-    pub kind: PathKind,
-    pub remote: String,
-    pub rtt_ms: f64,
-    /// Whether data goes this way now.
-    pub selected: bool,
 }
 
 /// The body of every answer that is not a success.

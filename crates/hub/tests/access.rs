@@ -29,6 +29,7 @@ async fn start(name: &str, data: TempDir, simulated: Vec<Arc<sim::Simulated>>) -
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
         grace: hub::Grace::default(),
+        only: hub::Kinds::ALL,
         discovery: hub::Discovery::Off,
         simulated,
         real: false,

@@ -14,11 +14,21 @@ const LOCAL: Caller = Caller::Local;
 const MINUTES: Duration = Duration::from_secs(600);
 
 async fn start(name: &str, data: &TempDir, simulated: Vec<Arc<sim::Simulated>>) -> Hub {
+    start_with(name, data, simulated, hub::Kinds::ALL).await
+}
+
+async fn start_with(
+    name: &str,
+    data: &TempDir,
+    simulated: Vec<Arc<sim::Simulated>>,
+    only: hub::Kinds,
+) -> Hub {
     let config = Config {
         data: data.path().to_owned(),
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        only,
         grace: hub::Grace::default(),
         discovery: hub::Discovery::Off,
         simulated,
@@ -193,6 +203,7 @@ async fn a_second_hub_on_the_same_data_is_refused() {
         name: "second".parse().unwrap(),
         bind: None,
         relays: vec![],
+        only: hub::Kinds::ALL,
         grace: hub::Grace::default(),
         discovery: hub::Discovery::Off,
         simulated: vec![],

@@ -23,6 +23,8 @@ async fn start(name: &str) -> Named {
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
         discovery: Discovery::Off,
+        only: hub::Kinds::ALL,
+        grace: hub::Grace::default(),
         simulated: vec![],
         real: false,
         demo: false,

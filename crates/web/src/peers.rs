@@ -1,4 +1,4 @@
-//! Peers: pairing, grants, trust, paths.
+//! Peers: pairing, grants, trust, paths and their measurement.
 
 use crate::Asking;
 use crate::answer::{Body, Failed};
@@ -26,6 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
         .routes(routes!(trust))
         .routes(routes!(grant, revoke))
         .routes(routes!(path))
+        .routes(routes!(bench))
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -262,4 +263,23 @@ async fn path(
     Path(name): Path<String>,
 ) -> Result<Json<view::PathReport>, Failed> {
     Ok(Json(hub.path(caller, &name)?))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Bench {
+    what: view::Measure,
+}
+
+/// Measures the path to a peer, for three seconds at most.
+#[utoipa::path(post, path = "/peers/{name}/bench", request_body = Bench,
+    params(("name" = String, Path)),
+    responses((status = 200, body = view::Measured), (status = "4XX", body = view::Failure)))]
+async fn bench(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path(name): Path<String>,
+    Body(bench): Body<Bench>,
+) -> Result<Json<view::Measured>, Failed> {
+    Ok(Json(hub.bench(caller, &name, bench.what).await?))
 }

@@ -28,6 +28,7 @@
 mod adapters;
 pub mod announce;
 pub mod ask;
+pub mod bench;
 pub mod device;
 pub mod frame;
 mod host_port;

@@ -1,6 +1,7 @@
 //! The first frame of a stream, and the answer to it.
 
 use crate::ask::Proof;
+use crate::bench::Measure;
 use crate::{DeviceId, Text};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,8 @@ pub enum Open {
     Unlock { device: DeviceId, proof: Proof },
     /// Asks the owner for the use of a device.
     Ask { device: DeviceId, message: Text },
+    /// A measurement of the path.
+    Bench { measure: Measure },
 }
 
 /// After [`Answer::Ok`] to an [`Open::Endpoint`]: what has reached who answers.
@@ -168,6 +171,8 @@ mod tests {
         let session = SessionId(300);
         let endpoint = Open::Endpoint { session, endpoint: 0x81, received: 129 };
         assert_eq!(bytes(&endpoint), hex!("03 ac02 81 8101"));
+        assert_eq!(bytes(&Open::Bench { measure: Measure::Echo }), hex!("06 00"));
+        assert_eq!(bytes(&Open::Bench { measure: Measure::Up }), hex!("06 02"));
         let joined = postcard::to_stdvec(&Joined { received: 300 }).unwrap();
         assert_eq!(joined, hex!("ac02"));
         let proof = Proof { pin: None, code: Some("123456".parse().unwrap()) };

@@ -391,15 +391,41 @@ fn detach_one_or_all() {
 }
 
 #[test]
-fn path_shows_every_way() {
-    let lan = json!({"kind": "lan", "remote": "192.168.1.7:3482", "rtt_ms": 0.42,
-        "selected": true});
-    let relay = json!({"kind": "relay", "remote": "https://relay.example.org/", "rtt_ms": 48.0,
-        "selected": false});
-    let report = json!({"online": true, "error": null,
-        "candidates": [lan, relay]});
-    let hub = answers(&[("GET /api/v1/peers/garage/path", 200, report)]);
-    golden("path.txt", &hub.farhub(&["path", "garage"]).told());
+fn path_shows_every_way_and_why() {
+    let hub = answers(&[
+        ("GET /api/v1/peers/garage/path", 200, state::relayed()),
+        ("GET /api/v1/peers/attic/path", 200, state::out_of_reach()),
+    ]);
+    let told = ["garage", "attic"].map(|peer| hub.farhub(&["path", peer]).told());
+    golden("path.txt", &told.join("\n"));
+    let ran = hub.farhub(&["path", "garage", "--json"]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(told, state::relayed());
+}
+
+#[test]
+fn path_watch_goes_on() {
+    let hub = answers(&[("GET /api/v1/peers/garage/path", 200, state::relayed())]);
+    let mut child = command(hub.folder.path(), &["path", "garage", "--watch"]).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(2);
+    for line in lines.map(Result::unwrap) {
+        let (_, told) = line.split_once("Z  ").unwrap();
+        assert!(told.starts_with("relay, 48.0 ms, in 1.5 MB/s, out 512 B/s, loss up to 0.4 %"));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn bench_measures_three_things_in_turn() {
+    let hub = answers(&[("POST /api/v1/peers/garage/bench", 200, state::measured())]);
+    golden("bench.txt", &hub.farhub(&["bench", "garage"]).told());
+    let asked = ["echo", "down", "up"]
+        .map(|what| format!("POST /api/v1/peers/garage/bench {{\"what\":\"{what}\"}}"));
+    assert_eq!(hub.requests(), asked);
+    let ran = hub.farhub(&["bench", "garage", "--json"]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(told, json!([state::measured(), state::measured(), state::measured()]));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! the machine.
 //!
 //! `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`) and `/proc/swaps` (`proc_swaps(5)`) name block
-//! devices; sysfs says what they are made of, through partitions, RAID, LVM and encryption (`slaves/`), down to the USB device
-//! whose directory they are in.
+//! devices; sysfs says what they are made of, through partitions, RAID, LVM and encryption
+//! (`slaves/`), down to the USB device whose directory they are in.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -28,7 +28,6 @@ async fn start(name: &str) -> Named {
         simulated: vec![],
         real: false,
         demo: false,
-        grace: hub::Grace::default(),
     };
     Named { hub: Hub::start(config).await.unwrap(), data }
 }

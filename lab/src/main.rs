@@ -9,6 +9,7 @@ mod keyboard;
 mod lab;
 mod mon;
 mod net;
+mod net_lab;
 mod pair;
 mod serial;
 mod sound;
@@ -54,6 +55,9 @@ enum Command {
         #[command(flatten)]
         door: DoorArgs,
     },
+    /// Networks of namespaces: `cargo xtask net` starts these in namespaces of their own
+    #[command(subcommand)]
+    Net(Net),
     /// Plug a software device in, print its bus id, stay behind it
     Gadget {
         /// ms, acm, hid, uac2, uvc, ncm, printer, midi, zero, or several with + between
@@ -61,6 +65,28 @@ enum Command {
         /// Such as size_mib=64
         options: Vec<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Net {
+    /// Every test, one a line
+    List,
+    /// Run one test
+    Test {
+        name: String,
+        #[arg(long)]
+        farhub: PathBuf,
+        /// A folder for data and logs
+        #[arg(long)]
+        work: PathBuf,
+        /// How much is transferred where something is
+        #[arg(long, default_value_t = 48)]
+        mib: u64,
+    },
+    /// Read a disk that USB/IP offers
+    Read { address: String, bus_id: String },
+    /// Answer everything with noise
+    Garbage { address: String },
 }
 
 #[derive(Args, Debug)]
@@ -101,6 +127,15 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench { device, rtt_ms, door } => {
             bench::run(&mut Lab::new(door.door())?, device, Rtt(rtt_ms))
         }
+        Command::Net(Net::List) => {
+            net_lab::list();
+            Ok(())
+        }
+        Command::Net(Net::Test { name, farhub, work, mib }) => {
+            net_lab::test(&name, &farhub, &work, mib)
+        }
+        Command::Net(Net::Read { address, bus_id }) => net_lab::read(&address, &bus_id),
+        Command::Net(Net::Garbage { address }) => net_lab::garbage(&address),
         Command::Gadget { functions, options } => {
             let mut lab = Lab::new(Door::Kernel)?;
             let options: Vec<&str> = options.iter().map(String::as_str).collect();

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod lab;
+mod net;
 mod run;
 mod test;
 mod tidy;
@@ -35,6 +36,8 @@ enum Command {
     Tidy,
     /// Tests with the real kernel's USB, in throw-away machines
     Lab(lab::Args),
+    /// Two hubs behind routers of every common kind, in network namespaces
+    Net(net::Args),
     /// Speed, beside others
     Bench(bench::Args),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Ui => done(ui::build()),
         Command::Tidy => done(tidy::tidy()),
         Command::Lab(args) => lab::run(&args),
+        Command::Net(args) => net::net(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

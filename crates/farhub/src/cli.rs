@@ -128,6 +128,9 @@ pub(crate) enum Command {
     /// Find what is wrong on this computer, and the commands that mend it
     #[command(after_help = DOCTOR)]
     Doctor(Doctor),
+    /// Run a relay of your own, for hubs that cannot reach each other directly
+    #[command(after_help = RELAY)]
+    Relay(Box<crate::relay::Typed>),
     /// Run the hub as a systemd service, without root
     #[command(subcommand, after_help = SERVICE)]
     Service(Service),
@@ -709,6 +712,19 @@ Changes nothing. Exit status 1 if something must be mended.
 Examples:
   farhub doctor
   sudo farhub doctor                           what only root can see";
+const RELAY: &str = "\
+Runs until Ctrl-C or SIGTERM. What goes through it is encrypted from hub to hub. It prints one line
+for farhub.toml of the hubs that are to use it; tickets of those hubs tell it to the others. The
+line holds a secret, by which it admits whoever has it, unless keys are named with --allow. Settings
+may also stand in relay.toml in the data folder, under the same names.
+
+Examples:
+  farhub relay                                   on TCP and UDP 3483, with a certificate of its own
+  farhub relay --show                            only the line for the hubs
+  farhub relay --url https://relay.example.org:3483 --cert fullchain.pem --key key.pem
+  farhub relay --http --listen 127.0.0.1:3483 --url https://relay.example.org   behind a proxy
+  farhub relay --listen 0.0.0.0:443 --acme relay.example.org --contact me@example.org
+  farhub relay --allow-file keys --rate 5000000 --metrics 127.0.0.1:9090";
 const SERVICE: &str = "\
 Examples:
   sudo farhub service install

@@ -6,13 +6,13 @@ use crate::data;
 use crate::error::Error;
 use crate::{cli, when};
 use hub::{Discovery, Kinds};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-use wire::Name;
+use wire::{Name, Relay};
 
 /// `docs/farhub.sample.toml` explains each.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -34,42 +34,6 @@ pub(crate) struct Config {
     #[serde(default)]
     pub discovery: Discovery,
     pub log: Option<String>,
-}
-
-/// Where a relay is: an `https` URL with a host (`http` in a network of one's own).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Relay(hyper::Uri);
-
-impl TryFrom<String> for Relay {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not the URL of a relay, as in https://relay.example");
-        let uri: hyper::Uri = text.parse().map_err(|_| wrong())?;
-        let known = matches!(uri.scheme_str(), Some("http" | "https"));
-        if known && uri.host().is_some_and(|host| !host.is_empty()) {
-            Ok(Self(uri))
-        } else {
-            Err(wrong())
-        }
-    }
-}
-
-impl fmt::Display for Relay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Relay {
-    pub(crate) fn host(&self) -> &str {
-        self.0.host().expect("checked when it was read").trim_matches(['[', ']'])
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        let usual = if self.0.scheme_str() == Some("http") { 80 } else { 443 };
-        self.0.port_u16().unwrap_or(usual)
-    }
 }
 
 /// As on the command line: `90s`, `10m`.
@@ -107,21 +71,25 @@ impl Config {
                 return Err(Error::failed(cannot));
             }
         };
-        Self::parse(&text).map_err(|wrong| {
+        parse(&text).map_err(|wrong| {
             let error = Error::failed(format!("the settings in {}, {wrong}", path.display()));
             error.hint("docs/farhub.sample.toml explains every setting")
         })
     }
+}
 
-    fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|e| {
-            let before = text.get(..e.span().map_or(0, |span| span.start)).unwrap_or(text);
-            let number = before.matches('\n').count();
-            let line = text.lines().nth(number).unwrap_or_default().trim();
-            let sentence = e.message().replace('`', "'").replace('\n', ": ");
-            format!("line {}: {sentence} (in: {line})", number + 1)
-        })
-    }
+/// # Errors
+/// With line and key.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|e| {
+        let before = text.get(..e.span().map_or(0, |span| span.start)).unwrap_or(text);
+        let number = before.matches('\n').count();
+        // a line may hold a secret, which is behind a #
+        let line = text.lines().nth(number).unwrap_or_default().trim();
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let sentence = e.message().replace('`', "'").replace('\n', ": ");
+        format!("line {}: {sentence} (in: {line})", number + 1)
+    })
 }
 
 #[cfg(test)]
@@ -133,14 +101,14 @@ mod tests {
 
     #[test]
     fn the_sample_has_every_setting() {
-        assert_eq!(Config::parse(SAMPLE), Ok(Config::default()), "it changes nothing as it is");
+        assert_eq!(parse::<Config>(SAMPLE), Ok(Config::default()), "it changes nothing as it is");
         let setting = |line: &str| line.starts_with("#") && line.contains(" = ");
         let uncommented: String = SAMPLE
             .lines()
             .map(|line| if setting(line) { line.trim_start_matches('#') } else { line })
             .flat_map(|line| [line, "\n"])
             .collect();
-        let config = Config::parse(&uncommented).unwrap();
+        let config = parse::<Config>(&uncommented).unwrap();
         assert_eq!(config.name.unwrap().as_str(), "garage");
         assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:3482");
         assert_eq!(config.bind.unwrap().to_string(), "0.0.0.0:3482");
@@ -155,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error_with_its_place() {
-        let wrong = |text: &str| Config::parse(text).unwrap_err();
+        let wrong = |text: &str| parse::<Config>(text).unwrap_err();
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'bind', 'relay', \

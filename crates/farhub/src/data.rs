@@ -1,6 +1,10 @@
 //! The data folder: where a hub keeps its key, its database and its socket.
 
+use crate::error::Error;
 use rustix::process::geteuid;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where the service keeps it.
@@ -36,6 +40,46 @@ pub(crate) fn config(folder: &Path) -> PathBuf {
         folder.join("farhub.toml")
     }
 }
+
+/// Where the relay's settings are when no other file is named.
+pub(crate) fn relay_config(folder: &Path) -> PathBuf {
+    config(folder).with_file_name("relay.toml")
+}
+
+/// Makes the folder, for its owner only.
+pub(crate) fn make(folder: &Path) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|e| Error::failed(format!("the data folder {}: {e}", folder.display())))
+}
+
+/// The text of a file that only its owner may read; made if it is not there.
+pub(crate) fn secret(file: &Path, make: impl FnOnce() -> String) -> Result<String, Error> {
+    let failed = |e| Error::failed(format!("{}: {e}", file.display()));
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(mut new) => {
+            let text = make();
+            new.write_all(text.as_bytes()).and_then(|()| new.sync_all()).map_err(failed)?;
+            Ok(text)
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let mut old = File::open(file).map_err(failed)?;
+            if old.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+                let shown = file.display();
+                return Err(Error::failed(format!(
+                    "{shown} can be read by others: it may be known"
+                ))
+                .hint(format!("chmod 600 {shown}, or remove it to have a new one made")));
+            }
+            let mut text = String::new();
+            (&mut old).take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+            Ok(text.trim().to_owned())
+        }
+        Err(e) => Err(failed(e)),
+    }
+}
+
+/// A key in PEM is the largest.
+const SECRET_BYTES_MAX: u64 = 16 << 10;
 
 fn of_user() -> PathBuf {
     use etcetera::BaseStrategy;

@@ -61,9 +61,24 @@ fn config(
 ) -> Config {
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
+    // the other hub is in this process
+    let relays = if real { args.relay.clone() } else { vec![] };
+    let offline = args.offline;
     let grace = Grace::default();
     // the one in the garage listens on loopback only: nobody else has to know of it
     let discovery = if real { args.discovery } else { Discovery::Off };
     let only = Kinds::ALL;
-    Config { data, name, bind, relays: vec![], only, grace, discovery, simulated, real, demo: true }
+    Config {
+        data,
+        name,
+        bind,
+        relays,
+        offline,
+        only,
+        grace,
+        discovery,
+        simulated,
+        real,
+        demo: true,
+    }
 }

@@ -63,7 +63,8 @@ pub(crate) async fn doctor(
     let mut findings = hub::look(client, data, config.as_ref()).await;
     findings.extend(serve::look(&root));
     findings.extend(attach::look(&root));
-    findings.extend(network::look(&config.unwrap_or_default()).await);
+    let key = if hub::runs(client).await { None } else { hub::key_of(data) };
+    findings.extend(network::look(&config.unwrap_or_default(), key).await);
     show(&findings, out)?;
     match findings.iter().filter(|finding| finding.verdict == Verdict::Fail).count() {
         0 => Ok(()),

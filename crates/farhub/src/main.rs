@@ -23,6 +23,7 @@ mod paths;
 mod peers;
 mod pin;
 mod qr;
+mod relay;
 mod requests;
 mod root;
 mod run;

@@ -7,7 +7,7 @@ use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
     attach, audit, bench, cli, data, devices, doctor, grants, invite, nearby, pair, paths, peers,
-    requests, service, up,
+    relay, requests, service, up,
 };
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
@@ -59,6 +59,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             let folder = data::of_client(global.data.as_deref());
             let config = Config::load(global.config.as_deref(), &folder);
             doctor::doctor(&client, out, args.root, &folder, config).await
+        }
+        Command::Relay(typed) => {
+            here(&global, "relay")?;
+            let folder = data::of_hub(global.data.as_deref());
+            relay::relay(*typed, global.config.as_deref(), folder, out).await
         }
         Command::Service(action) => {
             here(&global, "service")?;

@@ -1,6 +1,6 @@
 //! `farhub up`: the hub itself.
 
-use crate::config::{Config, Relay};
+use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
 use hub::{Caller, Discovery, Grace, Hub, Kinds, view};
@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use wire::Name;
+use wire::{Name, Relay};
 
 /// What is meant: typed, else set in `farhub.toml`, else usual.
 #[derive(Debug)]
@@ -108,11 +108,8 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         data: args.data.clone(),
         name: args.name.clone().unwrap_or_else(computer),
         bind: args.bind,
-        relays: if args.offline {
-            vec![]
-        } else {
-            args.relay.iter().map(ToString::to_string).collect()
-        },
+        relays: args.relay.clone(),
+        offline: args.offline,
         only: args.only,
         grace: args.grace,
         discovery: args.discovery,
@@ -151,7 +148,10 @@ fn ready(args: &Args, hub: &Hub, url: &str) -> Result<(), Error> {
 /// The log goes to stderr; `RUST_LOG` goes before the setting.
 pub(crate) fn tell(log: &str) -> Result<(), Error> {
     // what the network stack says of itself is for those who ask for it
-    let usual = format!("warn,farhub={log},hub={log},usb={log},web={log},sim={log}");
+    // noq warns each time that it keeps the only path there is
+    let usual = format!(
+        "warn,noq_proto::connection=error,farhub={log},hub={log},usb={log},web={log},sim={log}"
+    );
     let usual = if log.contains(['=', ',']) { log.to_owned() } else { usual };
     let filter = match std::env::var("RUST_LOG") {
         Ok(asked) => asked,
@@ -174,19 +174,20 @@ fn start_failed(error: anyhow::Error) -> Error {
 }
 
 /// The signals that end a hub.
-struct Ended {
+#[derive(Debug)]
+pub(crate) struct Ended {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Ended {
-    fn listen() -> Result<Self, Error> {
+    pub(crate) fn listen() -> Result<Self, Error> {
         let listen = |kind| signal(kind).map_err(|e| Error::failed(format!("signals: {e}")));
         let interrupt = listen(SignalKind::interrupt())?;
         Ok(Self { interrupt, terminate: listen(SignalKind::terminate())? })
     }
 
-    async fn wait(mut self) {
+    pub(crate) async fn wait(mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

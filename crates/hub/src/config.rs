@@ -5,7 +5,7 @@ use link::race::Kinds;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use wire::Name;
+use wire::{Name, Relay};
 
 #[derive(Debug)]
 pub struct Config {
@@ -14,8 +14,10 @@ pub struct Config {
     pub name: Name,
     /// Where to listen for peers, UDP. `None`: the port of the last start, else any.
     pub bind: Option<SocketAddr>,
-    /// Relays of one's own, by URL. None are used unless they are named here.
-    pub relays: Vec<String>,
+    /// Relays of one's own. Others are used only if a ticket names them.
+    pub relays: Vec<Relay>,
+    /// No relay is used, not even one that a ticket names.
+    pub offline: bool,
     /// Kinds of paths that may be used; others are neither dialled nor accepted.
     pub only: Kinds,
     /// For how long devices in use outlive a cut connection.

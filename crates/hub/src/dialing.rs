@@ -20,7 +20,7 @@ use crate::core::{Core, PeerId};
 use crate::linking::{NOT_A_PEER, REMOVED, linked};
 use crate::peers::Reach;
 use crate::view::{PathKind, RaceReason};
-use crate::{Inner, links};
+use crate::{Inner, links, relays};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use iroh::endpoint::{Connection, ConnectionError};
@@ -303,7 +303,7 @@ pub(crate) fn targets(reach: &Reach, addresses: Vec<SocketAddr>) -> Vec<Transpor
     let direct = addresses.into_iter().map(|address| {
         TransportAddr::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))
     });
-    let relays = reach.relays.iter().filter_map(|url| url.parse().ok()).map(TransportAddr::Relay);
+    let relays = reach.relays.iter().map(relays::url).map(TransportAddr::Relay);
     direct.chain(relays).collect()
 }
 
@@ -413,7 +413,7 @@ mod tests {
     fn what_worked_goes_before_what_should_be_better() {
         let mut reach = Reach {
             addresses: vec!["192.168.1.7:1".parse().unwrap(), "203.0.113.9:1".parse().unwrap()],
-            relays: vec!["https://relay.example".into(), "no url".into()],
+            relays: vec!["https://relay.example".parse().unwrap()],
             ..Reach::default()
         };
         let known = |reach: &Reach| targets(reach, reach.addresses.clone());

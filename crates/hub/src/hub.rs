@@ -8,6 +8,7 @@ use crate::links::{self, Links};
 use crate::pairing::Asks;
 use crate::paths::Paths;
 use crate::peers::Peer;
+use crate::relays::Relays;
 use crate::{
     Config, Discovery, Grace, attaching, dialing, discovery, identity, linking, network, plugging,
     rates, view,
@@ -15,7 +16,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
-use link::race::Kinds;
+use link::race::{Kind, Kinds};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) only: Kinds,
     /// Counts changes of this computer's network.
     pub(crate) network: watch::Sender<u64>,
+    pub(crate) relays: Relays,
     pub(crate) data: PathBuf,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -86,7 +88,9 @@ impl Hub {
         let lock = lock(&data)?;
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join("farhub.db")).await?;
-        let endpoint = links::bind(key, config.bind, &config.relays, config.only, &data).await?;
+        let relayed = !config.offline && config.only.has(Kind::Relay);
+        let relays = if relayed { Relays::new(config.relays) } else { Relays::never() };
+        let endpoint = links::bind(key, config.bind, &relays, config.only, &data).await?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
             name: config.name,
@@ -98,6 +102,9 @@ impl Hub {
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
         let peers: Vec<_> = core.peers.keys().copied().collect();
+        for peer in core.peers.values() {
+            relays.learn(&endpoint, &peer.reach.relays).await;
+        }
         let attachments: Vec<_> = core.attachments.keys().cloned().collect();
 
         let clock = WallClock::new().context("a timer of the clock")?;
@@ -112,6 +119,7 @@ impl Hub {
             benches: Benches::default(),
             only: config.only,
             network: watch::Sender::default(),
+            relays,
             data,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -31,10 +31,12 @@ mod paths;
 mod peers;
 mod plugging;
 mod rates;
+mod relays;
 mod resuming;
 mod selector;
 mod serving;
 mod session;
+mod tending;
 pub mod view;
 mod why;
 
@@ -47,6 +49,7 @@ pub use grace::Grace;
 pub use hub::Hub;
 pub use link::race::{Kind, Kinds};
 pub use pairing::{EXPIRES, Target};
+pub use relays::{RelayTrouble, pin, probe_relay};
 pub use selector::Selector;
 
 pub(crate) use hub::Inner;

@@ -4,7 +4,7 @@
 //! are two connections, and either serves.
 
 use crate::dialing::{self, watch_path};
-use crate::{Inner, links, pairing, serving};
+use crate::{Inner, links, pairing, serving, tending};
 use anyhow::{Context, Result, bail};
 use iroh::TransportAddr;
 use iroh::endpoint::{Connection, Incoming};
@@ -87,7 +87,13 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
             inner.tasks.spawn(linked(inner.clone(), connection));
             Ok(())
         }
-        wire::ALPN => {
+        wire::LOOK_ALPN if inner.shared.look(|core| core.peers.contains_key(&peer)) => {
+            inner.background(async move {
+                let _ = tokio::time::timeout(tending::LOOK_TIMEOUT, connection.closed()).await;
+            });
+            Ok(())
+        }
+        wire::ALPN | wire::LOOK_ALPN => {
             connection.close(NOT_A_PEER.into(), b"not paired");
             inner.audit_refusal(peer, "stranger.refused", "", "").await
         }
@@ -111,13 +117,11 @@ pub(crate) async fn linked(inner: Arc<Inner>, connection: Connection) {
     let mut streams = JoinSet::new();
     streams.spawn(log(watch_path(inner.clone(), connection.clone())));
     streams.spawn(log(read_shelf(inner.clone(), connection.clone())));
-    // who waits for the peer looks again
-    let changed = || inner.shared.change(|_| ());
-    let asking = links::keep_asking(&connection, &inner.links, changed);
-    tokio::pin!(asking);
+    let tended = tending::tend(&inner, &connection);
+    tokio::pin!(tended);
     loop {
         tokio::select! {
-            never = &mut asking => match never {},
+            never = &mut tended => match never {},
             stream = connection.accept_bi() => match stream {
                 Ok(stream) => {
                     streams.spawn(log(serving::stream(inner.clone(), connection.clone(), stream)));

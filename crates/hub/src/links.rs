@@ -3,18 +3,17 @@
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
 use crate::peers::Reach;
+use crate::relays::{self, Relays};
 use crate::view::{OpenPath, Path, PathKind};
 use anyhow::{Context, Result};
-use bytes::Bytes;
 use iroh::endpoint::{
     Connection, ConnectionError, IdleTimeout, LocalTransportAddr, QuicTransportConfig, ReadError,
     VarInt, WriteError, presets,
 };
-use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey, TransportAddr};
+use iroh::{Endpoint, EndpointAddr, SecretKey, TransportAddr};
 use link::Duplex;
 use link::race::{Kind, Kinds};
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,18 +24,14 @@ use wire::Priority;
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
 /// Three of these fit into the idle timeout.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
-/// A connection without a packet for so long is asked whether it is there: more than
-/// [`KEEP_ALIVE`], so that one that is well is never asked.
-const SILENCE: Duration = Duration::from_secs(5);
-/// How often it is asked.
-const ASK: Duration = Duration::from_secs(1);
-/// So many times it is asked before another connection is tried.
-const ASKS: u32 = 2;
+/// A path without a packet for so long is given up for another one. It does not count for the
+/// last path of a connection, which noq keeps until [`IDLE_TIMEOUT`].
+const PATH_IDLE_TIMEOUT: Duration = Duration::from_millis(1700);
 /// The code that ends a silent connection when there is a new one.
 const SUPERSEDED: u32 = 409;
 
 /// Between peers, and what strangers may speak.
-const ALPNS: [&[u8]; 3] = [wire::ALPN, wire::pair::ALPN, wire::pair::code::ALPN];
+const ALPNS: [&[u8]; 4] = [wire::ALPN, wire::pair::ALPN, wire::pair::code::ALPN, wire::LOOK_ALPN];
 
 /// Streams that a peer may have open: 16 devices with all 31 endpoints.
 const STREAMS_MAX: u32 = 512;
@@ -49,19 +44,15 @@ const RECEIVE_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 pub(crate) async fn bind(
     key: SecretKey,
     wanted: Option<SocketAddr>,
-    relays: &[String],
+    relays: &Relays,
     only: Kinds,
     data: &FilePath,
 ) -> Result<Endpoint> {
-    let urls = relays.iter().map(|url| url.parse().with_context(|| format!("relay {url:?}")));
-    let urls = urls.collect::<Result<Vec<_>>>()?;
-    let relayed = !urls.is_empty() && only.has(Kind::Relay);
-    let relays = if relayed { RelayMode::custom(urls) } else { RelayMode::Disabled };
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
     let transport = QuicTransportConfig::builder()
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(KEEP_ALIVE)
-        .default_path_max_idle_timeout(IDLE_TIMEOUT)
+        .default_path_max_idle_timeout(PATH_IDLE_TIMEOUT)
         .default_path_keep_alive_interval(KEEP_ALIVE)
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
@@ -74,7 +65,8 @@ pub(crate) async fn bind(
         Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
             .alpns(ALPNS.map(<[u8]>::to_vec).to_vec())
-            .relay_mode(relays.clone())
+            .relay_mode(relays.mode())
+            .ca_tls_config(relays.tls())
             .transport_config(transport.clone())
     };
     if !only.has(Kind::Lan) && !only.has(Kind::Direct) {
@@ -103,7 +95,7 @@ pub(crate) async fn bind(
 
 /// How to dial a peer.
 pub(crate) async fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
-    let relays = reach.relays.iter().filter_map(|url| url.parse().ok()).map(TransportAddr::Relay);
+    let relays = reach.relays.iter().map(relays::url).map(TransportAddr::Relay);
     let direct = reach.addresses().await.into_iter().map(TransportAddr::Ip);
     EndpointAddr::from_parts(peer, direct.chain(relays))
 }
@@ -154,7 +146,7 @@ impl Links {
     }
 
     /// Notes whether a connection is silent. Says whether that is new.
-    fn note(&self, connection: &Connection, silent: bool) -> bool {
+    pub(crate) fn note(&self, connection: &Connection, silent: bool) -> bool {
         let mut links = self.lock();
         let mut of_peer = links.get_mut(&connection.remote_id()).into_iter().flatten();
         let known = of_peer.find(|live| live.connection.stable_id() == connection.stable_id());
@@ -163,39 +155,6 @@ impl Links {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Live>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Asks a silent peer for a sign of life, for as long as the connection lasts.
-///
-/// noq 1.4.0 waits longer and longer between its own probes (up to 5 s after 10 s of silence), so
-/// that a link that is back would be noticed after the idle timeout had ended the connection.
-/// A datagram, which nobody reads, makes the peer acknowledge, and everything lost is sent again.
-/// When that does not help either, the connection is noted as silent, and `changed` is called: a
-/// new one may find another way.
-pub(crate) async fn keep_asking(
-    connection: &Connection,
-    links: &Links,
-    changed: impl Fn(),
-) -> Infallible {
-    let mut heard = connection.stats().udp_rx.datagrams;
-    let (mut wait, mut asked) = (SILENCE, 0);
-    loop {
-        tokio::time::sleep(wait).await;
-        let now = connection.stats().udp_rx.datagrams;
-        if now != heard {
-            (heard, wait, asked) = (now, SILENCE, 0);
-            if links.note(connection, false) {
-                changed();
-            }
-            continue;
-        }
-        if asked >= ASKS && links.note(connection, true) {
-            changed();
-        }
-        (wait, asked) = (ASK, asked + 1);
-        // a connection that ends takes this with it
-        let _ = connection.send_datagram(Bytes::from_static(b"?"));
     }
 }
 

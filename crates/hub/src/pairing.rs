@@ -85,7 +85,8 @@ impl Inner {
         let address = address.unwrap_or_else(|_| self.endpoint.addr());
         let mut addresses: Vec<_> = address.ip_addrs().copied().collect();
         addresses.truncate(wire::pair::ADDRESSES_MAX - 2);
-        let relays = address.relay_urls().take(2).map(ToString::to_string).collect();
+        let home: Vec<_> = address.relay_urls().cloned().collect();
+        let relays = self.relays.for_ticket(&home);
         Reach { addresses, relays, ..Reach::default() }
     }
 
@@ -115,6 +116,7 @@ impl Inner {
     }
 
     async fn use_ticket(&self, peer: PeerId, reach: &Reach, secret: Secret) -> Result<Name> {
+        self.relays.learn(&self.endpoint, &reach.relays).await;
         let address = links::address(peer, reach).await;
         let connection = self.endpoint.connect(address, wire::pair::ALPN).await?;
         let (send, receive) = connection.open_bi().await?;

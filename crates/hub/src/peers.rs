@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wire::device::State;
-use wire::{Address, Device, DeviceId, HostPort, Name};
+use wire::{Address, Device, DeviceId, HostPort, Name, Relay};
 
 /// Addresses kept of a peer: the latest first.
 const ADDRESSES_MAX: usize = wire::pair::ADDRESSES_MAX;
@@ -39,7 +39,7 @@ pub(crate) struct TooMany;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reach {
     pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) relays: Vec<String>,
+    pub(crate) relays: Vec<Relay>,
     /// Where people said that it is: looked up each time.
     #[serde(default)]
     pub(crate) named: Vec<HostPort>,

@@ -32,6 +32,7 @@ async fn start_with(
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        offline: false,
         discovery: hub::Discovery::Off,
         only,
         grace: Grace::default(),

@@ -35,6 +35,7 @@ mod host_port;
 pub mod id;
 mod open;
 pub mod pair;
+pub mod relay;
 pub mod shelf;
 pub mod usb;
 
@@ -43,6 +44,11 @@ pub use device::{Device, Kind};
 pub use host_port::HostPort;
 pub use id::{Address, DeviceId, Name, Text};
 pub use open::{Answer, Joined, Open, Priority, Refusal, SessionId};
+pub use relay::Relay;
 
 /// Between paired hubs. A change that an older hub would misread takes the next number.
 pub const ALPN: &[u8] = b"farhub/2";
+
+/// Between hubs that are connected by way of a relay: a connection that carries nothing, and
+/// makes both look once more for a path from one to the other.
+pub const LOOK_ALPN: &[u8] = b"farhub-look/1";

@@ -7,7 +7,7 @@
 
 pub mod code;
 
-use crate::Name;
+use crate::{Name, Relay};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -48,7 +48,8 @@ pub struct Ticket {
     /// The inviting hub's Ed25519 public key.
     pub hub: [u8; 32],
     pub addresses: Vec<SocketAddr>,
-    pub relays: Vec<String>,
+    /// With what it takes to use them.
+    pub relays: Vec<Relay>,
     pub secret: Secret,
     /// Seconds since 1970, for the message only: the inviting hub decides by its own clock.
     pub expires_s: u64,

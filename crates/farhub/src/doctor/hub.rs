@@ -3,6 +3,7 @@
 use super::{Area, Finding, In};
 use crate::client::Client;
 use crate::config::Config;
+use crate::data;
 use crate::error::{Error, Exit};
 use crate::peers::unreadable;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -19,6 +20,9 @@ pub(super) async fn look(
     let mut findings = vec![folder(data)];
     findings.extend(key(&data.join("key")));
     findings.extend(database(&data.join("farhub.db")));
+    if let Ok(config) = config {
+        findings.extend(secrets(config, &data::config(data)));
+    }
     if let Err(error) = config {
         findings.push(HUB.fail(&error.message, "correct the file: the hub does not start with it"));
     }
@@ -67,6 +71,26 @@ fn database(file: &Path) -> Option<Finding> {
     let open = file.metadata().ok()?.permissions().mode() & 0o077 != 0;
     let fix = format!("chmod 600 {shown}*");
     open.then(|| HUB.fail(format!("the database can be read by others: {shown}"), fix))
+}
+
+/// The line of a relay has its secret.
+fn secrets(config: &Config, file: &Path) -> Option<Finding> {
+    let shown = file.display();
+    config.relay.iter().find(|relay| relay.token().is_some())?;
+    let open = file.metadata().ok()?.permissions().mode() & 0o077 != 0;
+    let told = format!("others can read the secret of a relay in {shown}");
+    open.then(|| HUB.warn(told, format!("chmod 600 {shown}")))
+}
+
+/// Whether its key is in use.
+pub(super) async fn runs(client: &Client) -> bool {
+    !matches!(client.state().await, Err(error) if error.exit == Exit::NotRunning)
+}
+
+/// The key itself, where we may read it.
+pub(super) fn key_of(data: &Path) -> Option<[u8; 32]> {
+    let text = std::fs::read_to_string(data.join("key")).ok()?;
+    data_encoding::HEXLOWER.decode(text.trim().as_bytes()).ok()?.try_into().ok()
 }
 
 async fn running(client: &Client) -> Finding {
@@ -139,6 +163,21 @@ mod tests {
         assert_eq!(database(&path).unwrap().verdict, Verdict::Fail);
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert_eq!(database(&path), None);
+    }
+
+    #[test]
+    fn a_secret_of_a_relay_is_for_the_hub_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("farhub.toml");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        let config =
+            |line: &str| Config { relay: vec![line.parse().unwrap()], ..Config::default() };
+        assert_eq!(secrets(&config("https://a"), &file), None);
+        let secret = config("https://a/#secret=abcdefghij0123456789");
+        assert_eq!(secrets(&secret, &file).unwrap().verdict, Verdict::Warn);
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(secrets(&secret, &file), None);
     }
 
     #[test]

@@ -1,22 +1,24 @@
-//! The network: whether peers can be reached, without sending anything but a relay's TCP greeting.
+//! The network: whether peers can be reached, without sending anything but a
+//! greeting to the relays.
 
 use super::{Area, Finding, In};
-use crate::config::{Config, Relay};
+use crate::config::Config;
+use hub::{RelayTrouble, probe_relay};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
-use tokio::net::TcpStream;
+use wire::Relay;
 
 const NETWORK: In = In(Area::Network);
 
-pub(super) async fn look(config: &Config) -> Vec<Finding> {
+/// `key`: that of the hub, if it does not run.
+pub(super) async fn look(config: &Config, key: Option<[u8; 32]>) -> Vec<Finding> {
     let mut findings = vec![socket(config.bind)];
     findings.push(routes(
         source((Ipv4Addr::new(192, 0, 2, 1), 9).into()),
         source((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into()),
     ));
-    for url in &config.relay {
-        findings.push(relay(url).await);
+    for one in &config.relay {
+        findings.push(relay(one, key).await);
     }
     findings
 }
@@ -61,39 +63,70 @@ fn routes(v4: Option<IpAddr>, v6: Option<IpAddr>) -> Finding {
     }
 }
 
-async fn relay(relay: &Relay) -> Finding {
-    let connect = TcpStream::connect((relay.host(), relay.port()));
-    let why = match tokio::time::timeout(RELAY_TIMEOUT, connect).await {
-        Ok(Ok(_)) => return NETWORK.ok(format!("the relay {relay} answers")),
-        Ok(Err(e)) => e.to_string(),
-        Err(_) => format!("no answer in {} s", RELAY_TIMEOUT.as_secs()),
+/// Connects as the hub does. While the hub runs, its key may not be used a second time: then with
+/// a key that nobody knows, which the relay's secret admits.
+async fn relay(relay: &Relay, key: Option<[u8; 32]>) -> Finding {
+    let probed = probe_relay(relay, key.unwrap_or_else(rand::random)).await;
+    let Err(trouble) = probed else {
+        return NETWORK.ok(format!("the relay {relay} admits this hub"));
     };
-    NETWORK.fail(
-        format!("the relay {relay} cannot be reached: {why}"),
-        format!("curl -sv {relay} (tells where it fails), or correct relay in farhub.toml"),
-    )
+    let by_key = relay.token().is_none();
+    let message = format!("the relay {relay} cannot be used: {trouble}");
+    let fix = match trouble {
+        RelayTrouble::Unreachable(_) => {
+            format!("curl -sv {relay} (tells where it fails), or correct relay in farhub.toml")
+        }
+        RelayTrouble::Impostor => "the relay was set up anew, or somebody else answers in its \
+             place. On the relay's computer: farhub relay --show; then correct relay in farhub.toml"
+            .to_owned(),
+        RelayTrouble::Certificate(_) => "on the relay's computer: farhub relay --show; is relay in \
+             farhub.toml the same, and the clock right?"
+            .to_owned(),
+        RelayTrouble::Denied(_) if by_key && key.is_none() => {
+            let message = format!("the relay {relay} admits hubs by their keys");
+            let fix = "whether this one: stop the hub, then farhub doctor";
+            return NETWORK.warn(message, fix);
+        }
+        RelayTrouble::Denied(_) if by_key => {
+            "on the relay's computer, put this hub's key (farhub doctor --json) on its list, or take \
+             the line with its secret: farhub relay --show"
+                .to_owned()
+        }
+        RelayTrouble::Denied(_) => {
+            "on the relay's computer: farhub relay --show; then correct relay in farhub.toml"
+                .to_owned()
+        }
+        RelayTrouble::NotARelay(_) => "correct relay in farhub.toml, or the proxy before the relay: \
+             it must pass WebSockets on"
+            .to_owned(),
+    };
+    NETWORK.fail(message, fix)
 }
-
-/// A person is waiting, and a relay that takes longer is of no use.
-const RELAY_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::doctor::Verdict;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
-    fn at(port: u16) -> Relay {
-        Relay::try_from(format!("http://127.0.0.1:{port}")).unwrap()
-    }
-
     #[tokio::test]
-    async fn a_relay_answers_or_not() {
+    async fn nobody_answers_or_somebody_else() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(relay(&at(port)).await.verdict, Verdict::Ok);
-        drop(listener);
-        assert_eq!(relay(&at(port)).await.verdict, Verdict::Fail);
+        let at: Relay = format!("http://127.0.0.1:{port}").parse().unwrap();
+        let stranger = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1];
+            stream.read_exact(&mut request).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        });
+        let found = relay(&at, None).await;
+        assert_eq!(found.verdict, Verdict::Fail);
+        assert!(found.message.contains("is not a relay"), "{}", found.message);
+        stranger.join().unwrap();
+        let found = relay(&at, None).await;
+        assert!(found.message.contains("does not answer"), "{}", found.message);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod access;
 mod fake;
+mod relay;
 mod state;
 
 use fake::{Fake, Ran, Script, command, run};

@@ -251,7 +251,7 @@ export const mocked: MockCase[] = [
       await button(page, "Revoke headset").waitFor({ state: "detached" });
       assert.deepEqual(
         garage()?.grants.map((grant) => grant.selector),
-        ["scratch-disk", "class:audio"],
+        ["scratch-disk", "class:audio", "jtag"],
       );
       const trust = page.getByRole("switch");
       await trust.click();

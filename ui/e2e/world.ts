@@ -34,6 +34,14 @@ export function world(): State {
         grants: [
           { selector: "scratch-disk", role: "use" },
           { selector: "class:audio", role: "view" },
+          {
+            selector: "jtag",
+            role: "use",
+            windows: ["Mon-Fri 08:00-18:00"],
+            limit_s: 1800,
+            pin: true,
+            closed: true,
+          },
         ],
       },
       {
@@ -53,6 +61,7 @@ export function world(): State {
         trusted: false,
         path: null,
         grants: [],
+        expires: minutesAgo(-90),
         error: null,
         named: [],
       },
@@ -103,6 +112,25 @@ export function world(): State {
         },
       },
     ],
+    requests: [
+      {
+        number: 3,
+        peer: "lab-berlin",
+        address: "desk/scratch-disk",
+        message: "Ten minutes, to copy the measurements?",
+        since: minutesAgo(4),
+        in_use: "garage",
+      },
+    ],
+    asked: [
+      {
+        address: "garage/camera",
+        message: "",
+        since: minutesAgo(12),
+        reply: null,
+        error: null,
+      },
+    ],
     nearby: [
       nearby("garage", "192.168.1.40:41641", { peer: "garage" }),
       nearby("workshop", "192.168.1.52:3482", {}),
@@ -135,6 +163,12 @@ export const pairing = (name: string, more: Partial<Pairing>): Pairing => ({
   problem: null,
   ...more,
 });
+
+/** The same hub without devices, peers, or anybody who asks. */
+export function nothing(): State {
+  const [devices, peers, attachments] = [[], [], []];
+  return { ...world(), devices, peers, attachments, nearby: [], requests: [], asked: [] };
+}
 
 export function device(hub: string, name: string, usb: Usb, more: Partial<Device>): Device {
   const local = hub === "desk";

@@ -8,6 +8,9 @@ export type State = {
   peers: Peer[];
   devices: Device[];
   attachments: Attachment[];
+  /** What peers ask of this hub, and what it asked of them. */
+  requests: Request[];
+  asked: Asked[];
   nearby: Nearby[];
   pairings: Pairing[];
 };
@@ -50,7 +53,55 @@ export type Pairing = {
 };
 
 export type Role = "view" | "use" | "control" | "admin";
-export type Grant = { selector: string; role: Role };
+export type Grant = {
+  selector: string;
+  role: Role;
+  windows?: string[];
+  zone?: string;
+  limit_s?: number;
+  until?: string;
+  pin?: boolean;
+  totp?: boolean;
+  asked?: boolean;
+  closed?: boolean;
+};
+export type NewGrant = Omit<Grant, "pin" | "asked" | "closed"> & { pin?: string };
+export type Totp = { uri: string; secret: string; qr_svg: string };
+export type Granted = { peer: Peer; totp?: Totp };
+export type Factor = "pin" | "code" | "pin_and_code";
+export type Reply = { accepted: { seconds: number } } | "denied" | "expired";
+
+export type Request = {
+  number: number;
+  peer: string;
+  address: string;
+  message: string;
+  since: string;
+  in_use: string | null;
+};
+export type Asked = {
+  address: string;
+  message: string;
+  since: string;
+  reply: Reply | null;
+  error: { message: string; hint: string | null } | null;
+};
+
+export type AuditEntry = {
+  seq: number;
+  time: string;
+  actor: string;
+  name: string | null;
+  action: string;
+  detail: string;
+  hash: string;
+};
+export type AuditPage = { entries: AuditEntry[]; more: boolean };
+export type AuditCheck = {
+  entries: number;
+  hash: string;
+  broken: { seq: number; how: "missing" | "changed" } | null;
+};
 export type PathKind = "lan" | "direct" | "relay";
 export type Path = { kind: PathKind; remote: string; rtt_ms: number };
 
@@ -61,6 +112,10 @@ export type Peer = {
   trusted: boolean;
   path: Path | null;
   grants: Grant[];
+  /** Grants in the hub's database that cannot be read, and grant nothing. */
+  unreadable?: number;
+  /** A guest's end. */
+  expires?: string;
   error: string | null;
   /** Where people said that it is: HOST:PORT. */
   named: string[];
@@ -124,6 +179,8 @@ export type Attachment = {
   place: string | null;
   nodes: string[];
   error: { message: string; hint: string | null } | null;
+  /** What its hub wants to be shown first. */
+  factor?: Factor;
 };
 
 export type Rate = {
@@ -183,7 +240,11 @@ export const attachDevice = (body: { address: string; via?: Via; once?: boolean 
 export const detachDevice = (address: string) =>
   call<void>("DELETE", `/attachments/${segments(address)}`);
 
-export const createInvite = (body: { expires_s?: number; grants?: Grant[] }) =>
+export const createInvite = (body: {
+  expires_s?: number;
+  grants?: Grant[];
+  guest_s?: number | null;
+}) =>
   call<Invite>("POST", "/invites", body);
 
 export const pairWith = (ticket: string, name?: string) =>
@@ -202,11 +263,32 @@ export const removePeer = (peer: string) => call<void>("DELETE", `/peers/${one(p
 export const trustPeer = (peer: string, trusted: boolean) =>
   call<unknown>("PUT", `/peers/${one(peer)}/trust`, { trusted });
 
-export const addGrant = (peer: string, grant: Grant) =>
-  call<unknown>("POST", `/peers/${one(peer)}/grants`, grant);
+export const addGrant = (peer: string, grant: NewGrant) =>
+  call<Granted>("POST", `/peers/${one(peer)}/grants`, grant);
 
 export const revokeGrant = (peer: string, selector: string) =>
   call<unknown>("DELETE", `/peers/${one(peer)}/grants?selector=${one(selector)}`);
+
+export const unlock = (body: { address: string; pin?: string; code?: string }) =>
+  call<void>("POST", "/unlock", body);
+
+export const askFor = (address: string, message: string) =>
+  call<void>("POST", "/asked", { address, message });
+
+export const withdraw = (address: string) => call<void>("DELETE", `/asked/${segments(address)}`);
+
+export const acceptRequest = (number: number, for_s: number, turn: "when_free" | "at_once") =>
+  call<void>("POST", `/requests/${number}/accept`, { for_s, turn });
+
+export const denyRequest = (number: number) => call<void>("POST", `/requests/${number}/deny`, {});
+
+export const handOver = (device: string) =>
+  call<Device>("POST", `/devices/${one(device)}/handover`, {});
+
+export const auditLog = (query: Record<string, string>) =>
+  call<AuditPage>("GET", `/audit?${new URLSearchParams(query)}`);
+
+export const checkAudit = () => call<AuditCheck>("GET", "/audit/check");
 
 export const peerPaths = (peer: string) => call<Paths>("GET", `/peers/${one(peer)}/path`);
 

@@ -186,7 +186,7 @@ impl Core {
         let used = spent.filter(|spent| now.steady < spent.left + REST).map(|spent| spent.used);
         let began = used.and_then(|used| now.steady.checked_sub(used)).unwrap_or(now.steady);
         self.session_end(peer, device, began, Grant::is_proven, now)?;
-        if self.reserved_for(device).is_some_and(|other| other != *peer) {
+        if !self.is_its_turn(device, peer) {
             return Err(Refusal::InUse);
         }
         Ok(began)

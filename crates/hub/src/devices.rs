@@ -90,15 +90,21 @@ impl Local {
 
     /// As a peer sees it. One that uses it itself may use it: perhaps it has started anew.
     pub(crate) fn on_shelf(&self, id: &DeviceId, peer: &PeerId, core: &Core) -> Device {
-        // what is kept for somebody is free for them
-        let holder = self.lease.as_ref().map(|lease| lease.peer).or_else(|| core.reserved_for(id));
-        let mine = self.source.is_some() && holder == Some(*peer);
+        let kept = || core.reserved_name(id).unwrap_or(&core.hub.name).as_str().into();
+        let state = match (&self.source, &self.lease) {
+            (None, _) => State::Absent,
+            (Some(_), Some(lease)) if lease.peer == *peer => State::Free,
+            (Some(_), Some(_)) => self.state(id, core),
+            // what is kept for somebody is free for them
+            (Some(_), None) if core.is_its_turn(id, peer) => State::Free,
+            (Some(_), None) => State::InUse(kept()),
+        };
         Device {
             id: id.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
             simulated: self.is_simulated(),
-            state: if mine { State::Free } else { self.state(id, core) },
+            state,
         }
     }
 

@@ -374,4 +374,50 @@ async fn a_device_is_handed_over() {
     garage.hub.hand_over(key("office"), "disk", None).await.unwrap();
     until(&garage.hub, "taken", |state| user(state).as_deref() == Some("office")).await;
     until(&office.hub, "a session", has_session).await;
+
+    // the owner ends its use: whoever had it does not have it back at once, but others do
+    garage.hub.hand_over(LOCAL, "disk", None).await.unwrap();
+    until(&garage.hub, "another's turn", |state| user(state).is_some_and(|user| user != "office"))
+        .await;
+    assert_eq!(office.hub.state(LOCAL).attachments[0].state, AttachmentState::Waiting);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_grants_nothing_and_is_said() {
+    let (garage, itself) = garage().await;
+    let office = paired(&garage, "office", &[]).await;
+    garage.hub.stop().await;
+    let Running { hub, data } = garage;
+    drop(hub);
+    let rows = store::Store::open(&data.path().join("farhub.db")).await.unwrap();
+    let good = store::Grant {
+        peer_id: office.hub.state(LOCAL).hub.id,
+        selector: "*".into(),
+        role: "use".into(),
+        terms: "{}".into(),
+        asked: false,
+        pin: None,
+        totp: None,
+        totp_step: 0,
+    };
+    let of = |selector: &str| store::Grant { selector: selector.into(), ..good.clone() };
+    let bad = [
+        store::Grant { role: "owner".into(), ..of("class:hid") },
+        store::Grant { terms: r#"{"windws": []}"#.into(), ..of("class:audio") },
+        store::Grant { terms: r#"{"zone": "Middle/Earth"}"#.into(), ..of("class:video") },
+        store::Grant { pin: Some("4711".into()), ..of("class:printer") },
+        store::Grant { totp: Some("not base32".into()), ..of("*") },
+        of("everything"),
+    ];
+    for row in &bad {
+        rows.put_grant(row).await.unwrap();
+    }
+    rows.close().await;
+    let garage = start("garage", data, vec![itself]).await;
+    let peer = garage.hub.state(LOCAL).peers.remove(0);
+    assert_eq!((peer.unreadable as usize, peer.grants), (bad.len(), vec![]));
+    until(&office.hub, "connected", |state| state.peers[0].online).await;
+    assert!(office.hub.state(LOCAL).devices.is_empty());
+    garage.hub.revoke(LOCAL, "office", None).await.unwrap();
+    assert_eq!(garage.hub.state(LOCAL).peers[0].unreadable, 0);
 }

@@ -100,7 +100,8 @@ impl Store {
     pub async fn audit_page(&self, filter: &Filter, count: i64) -> Result<Vec<Entry>, Error> {
         let sql = "SELECT seq, time_us, actor, action, detail, hash FROM audit \
                    WHERE ($1 IS NULL OR actor = $1) \
-                   AND ($2 IS NULL OR action = $2 OR substr(action, 1, length($2) + 1) = $2 || '.') \
+                   AND ($2 IS NULL OR action = $2 \
+                     OR substr(action, 1, length($2) + 1) = $2 || '.') \
                    AND ($3 IS NULL OR time_us >= $3) AND ($4 IS NULL OR seq < $4) \
                    AND ($5 IS NULL OR instr(' ' || detail || ' ', ' ' || $5 || ' ') > 0 \
                      OR instr(' ' || detail || ' ', ' ' || $6 || ' ') > 0 \

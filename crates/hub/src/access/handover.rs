@@ -8,20 +8,56 @@ use crate::{Hub, Inner};
 use std::time::{Duration, Instant};
 use wire::{DeviceId, Reply};
 
-/// So long nobody else gets the device: enough for the other hub to notice and to attach it.
+/// So long nobody else gets the device: enough for the other hub to notice and to attach it. One
+/// that is kept for nobody is kept from the hub that had it, which would have it back at once.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// A device that is kept for a peer.
+/// A device that not everybody gets now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reserved {
-    pub(crate) peer: PeerId,
+    pub(crate) turn: Turn,
     pub(crate) until: Instant,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nobody but this peer.
+    For(PeerId),
+    /// Anybody but this peer, from which it was taken.
+    NotFor(PeerId),
+}
+
+impl Turn {
+    pub(crate) fn peer(&self) -> &PeerId {
+        match self {
+            Self::For(peer) | Self::NotFor(peer) => peer,
+        }
+    }
+
+    fn lets(&self, peer: &PeerId) -> bool {
+        match self {
+            Self::For(one) => one == peer,
+            Self::NotFor(one) => one != peer,
+        }
+    }
+}
+
 impl Core {
-    pub(crate) fn reserved_for(&self, device: &DeviceId) -> Option<PeerId> {
+    fn reserved(&self, device: &DeviceId) -> Option<Turn> {
         let reserved = self.reserved.get(device)?;
-        (reserved.until > Instant::now()).then_some(reserved.peer)
+        (reserved.until > Instant::now()).then_some(reserved.turn)
+    }
+
+    pub(crate) fn reserved_for(&self, device: &DeviceId) -> Option<PeerId> {
+        match self.reserved(device)? {
+            Turn::For(peer) => Some(peer),
+            Turn::NotFor(_) => None,
+        }
+    }
+
+    /// Whether a device that nobody uses can be had by a peer.
+    pub(crate) fn is_its_turn(&self, device: &DeviceId, peer: &PeerId) -> bool {
+        self.reserved(device).is_none_or(|turn| turn.lets(peer))
     }
 
     pub(crate) fn reserved_name(&self, device: &DeviceId) -> Option<&wire::Name> {
@@ -42,14 +78,7 @@ impl Hub {
         to: Option<&str>,
     ) -> Result<view::Device, Failure> {
         let (id, to) = self.0.shared.look(|core| {
-            let id = core.device_named(device)?;
-            let seen = match caller {
-                Caller::Local => true,
-                Caller::Peer(peer) => core.role(&peer, &id).is_some(),
-            };
-            if !seen && core.manages(caller).is_err() {
-                return Err(Failure::not_found(format!("this hub has no device {device:?}")));
-            }
+            let id = core.seen_device(caller, device)?;
             if !core.controls(caller, &id) && !core.uses(caller, &id) {
                 let message = format!("{device} is neither in your use nor under your control");
                 return Err(Failure::refused(message).hint("ask for it: farhub request"));
@@ -69,6 +98,17 @@ impl Hub {
 }
 
 impl Core {
+    /// A device by what it is called. A peer learns nothing of those that it may not see.
+    fn seen_device(&self, caller: Caller, name: &str) -> Result<DeviceId, Failure> {
+        let found = self.device_named(name);
+        let Caller::Peer(peer) = caller else { return found };
+        if self.manages(caller).is_ok() {
+            return found;
+        }
+        let seen = found.ok().filter(|id| self.role(&peer, id).is_some());
+        seen.ok_or_else(|| Failure::not_found(format!("this hub has no device {name:?}")))
+    }
+
     /// Peers do not see each other, except those that ask for what one uses.
     fn heir(&self, caller: Caller, device: &DeviceId, name: &str) -> Result<PeerId, Failure> {
         let found = self.peer_named(name);
@@ -109,9 +149,13 @@ impl Inner {
         let detail = to.map(|peer| peer.to_string()).unwrap_or_default();
         self.audit(&caller.actor(), "lease.handed_over", device, detail).await.map_err(internal)?;
         self.shared.change(|core| {
-            if let Some(peer) = to {
+            let lease = core.devices.get(device).and_then(|local| local.lease.as_ref());
+            let user = lease.map(|lease| lease.peer);
+            if let Some(turn) = to.map(Turn::For).or(user.map(Turn::NotFor)) {
                 let until = Instant::now() + KEPT;
-                core.reserved.insert(device.clone(), Reserved { peer, until });
+                core.reserved.insert(device.clone(), Reserved { turn, until });
+            }
+            if let Some(peer) = to {
                 let seconds = u32::try_from(KEPT.as_secs()).unwrap_or(u32::MAX);
                 core.requests.answer(&peer, device, Reply::Accepted { seconds });
             }

@@ -22,6 +22,7 @@ type Result<T> = std::result::Result<T, Failure>;
 pub(crate) struct Promise {
     pub(crate) grants: Vec<view::Grant>,
     /// Seconds from the pairing on, after which the hub is no peer any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) guest_s: Option<u64>,
 }
 
@@ -184,7 +185,7 @@ impl Inner {
                 peer != id
             });
             core.requests.forget(id);
-            core.reserved.retain(|_, reserved| reserved.peer != *id);
+            core.reserved.retain(|_, reserved| reserved.turn.peer() != id);
             if let Some(peer) = core.peers.remove(id) {
                 peer.removed.cancel();
             }
@@ -195,7 +196,7 @@ impl Inner {
 }
 
 /// How terms that bind nothing are written.
-const NO_TERMS: &str = r#"{"windows":[],"zone":null,"limit_s":null,"until":null}"#;
+const NO_TERMS: &str = "{}";
 
 impl Core {
     /// Takes over what the database has of grants.

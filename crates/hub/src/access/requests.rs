@@ -21,6 +21,8 @@ use wire::{Address, DeviceId, Open, Priority, Refusal, Reply, Text};
 
 /// Requests of one peer, and of all.
 const REQUESTS_MAX: (usize, usize) = (8, 64);
+/// Requests that one peer makes within a time: each is in the audit log, and is to be read.
+const MADE_MAX: (u32, Duration) = (20, Duration::from_secs(3600));
 /// What this hub asks of others at the same time.
 const ASKED_MAX: usize = 64;
 /// A request that nobody answers, and an answer that nobody fetches.
@@ -35,6 +37,8 @@ pub const ACCEPTED: Duration = Duration::from_secs(3600);
 pub(crate) struct Requests {
     last: u32,
     open: BTreeMap<u32, Request>,
+    /// How many each peer has made since when, answered and taken back ones too.
+    made: BTreeMap<PeerId, (u32, Instant)>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +81,13 @@ impl Requests {
         if of_peer >= REQUESTS_MAX.0 || self.open.len() >= REQUESTS_MAX.1 {
             return Err(Refusal::Busy);
         }
+        let now = Instant::now();
+        self.made.retain(|_, (_, since)| now < *since + MADE_MAX.1);
+        let made = self.made.entry(peer).or_insert((0, now));
+        if made.0 >= MADE_MAX.0 {
+            return Err(Refusal::Busy);
+        }
+        made.0 += 1;
         self.last = self.last.wrapping_add(1);
         let (since, ends) = (Timestamp::now(), Instant::now() + LIFE);
         let new = Request { peer, device: device.clone(), message, since, ends, reply: None };
@@ -184,8 +195,26 @@ impl Inner {
                 return Ok(duplex.answer(Err(refusal)).await?);
             }
         };
-        // a peer that takes it back at once does not wait for this
-        let _ = duplex.answer(Ok(())).await;
+        let told = self.tell_reply(connection, number, duplex).await;
+        // a connection that broke takes nothing back: the peer asks again
+        if connection.close_reason().is_some() {
+            return Ok(());
+        }
+        let request = self.shared.change(|core| core.requests.open.remove(&number));
+        if request.is_some_and(|request| request.reply.is_none()) {
+            self.audit(&peer.to_string(), "request.withdrawn", device, "").await?;
+        }
+        told
+    }
+
+    /// Ends when the peer has its reply, or does not want it any more.
+    async fn tell_reply(
+        &self,
+        connection: &Connection,
+        number: u32,
+        mut duplex: Duplex,
+    ) -> Result<()> {
+        duplex.answer(Ok(())).await?;
         let mut rx = Rx::<()>::new(duplex.reader).without_bodies();
         let mut tx = Tx::<Reply>::new(duplex.writer);
         let answered = self.shared.until(|core| match core.requests.open.get(&number) {
@@ -194,14 +223,7 @@ impl Inner {
         });
         let reply = tokio::select! {
             reply = answered => reply,
-            _ = rx.recv() => {
-                // a connection that broke takes nothing back: the peer asks again
-                if connection.close_reason().is_none() {
-                    self.shared.change(|core| core.requests.open.remove(&number));
-                    self.audit(&peer.to_string(), "request.withdrawn", device, "").await?;
-                }
-                return Ok(());
-            }
+            _ = rx.recv() => return Ok(()),
             _ = connection.closed() => return Ok(()),
         };
         let Some(reply) = reply else { return Ok(()) };
@@ -209,9 +231,6 @@ impl Inner {
         tx.finish().await?;
         // the peer ends its side when it has read the answer
         let _ = rx.recv().await;
-        if connection.close_reason().is_none() {
-            self.shared.change(|core| core.requests.open.remove(&number));
-        }
         Ok(())
     }
 
@@ -386,6 +405,19 @@ async fn ask_once(inner: &Inner, key: &(PeerId, DeviceId)) -> Result<Reply> {
 mod tests {
     use super::*;
     use iroh::SecretKey;
+
+    #[test]
+    fn nobody_asks_again_and_again() {
+        let mut requests = Requests::default();
+        let peer = SecretKey::from_bytes(&[1; 32]).public();
+        let device = "usb-1".parse().unwrap();
+        let mut ask = || {
+            let asked = requests.add(peer, &device, "".into());
+            requests.open.clear();
+            asked.is_ok()
+        };
+        assert_eq!((0..100).filter(|_| ask()).count(), 20);
+    }
 
     #[test]
     fn requests_are_bounded_and_end() {

@@ -21,10 +21,14 @@ const LIMIT_S_MAX: u32 = 30 * 24 * 3600;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Written {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) windows: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) zone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit_s: Option<u32>,
     /// RFC 3339
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<String>,
 }
 

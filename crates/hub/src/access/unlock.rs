@@ -35,11 +35,12 @@ impl Inner {
         if grants.is_empty() {
             return Err(Refusal::NotGranted);
         }
-        if grants.iter().any(|(_, factor)| factor.is_none()) {
+        let asking = grants.into_iter().filter(|(_, factor)| !factor.is_none());
+        let asking: Vec<_> = asking.take(GRANTS_MAX).collect();
+        let Some(mut refusal) = asking.first().and_then(|(_, factor)| factor.needed()) else {
             return Ok(());
-        }
-        let mut refusal = grants[0].1.needed().unwrap_or(Refusal::NotGranted);
-        for (row, factor) in grants.into_iter().take(GRANTS_MAX) {
+        };
+        for (row, factor) in asking {
             if !factor.is_answered(&proof) {
                 continue;
             }
@@ -125,6 +126,7 @@ impl Hub {
                 .hint(format!("see why: farhub path {hub}"))
         };
         let connection = self.0.links.latest(&key.0).ok_or_else(unreachable)?;
+        let with_code = proof.code.is_some();
         let answered = async {
             let mut duplex = links::open(&connection, Priority::Control).await?;
             duplex.open(&Open::Unlock { device: key.1.clone(), proof }).await?;
@@ -133,6 +135,10 @@ impl Hub {
         let answered = tokio::time::timeout(ANSWER_TIMEOUT, answered).await;
         match answered.map_err(|_| unreachable())? {
             Ok(_) => {}
+            Err(link::Error::Refused(Refusal::Wrong)) if with_code => {
+                let hint = "a code is good once: wait for the next one";
+                return Err(refused(address, Refusal::Wrong).hint(hint));
+            }
             Err(link::Error::Refused(refusal)) => return Err(refused(address, refusal)),
             Err(_) => return Err(unreachable()),
         }
@@ -150,7 +156,6 @@ fn refused(address: &Address, refusal: Refusal) -> Failure {
     let failure = Failure::refused(format!("{address}: {refusal}"));
     match (refusal, Factor::of(refusal)) {
         (Refusal::LockedOut, _) => failure.hint("wait: each further wrong try doubles the time"),
-        (Refusal::Wrong, _) => failure.hint("a code is good once: wait for the next one"),
         (_, Some(Factor::Pin)) => failure.hint(format!("farhub attach {address} --pin")),
         (_, Some(Factor::Code)) => failure.hint(format!("farhub attach {address} --totp CODE")),
         (_, Some(Factor::PinAndCode)) => {

@@ -233,6 +233,7 @@ pub async fn probe_relay(relay: &Relay, key: [u8; 32]) -> Result<(), RelayTroubl
     let tls = relays.tls().client_config(iroh_relay::tls::default_provider());
     let tls = tls.map_err(|error| RelayTrouble::Certificate(error.to_string()))?;
     let key = SecretKey::from_bytes(&key);
+    let public = key.public();
     let resolver = iroh::dns::DnsResolver::default();
     let mut client = ClientBuilder::new(url(relay), key, resolver).tls_client_config(tls);
     if let Some(token) = relay.token() {
@@ -248,6 +249,10 @@ pub async fn probe_relay(relay: &Relay, key: [u8; 32]) -> Result<(), RelayTroubl
     }
     let why = told(&error);
     Err(match error {
+        ConnectError::Handshake {
+            source: handshake::Error::ServerDeniedAuth { reason, .. },
+            ..
+        } if relay.token().is_none() => RelayTrouble::Denied(format!("{reason} (it is {public})")),
         ConnectError::Handshake {
             source: handshake::Error::ServerDeniedAuth { reason, .. },
             ..

@@ -44,7 +44,7 @@ pub enum RelayError {
     Extra,
     #[error("behind # there may be secret=, pin= and qad=, each once, with & between")]
     Setting,
-    #[error("secret= is {min} to {max} letters, digits, dots, - and _", min = SECRET_CHARS.0, max = SECRET_CHARS.1)]
+    #[error("secret= is 16 to 128 letters, digits, dots, - and _")]
     Secret,
     #[error("pin= is the SHA-256 of a certificate: 64 hexadecimal digits")]
     Pin,
@@ -52,8 +52,9 @@ pub enum RelayError {
     Qad,
 }
 
-/// A secret that can be guessed is none; a header that is larger is refused by servers.
-pub const SECRET_CHARS: (usize, usize) = (16, 128);
+/// A secret that can be guessed is none; a header that is larger is refused by servers. Said in
+/// [`RelayError::Secret`].
+const SECRET_CHARS: (usize, usize) = (16, 128);
 /// Where relays answer over UDP if nothing else is said: where does a packet of mine come from?
 pub const QAD_PORT: u16 = 7842;
 /// What DNS allows for a name.

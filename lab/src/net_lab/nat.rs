@@ -54,6 +54,7 @@ table ip nat {
     chain pre { type nat hook prerouting priority dstnat;
         iifname "wan" meta l4proto udp dnat to udp dport map @ports; }
     chain post { type nat hook postrouting priority srcnat;
-        oifname "wan" meta l4proto udp update @ports { udp sport timeout 300s : ip saddr . udp sport };
+        oifname "wan" meta l4proto udp
+            update @ports { udp sport timeout 300s : ip saddr . udp sport };
         oifname "wan" snat to ADDRESS; }
 }"#;

@@ -79,26 +79,29 @@ async fn relay(relay: &Relay, key: Option<[u8; 32]>) -> Finding {
         RelayTrouble::Impostor => "the relay was set up anew, or somebody else answers in its \
              place. On the relay's computer: farhub relay --show; then correct relay in farhub.toml"
             .to_owned(),
-        RelayTrouble::Certificate(_) => "on the relay's computer: farhub relay --show; is relay in \
+        RelayTrouble::Certificate(_) => {
+            "on the relay's computer: farhub relay --show; is relay in \
              farhub.toml the same, and the clock right?"
-            .to_owned(),
+                .to_owned()
+        }
         RelayTrouble::Denied(_) if by_key && key.is_none() => {
             let message = format!("the relay {relay} admits hubs by their keys");
             let fix = "whether this one: stop the hub, then farhub doctor";
             return NETWORK.warn(message, fix);
         }
         RelayTrouble::Denied(_) if by_key => {
-            "on the relay's computer, put this hub's key (farhub doctor --json) on its list, or take \
-             the line with its secret: farhub relay --show"
+            "on the relay's computer: farhub relay --allow with that key, or beside those of its \
+             list"
                 .to_owned()
         }
         RelayTrouble::Denied(_) => {
             "on the relay's computer: farhub relay --show; then correct relay in farhub.toml"
                 .to_owned()
         }
-        RelayTrouble::NotARelay(_) => "correct relay in farhub.toml, or the proxy before the relay: \
-             it must pass WebSockets on"
-            .to_owned(),
+        RelayTrouble::NotARelay(_) => {
+            "correct relay in farhub.toml; a proxy before the relay must pass WebSockets on"
+                .to_owned()
+        }
     };
     NETWORK.fail(message, fix)
 }

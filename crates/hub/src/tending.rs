@@ -1,8 +1,8 @@
 //! Keeping a connection, and its best path.
 //!
 //! Three things that noq and iroh 1.4.1 leave to their user: a connection that is silent is asked
-//! for a sign of life soon, and often; a direct path with a relay in reserve is watched, so that its
-//! end is noticed; and while data goes by a relay, a direct path is looked for.
+//! for a sign of life soon, and often; a direct path with a relay in reserve is watched, so that
+//! its end is noticed; and while data goes by a relay, a direct path is looked for.
 
 use crate::{Inner, links};
 use bytes::Bytes;

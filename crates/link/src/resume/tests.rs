@@ -1,3 +1,5 @@
+//! Lines that are cut, again and again, over the lossy link.
+
 use super::*;
 use crate::lossy::{Link, Random};
 use std::time::Duration;

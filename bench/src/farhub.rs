@@ -4,15 +4,17 @@
 
 use crate::quic::{self, End};
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use iroh::endpoint::Connection;
-use link::{Duplex, Opener};
+use link::resume::Lines;
+use link::{Duplex, Opener, Tx};
 use sim::Simulated;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use usb::Counters;
 use wire::usb::{Attached, Down, Up, Window};
-use wire::{Open, Priority, SessionId};
+use wire::{Joined, Open, Priority, SessionId};
 
 const SESSION: SessionId = SessionId(1);
 
@@ -34,16 +36,23 @@ pub(crate) async fn connect(disk: Simulated) -> Result<UnixStream> {
     agent.set_nonblocking(true)?;
     let agent = tokio::net::UnixStream::from_std(agent)?.into_split();
     tokio::spawn(async move {
+        let lines = Lines::default();
+        let stream = Duplex { reader: Box::new(rx.into_reader()), writer: tx.into_writer() };
+        let first = lines.begin(0, stream).expect("a new session has no lines");
         let opener = {
-            let connection = connection.clone();
-            Opener::new(move |priority| {
-                let connection = connection.clone();
-                Box::pin(
-                    async move { open(&connection, priority).await.map_err(std::io::Error::other) },
-                )
+            let (connection, lines) = (connection.clone(), lines.clone());
+            Opener::new(move |endpoint, priority| {
+                let (connection, lines) = (connection.clone(), lines.clone());
+                Box::pin(async move {
+                    let mut stream = open(&connection, priority).await?;
+                    let open = Open::Endpoint { session: SESSION, endpoint, received: 0 };
+                    stream.open(&open).await.map_err(std::io::Error::other)?;
+                    let line = lines.begin(endpoint, stream.answered_later::<Joined>());
+                    Ok(line.expect("each endpoint is opened once"))
+                })
             })
         };
-        let session = (rx.speak::<Down>(), tx);
+        let session = first.framed::<Down, Up>();
         let ended =
             usb::attach::run(agent, attached, session, opener, Arc::new(Counters::default())).await;
         if let Err(error) = ended {
@@ -54,9 +63,9 @@ pub(crate) async fn connect(disk: Simulated) -> Result<UnixStream> {
     Ok(kernel)
 }
 
-async fn open(connection: &Connection, priority: Priority) -> Result<Duplex> {
-    let (send, recv) = connection.open_bi().await?;
-    send.set_priority(priority as i32)?;
+async fn open(connection: &Connection, priority: Priority) -> std::io::Result<Duplex> {
+    let (send, recv) = connection.open_bi().await.map_err(std::io::Error::other)?;
+    send.set_priority(priority as i32).map_err(std::io::Error::other)?;
     Ok(Duplex::new(recv, send))
 }
 
@@ -68,15 +77,20 @@ async fn serve(end: End, disk: Simulated) -> Result<()> {
     let device = disk.open();
     let (speed, configuration) = (device.speed, device.configuration);
     let attached = Attached { session: SESSION, speed, configuration, window: Window::OFFERED };
-    let (rx, mut tx) = stream.framed::<Up, Attached>();
+    let mut tx = Tx::<Attached>::new(stream.writer);
     tx.send(&attached, device.descriptors.clone()).await?;
+    let lines = Lines::default();
+    let stream = Duplex { reader: stream.reader, writer: tx.into_writer() };
+    let first = lines.begin(0, stream).context("a new session has no lines")?.framed();
     let (streams, endpoints) = mpsc::channel(1);
     let accepting = async {
         while let Ok((send, recv)) = connection.accept_bi().await {
             let (open, mut stream) = Duplex::new(recv, send).accept().await?;
             let Open::Endpoint { endpoint, .. } = open else { continue };
             stream.answer(Ok(())).await?;
-            let (rx, tx) = stream.framed::<Up, Down>();
+            Tx::new(&mut stream.writer).send(&Joined { received: 0 }, Bytes::new()).await?;
+            let line = lines.begin(endpoint, stream).context("opened twice")?;
+            let (rx, tx) = line.framed::<Up, Down>();
             if streams.send((endpoint, rx.with_urbs(), tx)).await.is_err() {
                 break;
             }
@@ -84,7 +98,7 @@ async fn serve(end: End, disk: Simulated) -> Result<()> {
         anyhow::Ok(())
     };
     let counters = Arc::new(Counters::default());
-    let session = usb::serve::run(device, (rx, tx.speak()), endpoints, Window::OFFERED, counters);
+    let session = usb::serve::run(device, first, endpoints, Window::OFFERED, counters);
     tokio::select! {
         ended = session => Ok(ended?),
         ended = accepting => ended,

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,31 @@ pub(crate) fn read_until_error(disk: &Path, tell: &Sender<()>) -> Result<Instant
         tell.send(())?;
     }
     Ok(Instant::now())
+}
+
+/// Writes noise past every cache, reads it back and compares, other noise each time, until told to
+/// stop. Tells of every block.
+pub(crate) fn verify_until(disk: &Path, stop: &AtomicBool, tell: &Sender<()>) -> Result<u32> {
+    let file = direct(disk, true)?;
+    let (mut written, mut read) = (Aligned::new(256 << 10), Aligned::new(256 << 10));
+    for round in 1.. {
+        for block in 0..VERIFIED_BLOCKS {
+            Noise(u64::from(round) << 32 | (block + 1)).fill(written.bytes());
+            file.write_all_at(written.bytes(), block * (256 << 10))?;
+            tell.send(())?;
+        }
+        file.sync_all()?;
+        for block in 0..VERIFIED_BLOCKS {
+            Noise(u64::from(round) << 32 | (block + 1)).fill(written.bytes());
+            file.read_exact_at(read.bytes(), block * (256 << 10))?;
+            ensure!(written.bytes() == read.bytes(), "block {block} of round {round} is another");
+            tell.send(())?;
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Ok(round);
+        }
+    }
+    unreachable!("rounds do not end by themselves")
 }
 
 /// Sequential reading past every cache: MiB/s.
@@ -148,4 +174,6 @@ impl Noise {
 
 const FILE: &str = "/mnt/noise";
 const BLOCK: usize = 1 << 20;
+/// Of 256 KiB, in one round: 8 MiB.
+const VERIFIED_BLOCKS: u64 = 32;
 const PAGE: usize = 4096;

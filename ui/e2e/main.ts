@@ -5,15 +5,16 @@
 import assert from "node:assert/strict";
 import type { Browser } from "playwright-core";
 import type { State } from "../src/api";
+import { access } from "./access";
 import { anywhere } from "./anywhere";
 import { launch, visit, type Visit } from "./browser";
 import type { AnyCase, MockCase } from "./case";
 import { Mock } from "./mock";
 import { mocked } from "./mocked";
-import { world } from "./world";
+import { nothing, world } from "./world";
 
 type Case = AnyCase | MockCase;
-const tests: Case[] = [...anywhere, ...mocked];
+const tests: Case[] = [...anywhere, ...mocked, ...access];
 
 export async function main(): Promise<void> {
   const real = process.env.FARHUB_URL;
@@ -40,7 +41,7 @@ export async function main(): Promise<void> {
 
 async function run(browser: Browser, test: Case, real: string | undefined): Promise<string | null> {
   const empty = "empty" in test && test.empty;
-  const mock = new Mock(empty ? { ...world(), peers: [], devices: [], attachments: [] } : world());
+  const mock = new Mock(empty ? nothing() : world());
   let seen: Visit | null = null;
   try {
     if (!real) await mock.up();

@@ -6,8 +6,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { extname, join, normalize } from "node:path";
-import type { Attachment, Device, Grant, Rates, State } from "../src/api";
-import { hubId, world } from "./world";
+import type { Attachment, Device, NewGrant, Rates, State } from "../src/api";
+import { hubId, pairing, world } from "./world";
 
 type Failure = { status: number; code: string; message: string; hint: string | null };
 type Answer = { status: number; body?: unknown };
@@ -32,6 +32,8 @@ export class Mock {
   url = "";
   /** Attaching stops at `connecting` until the test says `land()`. */
   hold = false;
+  /** The answers that were given to requests. */
+  answered: { number: number; word: string; body: Record<string, unknown> }[] = [];
   /** What the next changing request is answered with, instead of being done. */
   fail: Failure | null = null;
 
@@ -133,7 +135,33 @@ export class Mock {
       case "GET state":
         return { status: 200, body: this.state };
       case "POST devices":
+        if (third === "handover") {
+          const device = this.device(name);
+          if (!device) return NOT_FOUND;
+          device.state = "free";
+          return { status: 200, body: device };
+        }
         return this.#share(name, third === "share", body);
+      case "POST unlock":
+        return this.#unlock(body);
+      case "POST asked":
+        this.state.asked.push({
+          address: String(body.address),
+          message: String(body.message),
+          since: new Date().toISOString(),
+          reply: null,
+          error: null,
+        });
+        return { status: 204 };
+      case "DELETE asked":
+        this.state.asked = this.state.asked.filter((one) => one.address !== `${name}/${third}`);
+        return { status: 204 };
+      case "POST requests":
+        this.answered.push({ number: Number(name), word: third, body });
+        this.state.requests = this.state.requests.filter((one) => one.number !== Number(name));
+        return { status: 204 };
+      case "GET audit":
+        return { status: 200, body: name === "check" ? checked() : log(query) };
       case "POST attachments":
         return this.#attach(body);
       case "DELETE attachments":
@@ -142,6 +170,11 @@ export class Mock {
         return { status: 200, body: invite(Number(body.expires_s)) };
       case "POST pair":
         return this.#pair(body);
+      case "POST pairings":
+        return third === "accept" ? this.#accept(body) : this.#ask(body);
+      case "DELETE pairings":
+        this.state.pairings = [];
+        return { status: 204 };
       default:
         return this.#peer(method, name, third, body, query);
     }
@@ -178,6 +211,24 @@ export class Mock {
     return { status: 201, body: attachment };
   }
 
+  /** The PIN is 4711, the code 123456. */
+  #unlock(body: Record<string, unknown>): Answer | Failure {
+    const found = this.state.attachments.find((each) => each.address === body.address);
+    if (!found) return NOT_FOUND;
+    if ((body.pin ?? "4711") !== "4711" || (body.code ?? "123456") !== "123456") {
+      return {
+        status: 403,
+        code: "refused",
+        message: `${found.address}: the PIN or the code is wrong`,
+        hint: "a code is good once: wait for the next one",
+      };
+    }
+    delete found.factor;
+    found.error = null;
+    this.land(found.address);
+    return { status: 204 };
+  }
+
   #detach(address: string): Answer | Failure {
     const before = this.state.attachments.length;
     this.state.attachments = this.state.attachments.filter((each) => each.address !== address);
@@ -199,6 +250,46 @@ export class Mock {
     return { status: 200, body: this.join(String(body.name ?? "workshop")) };
   }
 
+  /** A hub is out of reach: it shows nothing, and what is attached from it waits. */
+  freeze(hub: string): void {
+    this.change((state) => {
+      for (const peer of state.peers)
+        if (peer.name === hub) [peer.online, peer.path] = [false, null];
+      state.devices = state.devices.filter((each) => each.hub !== hub);
+      for (const each of state.attachments)
+        if (each.address.startsWith(`${hub}/`)) each.state = "frozen";
+    });
+  }
+
+  #ask(body: Record<string, unknown>): Answer {
+    const known = this.state.nearby.find((each) => each.id === body.hub);
+    const shown = "189 869";
+    const asked = pairing(known?.name ?? "shed", { id: 8, side: "asking", shown });
+    this.state.pairings = [asked];
+    return { status: 200, body: asked };
+  }
+
+  #accept(body: Record<string, unknown>): Answer | Failure {
+    const [open] = this.state.pairings;
+    if (!open) return NOT_FOUND;
+    const digits = String(body.code).replace(/\D/g, "");
+    if (digits !== (open.side === "asked" ? "189869" : "20")) {
+      const message = "That is not what the other hub shows; 2 tries left.";
+      return { status: 400, code: "bad_request", message, hint: null };
+    }
+    if (open.side === "asked") Object.assign(open, { state: "check", shown: "20" });
+    else this.paired();
+    return { status: 200, body: open };
+  }
+
+  /** The pairing that is open comes to its good end. */
+  paired(): void {
+    const [open] = this.state.pairings;
+    if (!open) return;
+    Object.assign(open, { state: "paired", shown: null, peer: this.join(open.name).name });
+    for (const each of this.state.nearby) if (each.name === open.name) each.peer = open.name;
+  }
+
   /** Another hub pairs with this one. */
   join(name: string) {
     const peer = {
@@ -208,10 +299,18 @@ export class Mock {
       trusted: false,
       grants: [],
       error: null,
+      named: [],
       path: { kind: "direct" as const, remote: "203.0.113.7:41641", rtt_ms: 18.4 },
     };
     this.state.peers.push(peer);
     return peer;
+  }
+
+  #grant(peer: State["peers"][number], { pin, ...grant }: NewGrant) {
+    peer.grants.push({ ...grant, ...(pin ? { pin: true } : {}) });
+    const secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    const uri = `otpauth://totp/farhub:${peer.name}@desk?secret=${secret}&issuer=farhub`;
+    return { peer, ...(grant.totp ? { totp: { uri, secret, qr_svg: qr() } } : {}) };
   }
 
   #peer(
@@ -235,8 +334,7 @@ export class Mock {
         peer.trusted = Boolean(body.trusted);
         return { status: 200, body: peer };
       case "POST grants":
-        peer.grants.push(body as Grant);
-        return { status: 201, body };
+        return { status: 200, body: this.#grant(peer, body as NewGrant) };
       case "DELETE grants":
         peer.grants = peer.grants.filter((each) => each.selector !== query.get("selector"));
         return { status: 204 };
@@ -247,6 +345,30 @@ export class Mock {
     }
   }
 }
+
+function log(query: URLSearchParams) {
+  const actions = ["session.start", "grant.given", "device.refused", "factor.proven"];
+  const last = Number(query.get("before") ?? 71) - 1;
+  const all = Array.from({ length: last }, (_, i) => last - i).map((seq) => ({
+    seq,
+    time: new Date(Date.UTC(2026, 10, 21, 8, 0, 0) + seq * 61_000).toISOString(),
+    actor: seq % 3 === 0 ? "local" : hubId("garage"),
+    name: seq % 3 === 0 ? null : "garage",
+    action: actions[seq % actions.length] ?? "",
+    detail: `usb-fa4b:0001:0001 ${seq % 4 === 1 ? hubId("garage") : ""}`,
+    hash: hubId(String(seq)),
+  }));
+  const action = query.get("action") ?? "";
+  const found = all.filter((entry) => entry.action.startsWith(action));
+  const limit = Number(query.get("limit"));
+  return { entries: found.slice(0, limit), more: found.length > limit };
+}
+
+const checked = () => ({
+  entries: 1234,
+  hash: hubId("last"),
+  broken: { seq: 1235, how: "changed" },
+});
 
 function serveFile(pathname: string, response: ServerResponse): void {
   const path = join(DIST, normalize(pathname === "/" ? "/index.html" : pathname));

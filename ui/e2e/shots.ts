@@ -2,9 +2,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
+import type { State } from "../src/api";
 import { launch, visit } from "./browser";
 import { Mock } from "./mock";
-import { world } from "./world";
+import { nearby, pairing, nothing, world } from "./world";
 
 type Shot = {
   name: string;
@@ -22,6 +23,22 @@ const phone = {
   hasTouch: true,
   isMobile: true,
 };
+
+function locked(state: State) {
+  state.attachments.push({
+    address: "garage/laser",
+    via: "vhci",
+    state: "waiting",
+    since: new Date().toISOString(),
+    place: null,
+    nodes: [],
+    error: {
+      message: "a PIN and the code of an authenticator app are needed",
+      hint: "farhub attach garage/laser --pin --totp CODE",
+    },
+    factor: "pin_and_code",
+  });
+}
 
 const shots: Shot[] = [
   { name: "light", full: true },
@@ -87,6 +104,35 @@ const shots: Shot[] = [
       await page.getByRole("img", { name: /QR/ }).waitFor();
     },
   },
+  ...[
+    { name: "pairing", options: {} },
+    { name: "pairing-dark-german", options: { ...dark, locale: "de-DE" } },
+    { name: "pairing-phone", options: { ...phone, locale: "de-DE" } },
+  ].map(({ name, options }) => ({
+    name,
+    options,
+    full: true,
+    go: async (page: Page, mock: Mock) => {
+      mock.change((state) => {
+        const doubt = "name_of_peer" as const;
+        state.nearby.push(nearby("garage", "192.168.1.66:4000", { id: "bad0".repeat(16), doubt }));
+        const shown = "189 869";
+        const problem = {
+          message: "the codes differ: it was mistyped, or somebody is in between",
+          hint: "if you typed what the other screen shows, find out who is in between",
+        };
+        state.pairings = [
+          pairing("workshop", { id: 1 }),
+          pairing("shed", { id: 2, side: "asking", shown }),
+          pairing("office", { id: 3, side: "asking", state: "check", shown }),
+          pairing("attic", { id: 4, state: "check", shown: "20" }),
+          pairing("cellar", { id: 5, state: "failed", problem }),
+          pairing("barn", { id: 6, state: "paired", peer: "barn" }),
+        ];
+      });
+      await page.locator("[data-pairing]").first().waitFor();
+    },
+  })),
   { name: "invite-form", go: (page) => page.getByRole("button", { name: "Pair a hub" }).click() },
   {
     name: "join-error",
@@ -115,6 +161,87 @@ const shots: Shot[] = [
     },
   },
   {
+    name: "grant-terms",
+    go: async (page) => {
+      await page.getByRole("button", { name: "Manage garage" }).click();
+      await page.getByRole("combobox", { name: "Devices" }).fill("headset");
+      await page.getByText("Conditions").click();
+      await page.getByRole("combobox", { name: "Hours" }).selectOption("Mon-Fri");
+    },
+  },
+  {
+    name: "grant-terms-phone-dark-german",
+    options: { ...phone, ...dark, locale: "de-DE" },
+    go: async (page) => {
+      await page.getByRole("button", { name: "garage verwalten" }).click();
+      await page.getByText("Bedingungen").click();
+      await page.getByRole("combobox", { name: "Zeiten" }).selectOption("Mon-Fri");
+      await page.getByText("Bedingungen").scrollIntoViewIfNeeded();
+    },
+  },
+  {
+    name: "totp",
+    options: dark,
+    go: async (page) => {
+      await page.getByRole("button", { name: "Manage lab-berlin" }).click();
+      await page.getByRole("combobox", { name: "Devices" }).fill("headset");
+      await page.getByText("Conditions").click();
+      await page.getByRole("checkbox").check();
+      await page.getByRole("button", { name: "Grant", exact: true }).click();
+      await page.getByRole("img", { name: /authenticator/ }).waitFor();
+    },
+  },
+  {
+    name: "unlock",
+    go: async (page, mock) => {
+      mock.change(locked);
+      await row(page, "garage/laser").getByRole("button", { name: "Unlock" }).click();
+      await page.getByRole("textbox", { name: "Code" }).waitFor();
+    },
+  },
+  {
+    name: "locked-phone-dark",
+    full: true,
+    options: { ...phone, ...dark },
+    go: async (page, mock) => {
+      mock.change(locked);
+      await row(page, "garage/laser").getByRole("button", { name: "Unlock" }).waitFor();
+    },
+  },
+  {
+    name: "ask",
+    options: { locale: "de-DE" },
+    go: (page) =>
+      row(page, "garage/laser")
+        .getByRole("button", { name: /Weitere Wege/ })
+        .click()
+        .then(() => page.getByRole("menuitem", { name: /Darum/ }).click()),
+  },
+  {
+    name: "audit",
+    go: async (page) => {
+      await page.getByRole("button", { name: "Log" }).click();
+      await page.getByRole("button", { name: "Check the log" }).click();
+      await page.getByText("was changed").waitFor();
+    },
+  },
+  {
+    name: "audit-phone-dark-german",
+    options: { ...phone, ...dark, locale: "de-DE" },
+    go: async (page) => {
+      await page.getByRole("button", { name: "Protokoll" }).click();
+      await page.getByRole("cell", { name: "session.start" }).first().waitFor();
+    },
+  },
+  {
+    name: "frozen",
+    full: true,
+    go: async (page, mock) => {
+      mock.freeze("lab-berlin");
+      await page.getByText("Connection lost").waitFor();
+    },
+  },
+  {
     name: "confirm",
     go: (page) =>
       row(page, "desk/scratch-disk").getByRole("button", { name: "Stop sharing" }).click(),
@@ -137,7 +264,7 @@ export async function main(): Promise<void> {
   const browser = await launch();
   for (const shot of shots.filter((each) => only.length === 0 || only.includes(each.name))) {
     const mock = new Mock(
-      shot.empty ? { ...world(), peers: [], devices: [], attachments: [] } : world(),
+      shot.empty ? nothing() : world(),
     );
     await mock.up();
     const { page, complaints, close } = await visit(browser, mock.url, shot.options);

@@ -3,12 +3,105 @@
  * Failures come back as `Trouble`: what happened, and what to do next.
  */
 
-export type State = { hub: Hub; peers: Peer[]; devices: Device[]; attachments: Attachment[] };
+export type State = {
+  hub: Hub;
+  peers: Peer[];
+  devices: Device[];
+  attachments: Attachment[];
+  /** What peers ask of this hub, and what it asked of them. */
+  requests: Request[];
+  asked: Asked[];
+  nearby: Nearby[];
+  pairings: Pairing[];
+};
 
-export type Hub = { id: string; name: string; version: string; demo: boolean; web: string | null };
+export type Hub = {
+  id: string;
+  name: string;
+  version: string;
+  demo: boolean;
+  web: string | null;
+  discovery: "lan" | "off";
+};
+
+export type Doubt = "name_of_peer" | "name_of_this_hub" | "name_twice";
+
+/** A hub as it is announced on this network. Anybody can announce anything. */
+export type Nearby = {
+  id: string;
+  name: string;
+  version: string;
+  addresses: string[];
+  /** What it is called here, where its key is a peer's. */
+  peer: string | null;
+  doubt: Doubt | null;
+};
+
+/** A pairing by code: what is `shown` here is typed on the other hub. */
+export type Pairing = {
+  id: number;
+  side: "asking" | "asked";
+  state: "code" | "check" | "paired" | "failed";
+  hub_id: string;
+  name: string;
+  remote: string;
+  doubt: Doubt | null;
+  shown: string | null;
+  left_s: number;
+  peer: string | null;
+  problem: { message: string; hint: string | null } | null;
+};
 
 export type Role = "view" | "use" | "control" | "admin";
-export type Grant = { selector: string; role: Role };
+export type Grant = {
+  selector: string;
+  role: Role;
+  windows?: string[];
+  zone?: string;
+  limit_s?: number;
+  until?: string;
+  pin?: boolean;
+  totp?: boolean;
+  asked?: boolean;
+  closed?: boolean;
+};
+export type NewGrant = Omit<Grant, "pin" | "asked" | "closed"> & { pin?: string };
+export type Totp = { uri: string; secret: string; qr_svg: string };
+export type Granted = { peer: Peer; totp?: Totp };
+export type Factor = "pin" | "code" | "pin_and_code";
+export type Reply = { accepted: { seconds: number } } | "denied" | "expired";
+
+export type Request = {
+  number: number;
+  peer: string;
+  address: string;
+  message: string;
+  since: string;
+  in_use: string | null;
+};
+export type Asked = {
+  address: string;
+  message: string;
+  since: string;
+  reply: Reply | null;
+  error: { message: string; hint: string | null } | null;
+};
+
+export type AuditEntry = {
+  seq: number;
+  time: string;
+  actor: string;
+  name: string | null;
+  action: string;
+  detail: string;
+  hash: string;
+};
+export type AuditPage = { entries: AuditEntry[]; more: boolean };
+export type AuditCheck = {
+  entries: number;
+  hash: string;
+  broken: { seq: number; how: "missing" | "changed" } | null;
+};
 export type PathKind = "lan" | "direct" | "relay";
 export type Path = { kind: PathKind; remote: string; rtt_ms: number };
 
@@ -19,7 +112,13 @@ export type Peer = {
   trusted: boolean;
   path: Path | null;
   grants: Grant[];
+  /** Grants in the hub's database that cannot be read, and grant nothing. */
+  unreadable?: number;
+  /** A guest's end. */
+  expires?: string;
   error: string | null;
+  /** Where people said that it is: HOST:PORT. */
+  named: string[];
 };
 
 export type Speed = "low" | "full" | "high" | "super" | "super_plus";
@@ -75,11 +174,13 @@ export type Via = "vhci" | "usbip";
 export type Attachment = {
   address: string;
   via: Via;
-  state: "waiting" | "connecting" | "attached";
+  state: "waiting" | "connecting" | "attached" | "frozen";
   since: string;
   place: string | null;
   nodes: string[];
   error: { message: string; hint: string | null } | null;
+  /** What its hub wants to be shown first. */
+  factor?: Factor;
 };
 
 export type Rate = {
@@ -139,22 +240,55 @@ export const attachDevice = (body: { address: string; via?: Via; once?: boolean 
 export const detachDevice = (address: string) =>
   call<void>("DELETE", `/attachments/${segments(address)}`);
 
-export const createInvite = (body: { expires_s?: number; grants?: Grant[] }) =>
+export const createInvite = (body: {
+  expires_s?: number;
+  grants?: Grant[];
+  guest_s?: number | null;
+}) =>
   call<Invite>("POST", "/invites", body);
 
 export const pairWith = (ticket: string, name?: string) =>
   call<Peer>("POST", "/pair", name === undefined ? { ticket } : { ticket, name });
+
+export const askToPair = (whom: { hub: string } | { at: string }) =>
+  call<Pairing>("POST", "/pairings", whom);
+
+export const acceptPairing = (id: number, code: string) =>
+  call<Pairing>("POST", `/pairings/${id}/accept`, { code });
+
+export const endPairing = (id: number) => call<void>("DELETE", `/pairings/${id}`);
 
 export const removePeer = (peer: string) => call<void>("DELETE", `/peers/${one(peer)}`);
 
 export const trustPeer = (peer: string, trusted: boolean) =>
   call<unknown>("PUT", `/peers/${one(peer)}/trust`, { trusted });
 
-export const addGrant = (peer: string, grant: Grant) =>
-  call<unknown>("POST", `/peers/${one(peer)}/grants`, grant);
+export const addGrant = (peer: string, grant: NewGrant) =>
+  call<Granted>("POST", `/peers/${one(peer)}/grants`, grant);
 
 export const revokeGrant = (peer: string, selector: string) =>
   call<unknown>("DELETE", `/peers/${one(peer)}/grants?selector=${one(selector)}`);
+
+export const unlock = (body: { address: string; pin?: string; code?: string }) =>
+  call<void>("POST", "/unlock", body);
+
+export const askFor = (address: string, message: string) =>
+  call<void>("POST", "/asked", { address, message });
+
+export const withdraw = (address: string) => call<void>("DELETE", `/asked/${segments(address)}`);
+
+export const acceptRequest = (number: number, for_s: number, turn: "when_free" | "at_once") =>
+  call<void>("POST", `/requests/${number}/accept`, { for_s, turn });
+
+export const denyRequest = (number: number) => call<void>("POST", `/requests/${number}/deny`, {});
+
+export const handOver = (device: string) =>
+  call<Device>("POST", `/devices/${one(device)}/handover`, {});
+
+export const auditLog = (query: Record<string, string>) =>
+  call<AuditPage>("GET", `/audit?${new URLSearchParams(query)}`);
+
+export const checkAudit = () => call<AuditCheck>("GET", "/audit/check");
 
 export const peerPaths = (peer: string) => call<Paths>("GET", `/peers/${one(peer)}/path`);
 

@@ -2,11 +2,11 @@
  * All that the page knows, and how each happening changes it. Pure: no clock, no network, no DOM;
  * `live.svelte.ts` drives it.
  */
-import type { Attachment, Device, Peer, Rates, State } from "./api";
+import type { Asked, Attachment, Device, Peer, Rates, State } from "./api";
 
 export type Problem = { message: string; hint: string | null };
 /** What a person started and the hub has not answered yet. */
-export type Task = "attach" | "detach" | "share" | "unshare";
+export type Task = "attach" | "detach" | "share" | "unshare" | "ask" | "release";
 export type Sample = { in_bytes_per_s: number; out_bytes_per_s: number };
 export type Trace = { samples: Sample[]; urbs_per_s: number; errors: number };
 export type Toast = { id: number; tone: "good" | "bad"; title: string; problem: Problem | null };
@@ -108,7 +108,7 @@ export function elsewhere(state: State): Group[] {
 }
 
 export type Standing =
-  | { is: "free" | "absent" | "attached" | "waiting" | "connecting" | "private" }
+  | { is: "free" | "absent" | "attached" | "waiting" | "connecting" | "frozen" | "private" }
   | { is: "in_use"; by: string };
 
 /** The one word on a device's chip. What we do with it comes before what its hub says of it. */
@@ -121,6 +121,9 @@ export function standing(device: Device, attachment: Attachment | undefined): St
 
 export const attachmentOf = (state: State, address: string): Attachment | undefined =>
   state.attachments.find((attachment) => attachment.address === address);
+
+export const askedOf = (state: State, address: string): Asked | undefined =>
+  state.asked.find((asked) => asked.address === address);
 
 export const hubOf = (address: string) => address.slice(0, Math.max(0, address.indexOf("/")));
 export const nameOf = (address: string) => address.slice(address.indexOf("/") + 1);

@@ -2,6 +2,8 @@
 //! ([`error::Exit`]). stdout is data, stderr is talk.
 
 mod attach;
+mod audit;
+mod bench;
 mod cli;
 mod client;
 mod config;
@@ -13,11 +15,16 @@ mod error;
 mod grants;
 mod helper;
 mod invite;
+mod nearby;
 mod notify;
 mod out;
+mod pair;
+mod paths;
 mod peers;
+mod pin;
 mod qr;
 mod relay;
+mod requests;
 mod root;
 mod run;
 mod service;
@@ -25,6 +32,7 @@ mod sse;
 mod table;
 mod udev;
 mod up;
+mod when;
 
 use clap::Parser;
 use clap::error::ErrorKind;

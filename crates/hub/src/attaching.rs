@@ -4,10 +4,11 @@
 use crate::core::{Core, PeerId};
 use crate::door::{self, DoorError, Place};
 use crate::peers::Peer;
-use crate::view::{AttachmentState, Problem, Via};
+use crate::resuming::Resuming;
+use crate::view::{AttachmentState, Factor, Problem, Via};
 use crate::{Inner, links};
 use anyhow::{Context, Result};
-use link::{Rx, Tx};
+use link::{Duplex, Rx};
 use std::sync::Arc;
 use std::time::Duration;
 use usb::attach::End;
@@ -45,17 +46,19 @@ pub(crate) async fn keep(inner: Arc<Inner>, key: Key) {
                 inner.forget_attachment(&key).await;
                 break;
             }
-            Ok(End::PeerGone | End::DeviceGone) => note(&inner, &key, None),
+            Ok(End::PeerGone | End::DeviceGone) => note(&inner, &key, None, None),
             Err(error) => {
                 tracing::info!(device = %key.1, "not attached: {error:#}");
-                note(&inner, &key, Some(problem(&error)));
+                note(&inner, &key, Some(problem(&error)), factor(&error));
             }
         }
         if began.elapsed() > RETRY.1 {
             retry = RETRY.0;
         }
         tokio::select! {
-            () = tokio::time::sleep(retry) => retry = (retry * 2).min(RETRY.1),
+            () = tokio::time::sleep(retry), if !asked(&inner, &key) => {
+                retry = (retry * 2).min(RETRY.1);
+            }
             () = changed(&inner, &key) => retry = RETRY.0,
             () = end.cancelled() => break,
         }
@@ -77,7 +80,7 @@ async fn changed(inner: &Inner, key: &Key) {
             peer.shelf.get(&key.1).is_some_and(|device| device.state != State::Absent)
         };
         let peer = core.peers.get(&key.0).map(|peer| (peer.trusted, there(peer)));
-        (peer, core.attachments.get(key).map(|known| known.via))
+        (peer, core.attachments.get(key).map(|known| (known.via, known.unlocked)))
     };
     let before = inner.shared.look(now);
     inner.shared.until(|core| (now(core) != before).then_some(())).await;
@@ -121,8 +124,11 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     if !same {
         return Err(Trouble::Changed.into());
     }
-    let mut streams = (rx.speak::<Down>().with_urbs(), Tx::<Up>::new(duplex.writer));
-    let opener = links::opener(&connection);
+    let grace = inner.grace.of(usb);
+    let resuming = Resuming::new((inner, key), attached.session, connection, grace);
+    let stream = Duplex { reader: Box::new(rx.into_reader()), writer: duplex.writer };
+    let (rx, tx) = resuming.first(stream)?.framed::<Down, Up>();
+    let mut streams = (rx.with_urbs(), tx);
 
     let (socket, place) = match way {
         Way::Vhci(door) => door::plug(door, &attached).await?,
@@ -132,19 +138,22 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
                 imported = door::imported(listener, &attached, &descriptors) => imported?,
                 // nothing was asked yet, so whatever comes is the end
                 _ = streams.0.recv() => return Ok(End::DeviceGone),
+                end = resuming.keep() => return end,
             }
         }
     };
     entered(inner, key, &place);
     let socket = (socket.reader, socket.writer);
+    let opener = resuming.opener();
     let run = usb::attach::run(socket, (attached, descriptors), streams, opener, counters);
     let nodes = watch_nodes(inner, key, &place);
     let end = tokio::select! {
-        end = run => end,
+        end = run => end.map_err(anyhow::Error::from),
+        end = resuming.keep() => end,
         never = nodes => match never {},
     };
     place.gone().await;
-    Ok(end?)
+    end
 }
 
 /// A way in that was found.
@@ -166,7 +175,7 @@ fn entered(inner: &Inner, key: &Key, place: &Place) {
         let Some(known) = core.attachments.get_mut(key) else { return };
         known.enter(AttachmentState::Attached);
         known.place = Some(place.to_string());
-        known.error = None;
+        (known.error, known.factor) = (None, None);
     });
 }
 
@@ -176,7 +185,7 @@ async fn watch_nodes(inner: &Inner, key: &Key, place: &Place) -> std::convert::I
     loop {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(30));
-        let nodes = place.nodes();
+        let nodes = place.nodes().await;
         let differs = inner
             .shared
             .look(|core| core.attachments.get(key).is_some_and(|known| known.nodes != nodes));
@@ -190,11 +199,16 @@ async fn watch_nodes(inner: &Inner, key: &Key, place: &Place) -> std::convert::I
     }
 }
 
-fn note(inner: &Inner, key: &Key, error: Option<Problem>) {
+/// Whether somebody has to show something first: no use in trying again until then.
+fn asked(inner: &Inner, key: &Key) -> bool {
+    inner.shared.look(|core| core.attachments.get(key).is_some_and(|one| one.factor.is_some()))
+}
+
+fn note(inner: &Inner, key: &Key, error: Option<Problem>, factor: Option<Factor>) {
     inner.shared.change(|core| {
         if let Some(known) = core.attachments.get_mut(key) {
             known.enter(AttachmentState::Waiting);
-            known.error = error;
+            (known.error, known.factor) = (error, factor);
         }
     });
 }
@@ -227,11 +241,27 @@ fn problem(error: &anyhow::Error) -> Problem {
     Problem { message: format!("{error:#}"), hint: hint.map(str::to_owned) }
 }
 
+/// What the other hub wants to be shown, if that is why it refused.
+fn factor(error: &anyhow::Error) -> Option<Factor> {
+    match error.downcast_ref() {
+        Some(link::Error::Refused(refusal)) => Factor::of(*refusal),
+        _ => None,
+    }
+}
+
 fn refusal_hint(refusal: Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::NotGranted => Some("on the other hub: farhub grant"),
         Refusal::Failed => Some("look at the log of the other hub, or run there: farhub doctor"),
         Refusal::NotUnderstood | Refusal::Unknown(_) => Some("are both hubs of the same version?"),
-        Refusal::InUse | Refusal::Absent | Refusal::Busy | Refusal::Ticket => None,
+        Refusal::NeedsPin => Some("farhub attach HUB/NAME --pin"),
+        Refusal::NeedsCode => Some("farhub attach HUB/NAME --totp CODE"),
+        Refusal::NeedsPinAndCode => Some("farhub attach HUB/NAME --pin --totp CODE"),
+        Refusal::TimeUsedUp => Some("it can be used again after ten minutes of rest"),
+        Refusal::InUse => Some("ask for it: farhub request HUB/NAME"),
+        Refusal::Absent | Refusal::Busy | Refusal::Ticket => None,
+        Refusal::Wrong | Refusal::LockedOut => None,
+        // of pairings, not of devices
+        Refusal::NotNear | Refusal::Declined | Refusal::CodesDiffer | Refusal::NotAnswered => None,
     }
 }

@@ -5,8 +5,10 @@
 
 use crate::core::{Core, PeerId};
 use crate::view;
+use link::resume::Lines;
 use link::{Rx, Tx};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::device::{Device, Kind, State};
@@ -53,18 +55,25 @@ pub(crate) struct Local {
 pub(crate) struct Lease {
     pub(crate) session: SessionId,
     pub(crate) peer: PeerId,
+    /// From when on its time counts.
+    pub(crate) began: Instant,
     /// Ends the session.
     pub(crate) end: CancellationToken,
+    /// Its streams, which outlive their connection.
+    pub(crate) lines: Lines,
     /// Takes the streams of the device's endpoints.
     pub(crate) endpoints: mpsc::Sender<EndpointStream>,
     pub(crate) counters: Arc<usb::Counters>,
 }
 
 impl Local {
-    pub(crate) fn state(&self, core: &Core) -> State {
+    pub(crate) fn state(&self, id: &DeviceId, core: &Core) -> State {
         match (&self.source, &self.lease) {
             (None, _) => State::Absent,
-            (Some(_), None) => State::Free,
+            (Some(_), None) => match core.reserved_name(id) {
+                None => State::Free,
+                Some(name) => State::InUse(name.as_str().into()),
+            },
             (Some(_), Some(lease)) => {
                 let peer = core.peers.get(&lease.peer);
                 State::InUse(peer.map_or("a former peer", |peer| peer.name.as_str()).into())
@@ -79,14 +88,23 @@ impl Local {
         }
     }
 
-    /// As peers see it.
-    pub(crate) fn on_shelf(&self, id: &DeviceId, core: &Core) -> Device {
+    /// As a peer sees it. One that uses it itself may use it: perhaps it has started anew.
+    pub(crate) fn on_shelf(&self, id: &DeviceId, peer: &PeerId, core: &Core) -> Device {
+        let kept = || core.reserved_name(id).unwrap_or(&core.hub.name).as_str().into();
+        let state = match (&self.source, &self.lease) {
+            (None, _) => State::Absent,
+            (Some(_), Some(lease)) if lease.peer == *peer => State::Free,
+            (Some(_), Some(_)) => self.state(id, core),
+            // what is kept for somebody is free for them
+            (Some(_), None) if core.is_its_turn(id, peer) => State::Free,
+            (Some(_), None) => State::InUse(kept()),
+        };
         Device {
             id: id.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
             simulated: self.is_simulated(),
-            state: self.state(core),
+            state,
         }
     }
 
@@ -100,7 +118,7 @@ impl Local {
             kind: self.kind.clone(),
             shared: self.shared,
             simulated: self.is_simulated(),
-            state: self.state(core),
+            state: self.state(id, core),
             problem: self.problem.clone(),
         }
     }
@@ -145,17 +163,7 @@ impl Core {
     /// What a peer may see of this hub.
     pub(crate) fn shelf_for(&self, peer: &PeerId) -> Vec<Device> {
         let seen = self.devices.iter().filter(|(id, _)| self.role(peer, id).is_some());
-        let devices = seen.map(|(id, local)| local.on_shelf(id, self)).filter(Device::fits);
+        let devices = seen.map(|(id, local)| local.on_shelf(id, peer, self)).filter(Device::fits);
         devices.take(wire::shelf::DEVICES_MAX).collect()
-    }
-
-    /// Ends every session that the grants do not allow any more.
-    pub(crate) fn end_forbidden_sessions(&self) {
-        for (id, local) in &self.devices {
-            let Some(lease) = &local.lease else { continue };
-            if self.role(&lease.peer, id) < Some(view::Role::Use) {
-                lease.end.cancel();
-            }
-        }
     }
 }

@@ -6,33 +6,49 @@
 //! (`core`), changed in small steps by tasks that each do one thing: dial a peer, follow its
 //! shelf, serve a stream, keep a device attached, look what is plugged in.
 
+mod access;
 mod attaching;
 mod attachments;
+mod audit;
+mod benching;
 mod config;
 mod congestion;
 mod core;
 mod devices;
+mod dialing;
+mod discovery;
 mod door;
 mod failure;
+mod grace;
 mod hub;
 mod identity;
 mod linking;
 mod links;
 mod management;
+mod network;
 mod pairing;
+mod paths;
 mod peers;
 mod plugging;
 mod rates;
 mod relays;
+mod resuming;
 mod selector;
 mod serving;
+mod session;
+mod tending;
 pub mod view;
+mod why;
 
+pub use access::requests::ACCEPTED;
 pub use config::Config;
 pub use core::{Caller, PeerId};
+pub use discovery::Discovery;
 pub use failure::Failure;
+pub use grace::Grace;
 pub use hub::Hub;
-pub use pairing::EXPIRES;
+pub use link::race::{Kind, Kinds};
+pub use pairing::{EXPIRES, Target};
 pub use relays::{RelayTrouble, pin, probe_relay};
 pub use selector::Selector;
 

@@ -1,48 +1,37 @@
 //! The connections to peers: the endpoint, who is connected, streams over it.
 
-use crate::Inner;
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
 use crate::peers::Reach;
 use crate::relays::{self, Relays};
-use crate::view::{Candidate, Path, PathKind};
+use crate::view::{OpenPath, Path, PathKind};
 use anyhow::{Context, Result};
-use bytes::Bytes;
-use futures_util::StreamExt;
 use iroh::endpoint::{
-    Connection, IdleTimeout, PathListStream, QuicTransportConfig, VarInt, presets,
+    Connection, ConnectionError, IdleTimeout, LocalTransportAddr, QuicTransportConfig, ReadError,
+    VarInt, WriteError, presets,
 };
 use iroh::{Endpoint, EndpointAddr, SecretKey, TransportAddr};
 use link::Duplex;
+use link::race::{Kind, Kinds};
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wire::Priority;
 
 /// A peer that says nothing for so long is gone. Longer than a cable that is put right back.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
 /// Three of these fit into the idle timeout.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
-/// A connection without a packet for so long is asked whether it is there: more than
-/// [`KEEP_ALIVE`], so that one that is well is never asked.
-const SILENCE: Duration = Duration::from_secs(5);
-/// How often it is asked.
-const ASK: Duration = Duration::from_secs(1);
-
 /// A path without a packet for so long is given up for another one. It does not count for the
 /// last path of a connection, which noq keeps until [`IDLE_TIMEOUT`].
 const PATH_IDLE_TIMEOUT: Duration = Duration::from_millis(1700);
-/// How often a direct path with a relay in reserve carries a packet: three fit into the timeout.
-const WATCH: Duration = Duration::from_millis(500);
-/// How often a direct path is looked for: iroh tries again after 5 s at the earliest.
-const LOOK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
-/// For so long as often as that: whatever took the path away may be over soon.
-const LOOK_EAGERLY: Duration = Duration::from_secs(120);
-/// One look. The peer holds the connection for as long.
-pub(crate) const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+/// The code that ends a silent connection when there is a new one.
+const SUPERSEDED: u32 = 409;
+
+/// Between peers, and what strangers may speak.
+const ALPNS: [&[u8]; 4] = [wire::ALPN, wire::pair::ALPN, wire::pair::code::ALPN, wire::LOOK_ALPN];
 
 /// Streams that a peer may have open: 16 devices with all 31 endpoints.
 const STREAMS_MAX: u32 = 512;
@@ -56,6 +45,7 @@ pub(crate) async fn bind(
     key: SecretKey,
     wanted: Option<SocketAddr>,
     relays: &Relays,
+    only: Kinds,
     data: &FilePath,
 ) -> Result<Endpoint> {
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
@@ -74,11 +64,14 @@ pub(crate) async fn bind(
     let builder = || {
         Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
-            .alpns([wire::ALPN, wire::pair::ALPN, wire::LOOK_ALPN].map(<[u8]>::to_vec).to_vec())
+            .alpns(ALPNS.map(<[u8]>::to_vec).to_vec())
             .relay_mode(relays.mode())
             .ca_tls_config(relays.tls())
             .transport_config(transport.clone())
     };
+    if !only.has(Kind::Lan) && !only.has(Kind::Direct) {
+        return builder().clear_ip_transports().bind().await.context("cannot listen for peers");
+    }
     if let Some(address) = wanted {
         let bound = builder().bind_addr(address).context("bind address")?.bind().await;
         return bound.with_context(|| format!("cannot listen for peers on UDP {address}"));
@@ -101,26 +94,40 @@ pub(crate) async fn bind(
 }
 
 /// How to dial a peer.
-pub(crate) fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
+pub(crate) async fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
     let relays = reach.relays.iter().map(relays::url).map(TransportAddr::Relay);
-    let direct = reach.addresses.iter().copied().map(TransportAddr::Ip);
+    let direct = reach.addresses().await.into_iter().map(TransportAddr::Ip);
     EndpointAddr::from_parts(peer, direct.chain(relays))
 }
 
 /// The live connections, the latest of each peer last.
 #[derive(Debug, Default)]
-pub(crate) struct Links(Mutex<BTreeMap<PeerId, Vec<Connection>>>);
+pub(crate) struct Links(Mutex<BTreeMap<PeerId, Vec<Live>>>);
+
+#[derive(Debug)]
+struct Live {
+    connection: Connection,
+    /// It was asked for a sign of life, more than once, and gave none.
+    silent: bool,
+}
 
 impl Links {
+    /// Takes in a new connection. A silent one to the same peer ends for it: what ran over that
+    /// goes on over the new one.
     pub(crate) fn add(&self, connection: &Connection) {
-        self.lock().entry(connection.remote_id()).or_default().push(connection.clone());
+        let mut links = self.lock();
+        let of_peer = links.entry(connection.remote_id()).or_default();
+        for old in of_peer.iter().filter(|old| old.silent) {
+            old.connection.close(SUPERSEDED.into(), b"superseded");
+        }
+        of_peer.push(Live { connection: connection.clone(), silent: false });
     }
 
     /// Says whether it was the last one of its peer.
     pub(crate) fn remove(&self, connection: &Connection) -> bool {
         let mut links = self.lock();
         let Some(of_peer) = links.get_mut(&connection.remote_id()) else { return true };
-        of_peer.retain(|known| known.stable_id() != connection.stable_id());
+        of_peer.retain(|known| known.connection.stable_id() != connection.stable_id());
         let last = of_peer.is_empty();
         if last {
             links.remove(&connection.remote_id());
@@ -129,132 +136,26 @@ impl Links {
     }
 
     pub(crate) fn latest(&self, peer: &PeerId) -> Option<Connection> {
-        self.lock().get(peer)?.last().cloned()
+        self.lock().get(peer)?.last().map(|live| live.connection.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Connection>>> {
+    /// Whether nothing is heard from a peer, over any of its connections, and has not been for a
+    /// while. Says no where there is no connection.
+    pub(crate) fn is_silent(&self, peer: &PeerId) -> bool {
+        self.lock().get(peer).is_some_and(|of_peer| of_peer.iter().all(|live| live.silent))
+    }
+
+    /// Notes whether a connection is silent. Says whether that is new.
+    pub(crate) fn note(&self, connection: &Connection, silent: bool) -> bool {
+        let mut links = self.lock();
+        let mut of_peer = links.get_mut(&connection.remote_id()).into_iter().flatten();
+        let known = of_peer.find(|live| live.connection.stable_id() == connection.stable_id());
+        known.is_some_and(|live| std::mem::replace(&mut live.silent, silent) != silent)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Live>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Keeps a connection and its best path, for as long as it lasts.
-pub(crate) async fn tend(inner: &Inner, connection: &Connection) -> Infallible {
-    tokio::select! {
-        never = ask_when_silent(connection) => never,
-        never = watch_direct(connection) => never,
-        never = seek_direct(inner, connection) => never,
-    }
-}
-
-/// Asks a silent peer for a sign of life.
-///
-/// noq 1.4.0 waits longer and longer between its own probes (up to 5 s after 10 s of silence), so
-/// that a link that is back would be noticed after the idle timeout had ended the connection.
-/// A datagram, which nobody reads, makes the peer acknowledge, and everything lost is sent again.
-async fn ask_when_silent(connection: &Connection) -> Infallible {
-    let mut heard = connection.stats().udp_rx.datagrams;
-    let mut wait = SILENCE;
-    loop {
-        tokio::time::sleep(wait).await;
-        let now = connection.stats().udp_rx.datagrams;
-        if now != heard {
-            (heard, wait) = (now, SILENCE);
-            continue;
-        }
-        wait = ASK;
-        ask(connection);
-    }
-}
-
-/// Keeps the direct path busy while a relay stands by, so that its end is noticed in
-/// [`PATH_IDLE_TIMEOUT`]. A connection with one path has nothing to change to, and is left alone.
-async fn watch_direct(connection: &Connection) -> Infallible {
-    let mut changes = connection.paths_stream();
-    let mut heard = 0;
-    loop {
-        // the answers of the side that dialled are enough for both
-        let watched = connection.side().is_client() && in_reserve(connection);
-        let Some(now) = heard_directly(connection).filter(|_| watched) else {
-            changed(&mut changes).await;
-            continue;
-        };
-        if now == heard {
-            ask(connection);
-        }
-        heard = now;
-        tokio::select! {
-            () = tokio::time::sleep(WATCH) => {}
-            () = changed(&mut changes) => {}
-        }
-    }
-}
-
-/// Looks for a direct path while data goes by a relay.
-///
-/// iroh 1.4.1 tries once when a path is lost and then every 60 s, except that a new connection
-/// makes it try at once, for all connections to that peer. So the side that dialled dials anew,
-/// with a connection that carries nothing ([`wire::LOOK_ALPN`]).
-async fn seek_direct(inner: &Inner, connection: &Connection) -> Infallible {
-    let mut changes = connection.paths_stream();
-    loop {
-        let mut pause = LOOK.0;
-        let relayed_since = Instant::now();
-        while connection.side().is_client() && is_relayed(connection) {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => look(inner, connection).await,
-                () = changed(&mut changes) => continue,
-            }
-            if relayed_since.elapsed() > LOOK_EAGERLY {
-                pause = (pause * 2).min(LOOK.1);
-            }
-        }
-        changed(&mut changes).await;
-    }
-}
-
-async fn look(inner: &Inner, connection: &Connection) {
-    let peer = connection.remote_id();
-    let reach = inner.shared.look(|core| core.peers.get(&peer).map(|p| p.reach.clone()));
-    let address = address(peer, &reach.unwrap_or_default());
-    let looked = async {
-        let second = inner.endpoint.connect(address, wire::LOOK_ALPN).await.ok()?;
-        let mut changes = connection.paths_stream();
-        while is_relayed(connection) {
-            changed(&mut changes).await;
-        }
-        second.close(0u32.into(), b"found");
-        Some(())
-    };
-    // what is found later is taken as well
-    let _ = tokio::time::timeout(LOOK_TIMEOUT, looked).await;
-}
-
-/// A datagram that nobody reads, and that the peer acknowledges.
-fn ask(connection: &Connection) {
-    // a connection that ends takes whoever asks with it
-    let _ = connection.send_datagram(Bytes::from_static(b"?"));
-}
-
-/// The next change of the paths; never, when the connection has ended.
-async fn changed(changes: &mut PathListStream<'_>) {
-    if changes.next().await.is_none() {
-        std::future::pending().await
-    }
-}
-
-fn in_reserve(connection: &Connection) -> bool {
-    connection.paths().iter().any(|path| path.is_relay())
-}
-
-fn is_relayed(connection: &Connection) -> bool {
-    connection.paths().iter().any(|path| path.is_relay() && path.is_selected())
-}
-
-/// Packets that came by the direct path in use, if there is one.
-fn heard_directly(connection: &Connection) -> Option<u64> {
-    let paths = connection.paths();
-    let path = paths.iter().find(|path| path.is_selected() && path.is_ip())?;
-    Some(path.stats().udp_rx.datagrams)
 }
 
 /// Opens a stream to a peer.
@@ -264,25 +165,41 @@ pub(crate) async fn open(connection: &Connection, priority: Priority) -> std::io
     Ok(Duplex::new(receive, send))
 }
 
-/// Opens further streams to the same peer.
-pub(crate) fn opener(connection: &Connection) -> link::Opener {
-    let connection = connection.clone();
-    link::Opener::new(move |priority| {
-        let connection = connection.clone();
-        Box::pin(async move { open(&connection, priority).await })
+/// Whether a stream broke because its connection did, and the peer did not mean to end what runs
+/// over it. What this hub means to end, it ends itself.
+pub(crate) fn is_cut(error: &std::io::Error) -> bool {
+    if error.kind() == std::io::ErrorKind::TimedOut {
+        return true;
+    }
+    let Some(inner) = error.get_ref() else { return false };
+    let of_reader = inner.downcast_ref().and_then(|error| match error {
+        ReadError::ConnectionLost(why) => Some(why),
+        _ => None,
+    });
+    let of_writer = || {
+        inner.downcast_ref().and_then(|error| match error {
+            WriteError::ConnectionLost(why) => Some(why),
+            _ => None,
+        })
+    };
+    let why = of_reader.or_else(of_writer).or_else(|| inner.downcast_ref::<ConnectionError>());
+    why.is_some_and(|why| match why {
+        ConnectionError::ApplicationClosed(close) => close.error_code == SUPERSEDED.into(),
+        _ => true,
     })
 }
 
 /// All paths of a connection.
-pub(crate) fn candidates(connection: &Connection) -> Vec<Candidate> {
+pub(crate) fn open_paths(connection: &Connection) -> Vec<OpenPath> {
     let paths = connection.paths();
-    let candidates = paths.iter().map(|path| Candidate {
+    let open = paths.iter().map(|path| OpenPath {
         kind: path_kind(path.remote_addr()),
         remote: remote_text(path.remote_addr()),
+        local: local_text(path.local_addr()),
         rtt_ms: path.rtt().as_secs_f64() * 1000.0,
         selected: path.is_selected(),
     });
-    candidates.collect()
+    open.collect()
 }
 
 /// The path that data takes now, and its address where it has one.
@@ -297,11 +214,23 @@ pub(crate) fn selected(connection: &Connection) -> (Option<Path>, Option<SocketA
         kind: path_kind(path.remote_addr()),
         remote: remote_text(path.remote_addr()),
         rtt_ms: path.rtt().as_secs_f64() * 1000.0,
+        local: local_text(path.local_addr()),
+        since: None,
+        loss: None,
+        in_bytes_per_s: 0,
+        out_bytes_per_s: 0,
     };
     (Some(shown), address)
 }
 
-fn remote_text(address: &TransportAddr) -> String {
+fn local_text(address: &LocalTransportAddr) -> Option<String> {
+    match address {
+        LocalTransportAddr::Ip(address) => address.map(|ip| ip.to_string()),
+        _ => None,
+    }
+}
+
+pub(crate) fn remote_text(address: &TransportAddr) -> String {
     match address {
         TransportAddr::Ip(address) => address.to_string(),
         TransportAddr::Relay(url) => url.to_string(),
@@ -309,7 +238,7 @@ fn remote_text(address: &TransportAddr) -> String {
     }
 }
 
-fn path_kind(address: &TransportAddr) -> PathKind {
+pub(crate) fn path_kind(address: &TransportAddr) -> PathKind {
     match address {
         TransportAddr::Ip(address) if is_near(address.ip()) => PathKind::Lan,
         TransportAddr::Ip(_) => PathKind::Direct,
@@ -318,7 +247,7 @@ fn path_kind(address: &TransportAddr) -> PathKind {
 }
 
 /// Addresses that do not leave a local network.
-fn is_near(ip: IpAddr) -> bool {
+pub(crate) fn is_near(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),

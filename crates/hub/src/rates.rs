@@ -2,7 +2,7 @@
 
 use crate::Inner;
 use crate::core::{Core, PeerId};
-use crate::view::{AttachmentState, Rate, Rates, Side};
+use crate::view::{Rate, Rates, Side};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -73,7 +73,7 @@ fn in_use(core: &Core) -> Vec<(Key, Side, Address, Arc<Counters>)> {
         Some(((None, id.clone()), Side::Serve, address, counters))
     });
     let attached = core.attachments.iter().filter_map(|(key, known)| {
-        (known.state == AttachmentState::Attached).then_some(())?;
+        known.is_attached().then_some(())?;
         let (peer, id) = key.clone();
         let address = known.address(key, core);
         Some(((Some(peer), id), Side::Attach, address, known.counters.clone()))

@@ -1,28 +1,22 @@
 //! What a peer may ask of this hub: each stream that it opens ends up here.
 
 use crate::core::PeerId;
-use crate::devices::{EndpointStream, Lease, Local, Source};
-use crate::{Inner, view};
+use crate::devices::Local;
+use crate::session::{self, Session};
+use crate::{Inner, benching};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use link::{Duplex, Rx, Tx};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use wire::device::{Kind, Transfer, Usb};
 use wire::shelf::Shelf;
-use wire::usb::{Attached, Down, Up, Window};
-use wire::{Device, DeviceId, Open, Priority, Refusal, SessionId};
+use wire::{Device, DeviceId, Open, Priority, Refusal};
 
 /// A stream says at once what it is for.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Endpoint streams that wait for their session to take them: all that a device can have.
-const ENDPOINTS_MAX: usize = 31;
 
 /// Serves one stream of a peer, from its first frame to its end.
 pub(crate) async fn stream(
@@ -53,7 +47,7 @@ pub(crate) async fn stream(
         }
         Open::Device { device } => {
             match Session::begin(&inner, peer, &device).await {
-                Ok(session) => session.run(duplex, &connection).await,
+                Ok(session) => session.run(duplex).await,
                 Err(refusal) => {
                     // first, so that who does not wait for the answer is noted as well
                     inner.audit_refusal(peer, "device.refused", &device, refusal).await?;
@@ -61,33 +55,42 @@ pub(crate) async fn stream(
                 }
             }
         }
-        Open::Endpoint { session, endpoint } => {
+        Open::Unlock { device, proof } => {
+            let proven = inner.unlock(peer, &device, proof).await;
+            if let Err(refusal) = proven {
+                inner.audit_refusal(peer, "factor.refused", &device, refusal).await?;
+            }
+            Ok(duplex.answer(proven).await?)
+        }
+        Open::Ask { device, message } => {
+            inner.serve_request(&connection, &device, message, duplex).await
+        }
+        Open::Endpoint { session, endpoint, received } => {
             let found = inner.shared.look(|core| {
-                let leased = core.devices.values().filter(|local| has_endpoint(local, endpoint));
-                let leases = leased.filter_map(|local| local.lease.as_ref());
+                let leases = core.devices.values().filter_map(|local| {
+                    local.lease.as_ref().filter(|_| has_endpoint(local, endpoint))
+                });
                 let mut mine =
                     leases.filter(|lease| (lease.session, lease.peer) == (session, peer));
-                mine.next().map(|lease| lease.endpoints.clone())
+                mine.next().map(|lease| (lease.lines.clone(), lease.endpoints.clone()))
             });
-            let Some(endpoints) = found else {
+            let Some((lines, endpoints)) = found else {
                 return Ok(duplex.answer(Err(Refusal::NotGranted)).await?);
             };
-            duplex.answer(Ok(())).await?;
-            let (rx, tx) = duplex.framed::<Up, Down>();
-            // only OUT transfers carry data this way
-            let rx = if endpoint & 0x80 == 0 { rx.with_urbs() } else { rx.without_bodies() };
-            // a session that is over takes no more streams, and this one ends with it
-            let _ = endpoints.send((endpoint, rx, tx)).await;
-            Ok(())
+            session::join(lines, endpoints, (endpoint, received), duplex).await
         }
+        Open::Bench { measure } => benching::serve(&inner, peer, measure, duplex).await,
     }
 }
 
 fn priority(inner: &Inner, open: &Open) -> Priority {
     match open {
-        Open::Shelf | Open::Device { .. } => Priority::Control,
-        Open::Http => Priority::Background,
-        Open::Endpoint { session, endpoint } => inner.shared.look(|core| {
+        Open::Shelf | Open::Device { .. } | Open::Unlock { .. } | Open::Ask { .. } => {
+            Priority::Control
+        }
+        Open::Http | Open::Bench { .. } => Priority::Background,
+        Open::Endpoint { endpoint: 0, .. } => Priority::Control,
+        Open::Endpoint { session, endpoint, .. } => inner.shared.look(|core| {
             let mut locals = core.devices.values();
             let local = locals
                 .find(|local| local.lease.as_ref().is_some_and(|lease| lease.session == *session));
@@ -103,7 +106,7 @@ fn priority(inner: &Inner, open: &Open) -> Priority {
 fn has_endpoint(local: &Local, endpoint: u8) -> bool {
     let Kind::Usb(usb) = &local.kind;
     let mut endpoints = usb.interfaces.iter().flat_map(|interface| &interface.endpoints);
-    endpoints.any(|known| known.address == endpoint)
+    endpoint == 0 || endpoints.any(|known| known.address == endpoint)
 }
 
 fn endpoint_priority(usb: &Usb, endpoint: u8) -> Priority {
@@ -140,127 +143,5 @@ async fn shelf(inner: &Inner, peer: PeerId, mut tx: Tx<Shelf>) -> Result<()> {
         tx.flush().await?;
         sent = Some(now);
         changes.changed().await?;
-    }
-}
-
-/// The use of one device by one peer. Dropping it ends the lease.
-struct Session {
-    inner: Arc<Inner>,
-    peer: PeerId,
-    id: DeviceId,
-    session: SessionId,
-    device: Option<usb::Device>,
-    endpoints: mpsc::Receiver<EndpointStream>,
-    counters: Arc<usb::Counters>,
-    end: CancellationToken,
-    /// The device's own task, which gives it back.
-    release: TaskTracker,
-}
-
-impl Session {
-    async fn begin(inner: &Arc<Inner>, peer: PeerId, id: &DeviceId) -> Result<Self, Refusal> {
-        let (endpoints_tx, endpoints) = mpsc::channel(ENDPOINTS_MAX);
-        let (counters, end) = (Arc::new(usb::Counters::default()), CancellationToken::new());
-        let session = SessionId(rand::random());
-        let lease = Lease {
-            session,
-            peer,
-            end: end.clone(),
-            endpoints: endpoints_tx,
-            counters: counters.clone(),
-        };
-        let source = inner.shared.change(|core| {
-            if core.role(&peer, id) < Some(view::Role::Use) {
-                return Err(Refusal::NotGranted);
-            }
-            if inner.stopping.is_cancelled() {
-                return Err(Refusal::Busy);
-            }
-            let local = core.devices.get_mut(id).ok_or(Refusal::NotGranted)?;
-            let source = local.source.clone().ok_or(Refusal::Absent)?;
-            if local.lease.is_some() {
-                return Err(Refusal::InUse);
-            }
-            local.lease = Some(lease);
-            Ok(source)
-        })?;
-        let (inner, id) = (inner.clone(), id.clone());
-        let (device, release) = (None, TaskTracker::new());
-        let mut new = Self { inner, peer, id, session, device, endpoints, counters, end, release };
-        // what cannot be logged is not done
-        let logged = new.audit("session.start").await;
-        logged.map_err(|error| {
-            tracing::error!("the audit log cannot be written: {error:#}");
-            Refusal::Failed
-        })?;
-        let opened = open(source, &new.inner.data, &new.release).await;
-        new.device = Some(opened.map_err(|error| {
-            tracing::warn!(device = %new.id, "cannot be opened: {error:#}");
-            Refusal::Failed
-        })?);
-        Ok(new)
-    }
-
-    /// However it ends, and be it before the peer has read the answer: the device is given back
-    /// before the lease ends.
-    async fn run(mut self, duplex: Duplex, connection: &Connection) -> Result<()> {
-        let device = self.device.take().context("a session that has begun has its device")?;
-        let (_, empty) = mpsc::channel(1);
-        let endpoints = std::mem::replace(&mut self.endpoints, empty);
-        let serve = serve(device, self.session, duplex, endpoints, self.counters.clone());
-        let result = tokio::select! {
-            result = serve => result,
-            () = self.end.cancelled() => Ok(()),
-            _ = connection.closed() => Ok(()),
-        };
-        // somebody else can have it when the kernel's drivers have it back
-        self.release.close();
-        self.release.wait().await;
-        if let Err(error) = &result {
-            tracing::info!(device = %self.id, peer = %self.peer.fmt_short(), "ended: {error:#}");
-        }
-        self.audit("session.end").await
-    }
-
-    async fn audit(&self, action: &str) -> Result<()> {
-        self.inner.audit(&self.peer.to_string(), action, &self.id, "").await
-    }
-}
-
-/// Says yes, describes the device, and serves it.
-async fn serve(
-    device: usb::Device,
-    session: SessionId,
-    mut duplex: Duplex,
-    endpoints: mpsc::Receiver<EndpointStream>,
-    counters: Arc<usb::Counters>,
-) -> Result<()> {
-    duplex.answer(Ok(())).await?;
-    let (speed, configuration, window) = (device.speed, device.configuration, Window::OFFERED);
-    let mut tx = Tx::<Attached>::new(duplex.writer);
-    let attached = Attached { session, speed, configuration, window };
-    tx.send(&attached, device.descriptors.clone()).await?;
-    // control transfers are 64 KiB at most
-    let streams = (Rx::<Up>::new(duplex.reader), tx.speak::<Down>());
-    Ok(usb::serve::run(device, streams, endpoints, window, counters).await?)
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.inner.shared.change(|core| {
-            let Some(local) = core.devices.get_mut(&self.id) else { return };
-            local.lease.take_if(|lease| lease.session == self.session);
-            if local.source.is_none() && !local.kept {
-                core.devices.remove(&self.id);
-            }
-        });
-    }
-}
-
-/// Opens the device behind a lease. The one place where it matters what is behind it.
-async fn open(source: Source, data: &Path, release: &TaskTracker) -> Result<usb::Device> {
-    match source {
-        Source::Simulated(simulated) => Ok(simulated.open()),
-        Source::Usb(found) => Ok(usb::linux::open(&found, data, release).await?),
     }
 }

@@ -8,7 +8,8 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wire::{Answer, Open, Priority, Refusal};
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -81,6 +82,21 @@ impl Duplex {
             Answer::Refused(code) => Err(Error::Refused(Refusal::from_code(code))),
         }
     }
+
+    /// The opening side: a stream to be used at once. The answer, with its head of type `T`, is
+    /// waited for by who reads.
+    #[must_use]
+    pub fn answered_later<T: DeserializeOwned + 'static>(self) -> Self {
+        let Self { reader, writer } = self;
+        let waits = async move {
+            let stream = Self { reader, writer: Box::new(tokio::io::sink()) }.answered().await?;
+            let mut rx = Rx::<T>::new(stream.reader).without_bodies();
+            rx.recv().await?.ok_or(Error::Ended)?;
+            Ok(Box::new(rx.into_reader()) as Reader)
+        };
+        let reader = Answered { waits: Some(Box::pin(waits)), reader: None };
+        Self { reader: Box::new(reader), writer }
+    }
 }
 
 impl fmt::Debug for Duplex {
@@ -89,23 +105,52 @@ impl fmt::Debug for Duplex {
     }
 }
 
+type Waits = Pin<Box<dyn Future<Output = Result<Reader, Error>> + Send>>;
+
+/// A stream whose reader first waits for the answer to its opening.
+struct Answered {
+    waits: Option<Waits>,
+    reader: Option<Reader>,
+}
+
+impl AsyncRead for Answered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(waits) = &mut self.waits {
+            let answered = ready!(waits.as_mut().poll(cx));
+            self.waits = None;
+            self.reader = Some(answered.map_err(|error| match error {
+                Error::Io(error) => error,
+                other => io::Error::other(other),
+            })?);
+        }
+        match &mut self.reader {
+            Some(reader) => Pin::new(reader).poll_read(cx, out),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
 type Opening = Pin<Box<dyn Future<Output = io::Result<Duplex>> + Send>>;
 
-/// Opens further streams of one connection.
+/// Opens further streams of one session, each by its number.
 #[derive(Clone)]
-pub struct Opener(Arc<dyn Fn(Priority) -> Opening + Send + Sync>);
+pub struct Opener(Arc<dyn Fn(u8, Priority) -> Opening + Send + Sync>);
 
 impl Opener {
-    pub fn new(open: impl Fn(Priority) -> Opening + Send + Sync + 'static) -> Self {
+    pub fn new(open: impl Fn(u8, Priority) -> Opening + Send + Sync + 'static) -> Self {
         Self(Arc::new(open))
     }
 
-    /// A new stream, at this priority among the streams of the connection.
+    /// A new stream, at this priority among the streams of the connection. It can be used at once.
     ///
     /// # Errors
-    /// When the connection is gone.
-    pub async fn open(&self, priority: Priority) -> io::Result<Duplex> {
-        (self.0)(priority).await
+    /// When the session is gone.
+    pub async fn open(&self, number: u8, priority: Priority) -> io::Result<Duplex> {
+        (self.0)(number, priority).await
     }
 }
 

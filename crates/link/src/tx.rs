@@ -74,6 +74,12 @@ impl<T: Serialize, W: AsyncWrite + Unpin> Tx<T, W> {
         Tx { writer: self.writer, buf: self.buf, head: PhantomData }
     }
 
+    /// The stream as bytes again, after a flush.
+    pub fn into_writer(self) -> W {
+        debug_assert!(self.buf.is_empty(), "what was fed is lost");
+        self.writer
+    }
+
     async fn write_buf(&mut self) -> Result<(), Error> {
         self.writer.write_all(&self.buf).await?;
         self.buf.clear();

@@ -2,9 +2,8 @@
 //! other, the [`proxy`] between them.
 //!
 //! The kernel, or a USB/IP client, is a socket. It is always read, since an unlink may come at any
-//! time. Streams for endpoints are opened when the kernel first uses them, and used at once: the
-//! answer to the opening comes with the first completions. When this ends, the socket closes, and
-//! with it the port of `vhci_hcd`.
+//! time. Streams for endpoints are opened when the kernel first uses them, and used at once. When
+//! this ends, the socket closes, and with it the port of `vhci_hcd`.
 
 #[cfg(target_os = "linux")]
 pub mod door;
@@ -20,16 +19,16 @@ use crate::pdu::{self, Request};
 use crate::streams::{Frame, Inbox, Outbox, frames};
 use crate::{Counters, descriptor};
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, FuturesUnordered, StreamExt};
-use futures_util::{FutureExt, TryFutureExt};
-use link::{Opener, Rx, Tx};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use link::{Duplex, Opener, Rx, Tx};
 use proxy::{Action, Fault, Proxy, Violation};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use wire::Priority;
 use wire::usb::{Attached, Down, Up};
-use wire::{Answer, Open, Priority, SessionId};
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +96,7 @@ pub async fn run(
             }
             Some(_) = attaching.outbox.written() => {}
             Some((endpoint, opened)) = attaching.opening.next() => match opened {
-                Ok((rx, tx)) => attaching.opened(endpoint, rx, tx),
+                Ok(stream) => attaching.opened(endpoint, stream),
                 Err(_) => break End::PeerGone,
             },
         }
@@ -112,10 +111,9 @@ pub async fn run(
     Ok(end)
 }
 
-type Opening = BoxFuture<'static, (u8, Result<(Rx<Answer>, Tx<Up>), link::Error>)>;
+type Opening = BoxFuture<'static, (u8, std::io::Result<Duplex>)>;
 
 struct Attaching {
-    session: SessionId,
     descriptors: Bytes,
     streams: Opener,
     proxy: Proxy,
@@ -138,7 +136,6 @@ impl Attaching {
             Err(_) => proxy,
         };
         Self {
-            session: attached.session,
             descriptors,
             streams,
             proxy,
@@ -210,33 +207,16 @@ impl Attaching {
     }
 
     fn open(&self, endpoint: u8) -> Opening {
-        let (streams, session) = (self.streams.clone(), self.session);
+        let streams = self.streams.clone();
         let priority = priority(&self.descriptors, endpoint);
-        let open = async move {
-            let mut stream = streams.open(priority).await?;
-            stream.open(&Open::Endpoint { session, endpoint }).await?;
-            Ok((Rx::new(stream.reader).with_urbs(), Tx::new(stream.writer)))
-        };
-        open.map(move |opened| (endpoint, opened)).boxed()
+        async move { (endpoint, streams.open(endpoint, priority).await) }.boxed()
     }
 
-    fn opened(&mut self, endpoint: u8, rx: Rx<Answer>, tx: Tx<Up>) {
+    fn opened(&mut self, endpoint: u8, stream: Duplex) {
+        let (rx, tx) = stream.framed();
         self.outbox.insert(endpoint, tx);
-        self.inbox.push(answered(endpoint, rx));
+        self.inbox.push(frames(endpoint, rx.with_urbs()));
     }
-}
-
-/// The frames of a stream that starts with the answer to its opening.
-fn answered(endpoint: u8, mut rx: Rx<Answer>) -> BoxStream<'static, (u8, Frame<Down>)> {
-    let answer = async move {
-        match rx.recv().await?.ok_or(link::Error::Ended)?.0 {
-            Answer::Ok => Ok(rx.speak()),
-            Answer::Refused(code) => Err(link::Error::Refused(wire::Refusal::from_code(code))),
-        }
-    };
-    let failed = move |error| stream::once(async move { (endpoint, Err(error)) }).boxed();
-    let frames = answer.map_ok_or_else(failed, move |rx| frames(endpoint, rx));
-    frames.flatten_stream().boxed()
 }
 
 /// What goes first: by the transfer type of the endpoint, USB 2.0 §9.6.6.

@@ -1,12 +1,15 @@
 //! Unplugged, cut, killed: it ends clean, and soon.
 
-use std::sync::mpsc::channel;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::gadget::Gadget;
 use crate::lab::{Lab, Rtt};
+use crate::pair::Pair;
 use crate::{disk, serial, sysfs};
 
 pub(super) fn unplug_in_mid_transfer(lab: &mut Lab) -> Result<()> {
@@ -48,6 +51,66 @@ pub(super) fn cable_cut_for_10_s(lab: &mut Lab) -> Result<()> {
     println!("seen: went on {:.1} s after the cable was mended", mended.elapsed().as_secs_f64());
     ensure!(attached.dir.exists(), "the device was detached");
     serial::exchange(&port, 64 << 10)?;
+    Ok(())
+}
+
+pub(super) fn disk_copy_outlives_cuts(lab: &mut Lab) -> Result<()> {
+    lab.needs_farhub()?;
+    disk_copy_while(lab, |pair, copied| {
+        for cut_ms in [500, 5_000, 20_000] {
+            pair.cable.cut()?;
+            std::thread::sleep(Duration::from_millis(cut_ms));
+            pair.cable.mend()?;
+            went_on(copied, &format!("a cut of {cut_ms} ms"))?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn disk_copy_outlives_a_new_address(lab: &mut Lab) -> Result<()> {
+    lab.needs_farhub()?;
+    disk_copy_while(lab, |pair, copied| {
+        pair.cable.readdress()?;
+        went_on(copied, "B has another address")
+    })
+}
+
+/// Writes to a disk, reads back and compares, while something happens.
+fn disk_copy_while(
+    lab: &mut Lab,
+    happens: impl FnOnce(&mut Pair, &Receiver<()>) -> Result<()>,
+) -> Result<()> {
+    let stick = lab.gadget("ms", &[])?;
+    let mut pair = lab.pair(Rtt(0))?;
+    let attached = pair.share_and_attach(&stick.bus_id)?;
+    let path = attached.disk()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (tell, copied) = channel();
+    let copy = {
+        let (path, stop) = (path.clone(), stop.clone());
+        std::thread::spawn(move || disk::verify_until(&path, &stop, &tell))
+    };
+    for _ in 0..10 {
+        copied.recv_timeout(CLEAN_LIMIT)?;
+    }
+    let happened = happens(&mut pair, &copied);
+    stop.store(true, Ordering::Relaxed);
+    let rounds = copy.join().expect("the copying does not panic")?;
+    happened?;
+    println!("seen: {rounds} rounds of 8 MiB were right");
+    ensure!(attached.dir.exists(), "the device was detached");
+    pair.detach(&attached)
+}
+
+/// Waits until the copying goes on, and says how long that took.
+fn went_on(copied: &Receiver<()>, after: &str) -> Result<()> {
+    while copied.try_recv().is_ok() {}
+    let mended = Instant::now();
+    // some blocks may have been under way
+    for _ in 0..10 {
+        copied.recv_timeout(RESUME_LIMIT).with_context(|| format!("after {after}"))?;
+    }
+    println!("seen: went on {:.1} s after {after}", mended.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -120,7 +183,10 @@ const UNPLUG_LIMIT: Duration = Duration::from_millis(500);
 /// For what is done at once, on a busy machine.
 const CLEAN_LIMIT: Duration = Duration::from_secs(3);
 
-/// Nobody says good-bye: the other side's idle timeout tells.
+/// Nobody says good-bye: the other side keeps a disk for 25 s.
 const KILL_LIMIT: Duration = Duration::from_secs(40);
+
+/// A SCSI command gets 30 s from Linux.
+const RESUME_LIMIT: Duration = Duration::from_secs(30);
 
 const CUT: Duration = Duration::from_secs(10);

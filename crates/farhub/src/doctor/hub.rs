@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::data;
 use crate::error::{Error, Exit};
+use crate::peers::unreadable;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -18,6 +19,7 @@ pub(super) async fn look(
 ) -> Vec<Finding> {
     let mut findings = vec![folder(data)];
     findings.extend(key(&data.join("key")));
+    findings.extend(database(&data.join("farhub.db")));
     if let Ok(config) = config {
         findings.extend(secrets(config, &data::config(data)));
     }
@@ -25,6 +27,7 @@ pub(super) async fn look(
         findings.push(HUB.fail(&error.message, "correct the file: the hub does not start with it"));
     }
     findings.push(running(client).await);
+    findings.extend(grants(client).await);
     findings.push(clock(SystemTime::now()));
     findings
 }
@@ -60,6 +63,14 @@ fn key(key: &Path) -> Option<Finding> {
     } else {
         HUB.ok("only the hub's own user can read its key")
     })
+}
+
+/// It holds the secrets of second factors. The hub closes it at its next start.
+fn database(file: &Path) -> Option<Finding> {
+    let shown = file.display();
+    let open = file.metadata().ok()?.permissions().mode() & 0o077 != 0;
+    let fix = format!("chmod 600 {shown}*");
+    open.then(|| HUB.fail(format!("the database can be read by others: {shown}"), fix))
 }
 
 /// The line of a relay has its secret.
@@ -103,6 +114,14 @@ async fn running(client: &Client) -> Finding {
     }
 }
 
+/// A row that cannot be read, of a newer version or damaged, grants nothing.
+async fn grants(client: &Client) -> Option<Finding> {
+    let state = client.state().await.ok()?;
+    let peer = state.peers.iter().find(|peer| peer.unreadable > 0)?;
+    let fix = format!("farhub revoke {}, then grant it anew", peer.name);
+    Some(HUB.fail(unreadable(peer), fix))
+}
+
 /// Tickets expire by the clock, and the audit log tells times.
 fn clock(now: SystemTime) -> Finding {
     let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -132,6 +151,18 @@ mod tests {
         assert_eq!(key(&path).unwrap().fix, Some(format!("chmod 600 {}", path.display())));
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert_eq!(key(&path).unwrap().verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn a_database_that_others_can_read_must_be_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("farhub.db");
+        assert_eq!(database(&path), None);
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(database(&path).unwrap().verdict, Verdict::Fail);
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(database(&path), None);
     }
 
     #[test]

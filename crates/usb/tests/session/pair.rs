@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use usb::attach::End;
 use usb::pdu::{IsoPacket, Submit};
 use usb::{Command, Counters, attach, serve};
+use wire::SessionId;
 use wire::usb::{Attached, Complete, PacketResult, Speed, Window};
-use wire::{Open, SessionId};
 
 pub(crate) const BAD: Link = Link {
     seed: 1,
@@ -53,10 +53,14 @@ pub(crate) fn pair(link: Link, speed: Speed, window: Window) -> Pair {
     let (device, scripted) = device();
     let (endpoints_tx, endpoints) = mpsc::channel(8);
     let (here, there) = connect();
-    let opener = Opener::new(move |_| {
+    let opener = Opener::new(move |endpoint, _| {
         let (here, there) = connect();
-        tokio::spawn(accept(there, endpoints_tx.clone()));
-        Box::pin(async move { Ok(here) })
+        let endpoints = endpoints_tx.clone();
+        Box::pin(async move {
+            let (rx, tx) = there.framed();
+            let _ = endpoints.send((endpoint, rx, tx)).await; // the test may be over
+            Ok(here)
+        })
     });
     let serve = tokio::spawn(serve::run(device, there.framed(), endpoints, window, Arc::default()));
     let (socket, kernel) = tokio::io::duplex(1 << 18);
@@ -68,20 +72,6 @@ pub(crate) fn pair(link: Link, speed: Speed, window: Window) -> Pair {
         Arc::new(Counters::default()),
     ));
     Pair { kernel: Kernel::new(kernel), device: scripted, serve, attach, carried }
-}
-
-type Endpoint = (u8, link::Rx<wire::usb::Up>, link::Tx<wire::usb::Down>);
-
-async fn accept(stream: Duplex, endpoints: mpsc::Sender<Endpoint>) {
-    let Ok((Open::Endpoint { session: SessionId(42), endpoint }, mut stream)) =
-        stream.accept().await
-    else {
-        return; // the test is over
-    };
-    if stream.answer(Ok(())).await.is_ok() {
-        let (rx, tx) = stream.framed();
-        let _ = endpoints.send((endpoint, rx, tx)).await;
-    }
 }
 
 fn counted(stream: Duplex, carried: &Arc<AtomicU64>) -> Duplex {

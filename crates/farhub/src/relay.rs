@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     /// Where hubs reach it: TCP, and UDP to tell them their addresses [default: 0.0.0.0:3483]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
-    /// What hubs call it, if not by this computer's address: https://relay.example.org
+    /// What hubs call it, with the port that they use [default: this computer's address]
     #[arg(long, value_name = "URL")]
     pub url: Option<Relay>,
     /// Speak HTTP without TLS: behind a proxy, or in a network of your own

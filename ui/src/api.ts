@@ -30,6 +30,8 @@ export type Peer = {
   path: Path | null;
   grants: Grant[];
   error: string | null;
+  /** Why it is relayed or out of reach; not there when it is neither. */
+  why?: Why[];
 };
 
 export type Speed = "low" | "full" | "high" | "super" | "super_plus";

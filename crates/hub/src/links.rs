@@ -2,6 +2,7 @@
 
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
+use crate::dialing;
 use crate::peers::Reach;
 use crate::view::{OpenPath, Path, PathKind};
 use anyhow::{Context, Result};
@@ -94,11 +95,10 @@ pub(crate) async fn bind(
     Ok(endpoint)
 }
 
-/// How to dial a peer.
-pub(crate) fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
-    let relays = reach.relays.iter().filter_map(|url| url.parse().ok()).map(TransportAddr::Relay);
-    let direct = reach.addresses.iter().copied().map(TransportAddr::Ip);
-    EndpointAddr::from_parts(peer, direct.chain(relays))
+/// How to dial a peer, as far as may be.
+pub(crate) fn address(peer: PeerId, reach: &Reach, only: Kinds) -> EndpointAddr {
+    let allowed = dialing::targets(reach).into_iter().filter(|way| only.has(dialing::kind(way)));
+    EndpointAddr::from_parts(peer, allowed)
 }
 
 /// The live connections, the latest of each peer last.

@@ -93,7 +93,7 @@ impl Inner {
     }
 
     async fn use_ticket(&self, peer: PeerId, reach: &Reach, secret: Secret) -> Result<Name> {
-        let address = links::address(peer, reach);
+        let address = links::address(peer, reach, self.only);
         let connection = self.endpoint.connect(address, wire::pair::ALPN).await?;
         let (send, receive) = connection.open_bi().await?;
         let name = self.shared.look(|core| core.hub.name.clone());

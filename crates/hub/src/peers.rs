@@ -90,6 +90,7 @@ impl Peer {
             path: self.path.clone(),
             grants: grants.collect(),
             error: self.error.clone(),
+            why: vec![],
         }
     }
 

@@ -51,6 +51,9 @@ pub struct Peer {
     pub grants: Vec<Grant>,
     /// Why it cannot be reached.
     pub error: Option<String>,
+    /// Why it is relayed or out of reach, and what would help.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Why>,
 }
 
 /// What a peer may do with which devices.

@@ -40,7 +40,7 @@ export async function main(): Promise<void> {
 
 async function run(browser: Browser, test: Case, real: string | undefined): Promise<string | null> {
   const empty = "empty" in test && test.empty;
-  const mock = new Mock(empty ? { ...world(), peers: [], devices: [], attachments: [] } : world());
+  const mock = new Mock(empty ? { ...world(), peers: [], devices: [], attachments: [], nearby: [] } : world());
   let seen: Visit | null = null;
   try {
     if (!real) await mock.up();

@@ -2,10 +2,10 @@
 //!
 //! A setting that is not understood is never passed over: the hub does not start.
 
-use crate::cli;
 use crate::data;
 use crate::error::Error;
-use hub::Kinds;
+use crate::{cli, when};
+use hub::{Discovery, Kinds};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::io;
@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub grace_disks: Option<Duration>,
     #[serde(default, deserialize_with = "duration")]
     pub grace_others: Option<Duration>,
+    #[serde(default)]
+    pub discovery: Discovery,
     pub log: Option<String>,
 }
 
@@ -73,7 +75,7 @@ impl Relay {
 /// As on the command line: `90s`, `10m`.
 fn duration<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
-    cli::duration(&text).map(Some).map_err(serde::de::Error::custom)
+    when::duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// As on the command line, in a list.
@@ -147,6 +149,7 @@ mod tests {
         assert_eq!(config.paths, Some([Kind::Lan, Kind::Direct].into_iter().collect()));
         assert_eq!(config.grace_disks, Some(Duration::from_secs(25)));
         assert_eq!(config.grace_others, Some(Duration::from_secs(60)));
+        assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
     }
 
@@ -156,10 +159,11 @@ mod tests {
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'bind', 'relay', \
-             'offline', 'paths', 'grace_disks', 'grace_others', 'log' (in: \
-             lisen = \"127.0.0.1:1\")"
+             'offline', 'paths', 'grace_disks', 'grace_others', 'discovery', 'log' \
+             (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
+        assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));
         assert!(wrong("name = \"Garage\"").contains("may not contain 'G'"));
         assert!(wrong("relay = [\"relay.example.org\"]").contains("not the URL of a relay"));
         assert!(wrong("paths = [\"wifi\"]").contains("lan, direct or relay"));

@@ -2,6 +2,7 @@
 //! ([`error::Exit`]). stdout is data, stderr is talk.
 
 mod attach;
+mod audit;
 mod bench;
 mod cli;
 mod client;
@@ -14,11 +15,15 @@ mod error;
 mod grants;
 mod helper;
 mod invite;
+mod nearby;
 mod notify;
 mod out;
+mod pair;
 mod paths;
 mod peers;
+mod pin;
 mod qr;
+mod requests;
 mod root;
 mod run;
 mod service;
@@ -26,6 +31,7 @@ mod sse;
 mod table;
 mod udev;
 mod up;
+mod when;
 
 use clap::Parser;
 use clap::error::ErrorKind;

@@ -3,7 +3,7 @@
 use crate::config::{Config, Relay};
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
-use hub::{Caller, Grace, Hub, Kinds, view};
+use hub::{Caller, Discovery, Grace, Hub, Kinds, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -25,6 +25,7 @@ pub(crate) struct Args {
     /// Kinds of paths that may be used.
     pub only: Kinds,
     pub grace: Grace,
+    pub discovery: Discovery,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -40,7 +41,6 @@ impl Args {
             listen: typed.listen.or(config.listen).unwrap_or(usual),
             bind: typed.bind.or(config.bind),
             relay: config.relay,
-            offline: config.offline,
             only: match typed.only.as_slice() {
                 [] => config.paths.unwrap_or(Kinds::ALL),
                 typed => typed.iter().copied().collect(),
@@ -49,6 +49,8 @@ impl Args {
                 disks: config.grace_disks.unwrap_or(Grace::default().disks),
                 others: config.grace_others.unwrap_or(Grace::default().others),
             },
+            offline: typed.offline || config.offline,
+            discovery: config.discovery,
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -113,6 +115,7 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         },
         only: args.only,
         grace: args.grace,
+        discovery: args.discovery,
         simulated: vec![],
         real: true,
         demo: false,

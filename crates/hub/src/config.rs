@@ -1,6 +1,6 @@
 //! What a hub is started with.
 
-use crate::Grace;
+use crate::{Discovery, Grace};
 use link::race::Kinds;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ pub struct Config {
     pub only: Kinds,
     /// For how long devices in use outlive a cut connection.
     pub grace: Grace,
+    /// Where to look for other hubs, and to be found.
+    pub discovery: Discovery,
     /// Devices made of software, to be shared like real ones.
     pub simulated: Vec<Arc<sim::Simulated>>,
     /// Look for real devices as well.

@@ -16,7 +16,7 @@
 //! A peer that was there a moment ago is dialled all the time, with short tries; one that stays
 //! away less and less often. When the network of this computer changes, at once.
 
-use crate::core::PeerId;
+use crate::core::{Core, PeerId};
 use crate::linking::{NOT_A_PEER, REMOVED, linked};
 use crate::peers::Reach;
 use crate::view::{PathKind, RaceReason};
@@ -41,6 +41,9 @@ const QUICK: Duration = Duration::from_millis(250);
 const QUICK_FOR: Duration = Duration::from_secs(60);
 /// One race of these.
 const QUICK_RACE: Duration = Duration::from_secs(3);
+/// A race that has lasted for so long ends when there is a new address to try: not sooner, or
+/// whoever announces one after the other would let none succeed.
+const RACE_MIN: Duration = Duration::from_secs(2);
 /// Between tries after that, doubling from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// A connection that lived for so long was a good one: the next try comes soon.
@@ -96,8 +99,9 @@ pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
     let mut retry = Retry::fresh(Instant::now());
     loop {
         let tried = match inner.links.latest(&peer) {
-            Some(connection) => stay(&inner, &peer, &connection, &removed).await,
-            None => {
+            Some(_) if !inner.links.is_silent(&peer) => stay(&inner, &peer, &removed).await,
+            // one that is silent does not keep another from being tried
+            Some(_) | None => {
                 network.mark_unchanged();
                 let quick = retry.is_quick(Instant::now());
                 dial(&inner, &peer, &removed, &mut network, quick).await
@@ -111,31 +115,45 @@ pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
             }
             Tried::Silent | Tried::Brief => {}
         }
-        let online = inner.shared.until(|core| core.peers.get(&peer)?.online.then_some(()));
+        let news = news(&inner, &peer);
         tokio::select! {
             () = tokio::time::sleep(retry.pause(Instant::now(), tried, rand::random())) => {}
-            () = online => tokio::time::sleep(RETRY.0).await,
+            () = reached(&inner, &peer) => tokio::time::sleep(RETRY.0).await,
+            // somebody says where it is: not more often than the first tries
+            () = news => tokio::time::sleep(RETRY.0).await,
             _ = network.changed() => retry = Retry::fresh(Instant::now()),
             () = removed.cancelled() => return inner.paths.forget(&peer),
         }
     }
 }
 
-/// While there is a connection.
-async fn stay(
-    inner: &Arc<Inner>,
-    peer: &PeerId,
-    connection: &Connection,
-    removed: &CancellationToken,
-) -> Tried {
+/// While there is a connection over which something is heard.
+async fn stay(inner: &Inner, peer: &PeerId, removed: &CancellationToken) -> Tried {
     let began = Instant::now();
+    // the connection's own task takes it out of the links
+    let lost = inner.shared.until(|core| {
+        let offline = core.peers.get(peer).is_none_or(|known| !known.online);
+        (offline || inner.links.is_silent(peer)).then_some(())
+    });
     tokio::select! {
-        _ = connection.closed() => {}
+        () = lost => {}
         () = removed.cancelled() => return Tried::Removed,
     }
-    // the connection's own task takes it out of the links
-    inner.shared.until(|core| core.peers.get(peer).is_none_or(|p| !p.online).then_some(())).await;
     if began.elapsed() > STEADY { Tried::Connected } else { Tried::Brief }
+}
+
+/// Resolves while there is a connection to the peer over which something is heard.
+async fn reached(inner: &Inner, peer: &PeerId) {
+    let reached =
+        |core: &Core| (core.peers.get(peer)?.online && !inner.links.is_silent(peer)).then_some(());
+    inner.shared.until(reached).await;
+}
+
+/// Resolves when there is an address of the peer that may be worth a try.
+async fn news(inner: &Inner, peer: &PeerId) {
+    let count = |core: &Core| core.peers.get(peer).map(|known| known.reach.news);
+    let known = inner.shared.look(count);
+    inner.shared.until(|core| (count(core) != known).then_some(())).await;
 }
 
 /// One race for a peer, and the first while of the connection.
@@ -148,15 +166,23 @@ async fn dial(
 ) -> Tried {
     let reach = inner.shared.look(|core| core.peers.get(peer).map(|p| p.reach.clone()));
     let reach = reach.unwrap_or_default();
-    let targets = targets(&reach);
+    let began = tokio::time::Instant::now();
+    let targets = targets(&reach, reach.addresses().await);
     let racing = race(inner, peer, &reach, &targets, pace(&reach, quick, targets.len()));
-    let online = inner.shared.until(|core| core.peers.get(peer)?.online.then_some(()));
+    let news = async {
+        news(inner, peer).await;
+        tokio::time::sleep_until(began + RACE_MIN).await;
+    };
     let given_up = |reason| inner.paths.of(peer, |known| known.given_up(reason));
     let (won, report) = tokio::select! {
         ended = racing => ended,
-        () = online => {
+        () = reached(inner, peer) => {
             given_up(RaceReason::PeerCame);
             return Tried::Connected;
+        }
+        () = news => {
+            given_up(RaceReason::NewAddress);
+            return Tried::NetworkChanged;
         }
         _ = network.changed() => {
             given_up(RaceReason::NetworkChanged);
@@ -273,8 +299,8 @@ async fn store(inner: &Inner, peer: &PeerId, reach: Option<Reach>) -> Result<()>
 }
 
 /// All that can be dialled of a peer.
-pub(crate) fn targets(reach: &Reach) -> Vec<TransportAddr> {
-    let direct = reach.addresses.iter().map(|address| {
+pub(crate) fn targets(reach: &Reach, addresses: Vec<SocketAddr>) -> Vec<TransportAddr> {
+    let direct = addresses.into_iter().map(|address| {
         TransportAddr::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))
     });
     let relays = reach.relays.iter().filter_map(|url| url.parse().ok()).map(TransportAddr::Relay);
@@ -413,13 +439,14 @@ mod tests {
             relays: vec!["https://relay.example".into(), "no url".into()],
             ..Reach::default()
         };
-        let kinds: Vec<_> = targets(&reach).iter().map(kind).collect();
+        let known = |reach: &Reach| targets(reach, reach.addresses.clone());
+        let kinds: Vec<_> = known(&reach).iter().map(kind).collect();
         assert_eq!(kinds, [Kind::Lan, Kind::Direct, Kind::Relay]);
         let weigh = |reach: &Reach| {
             let key = |target: &TransportAddr| {
                 reach.history.weigh(&links::remote_text(target), weight(kind(target)))
             };
-            targets(reach).iter().map(key).collect::<Vec<_>>()
+            known(reach).iter().map(key).collect::<Vec<_>>()
         };
         assert!(weigh(&reach).is_sorted_by(|a, b| a > b));
         for _ in 0..9 {

@@ -1,12 +1,17 @@
 //! A hub from start to stop.
 
+use crate::access::timer::{self, WallClock};
 use crate::benching::Benches;
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
+use crate::pairing::Asks;
 use crate::paths::Paths;
 use crate::peers::Peer;
-use crate::{Config, Grace, attaching, dialing, identity, linking, network, plugging, rates, view};
+use crate::{
+    Config, Discovery, Grace, attaching, dialing, discovery, identity, linking, network, plugging,
+    rates, view,
+};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
@@ -26,6 +31,8 @@ use tokio_util::task::TaskTracker;
 const HTTP_WAITING_MAX: usize = 32;
 /// Pairings at the same time: strangers wait for each other, and peers for none of them.
 const PAIRINGS_MAX: usize = 8;
+/// Proofs that are looked at at the same time: each takes 19 MiB for a moment.
+const CHECKS_MAX: usize = 2;
 /// Devices that are given back and peers that are told, before the hub is gone all the same.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Refusals that are noted in the audit log, so that nobody can fill the disk with it: of
@@ -59,8 +66,12 @@ pub(crate) struct Inner {
     pub(crate) grace: Grace,
     strangers: Mutex<(u32, Instant)>,
     refused_peers: Mutex<(u32, Instant)>,
+    /// Places for those who prove themselves: each takes argon2's memory.
+    pub(crate) checks: Semaphore,
     /// Places for those who want to pair.
     pub(crate) pairings: Arc<Semaphore>,
+    /// Who has asked to pair by code of late.
+    pub(crate) asks: Mutex<Asks>,
     _lock: File,
 }
 
@@ -82,12 +93,14 @@ impl Hub {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             demo: config.demo,
             web: None,
+            discovery: config.discovery,
         };
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
         let peers: Vec<_> = core.peers.keys().copied().collect();
         let attachments: Vec<_> = core.attachments.keys().cloned().collect();
 
+        let clock = WallClock::new().context("a timer of the clock")?;
         let (http, http_streams) = mpsc::channel(HTTP_WAITING_MAX);
         let (new_peers, mut peers_to_reach) = mpsc::channel(HTTP_WAITING_MAX);
         let inner = Arc::new(Inner {
@@ -109,14 +122,21 @@ impl Hub {
             grace: config.grace,
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
+            checks: Semaphore::new(CHECKS_MAX),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
+            asks: Mutex::default(),
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
         inner.background(plugging::watch(inner.clone(), config.simulated, config.real));
         inner.background(rates::measure(inner.clone()));
+        inner.background(timer::keep_time(inner.clone(), clock));
         inner.background(network::watch(inner.network.clone()));
         inner.background(linking::accept(inner.clone()));
+        match config.discovery {
+            Discovery::Lan => drop(inner.tasks.spawn(discovery::run(inner.clone()))),
+            Discovery::Off => {}
+        }
         for key in attachments {
             inner.background(attaching::keep(inner.clone(), key));
         }
@@ -245,23 +265,12 @@ async fn remembered(core: &mut Core, store: &Store) -> Result<()> {
         let reach = serde_json::from_str(&row.reach).unwrap_or_default();
         let mut peer = Peer::new(row.name.parse()?, reach);
         peer.trusted = row.trusted;
+        let expires = row.expires_us.map(jiff::Timestamp::from_microsecond).transpose();
+        peer.expires = expires.with_context(|| format!("peer {}", row.id))?;
         core.peers.insert(id, peer);
     }
     for row in store.grants().await? {
-        let role = serde_json::from_value(serde_json::Value::String(row.role.clone()));
-        match (row.peer_id.parse::<PeerId>(), row.selector.parse(), role) {
-            (Ok(id), Ok(selector), Ok(role)) => {
-                if let Some(peer) = core.peers.get_mut(&id) {
-                    peer.grants.push((selector, role));
-                }
-            }
-            _ => tracing::error!(
-                peer = row.peer_id,
-                "the grant {:?} {:?} cannot be read, and grants nothing",
-                row.selector,
-                row.role
-            ),
-        }
+        core.remember_grant(row);
     }
     for row in store.devices().await? {
         let kind = serde_json::from_str(&row.kind).with_context(|| format!("device {}", row.id))?;

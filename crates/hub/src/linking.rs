@@ -4,7 +4,7 @@
 //! are two connections, and either serves.
 
 use crate::dialing::{self, watch_path};
-use crate::{Inner, links, serving};
+use crate::{Inner, links, pairing, serving};
 use anyhow::{Context, Result, bail};
 use iroh::TransportAddr;
 use iroh::endpoint::{Connection, Incoming};
@@ -74,6 +74,15 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
             });
             Ok(())
         }
+        wire::pair::code::ALPN => {
+            let pairing = inner.clone();
+            inner.background(async move {
+                if let Err(error) = pairing::answer_code(pairing, connection).await {
+                    tracing::debug!("a pairing by code failed: {error:#}");
+                }
+            });
+            Ok(())
+        }
         wire::ALPN if inner.shared.look(|core| core.peers.contains_key(&peer)) => {
             inner.tasks.spawn(linked(inner.clone(), connection));
             Ok(())
@@ -102,7 +111,9 @@ pub(crate) async fn linked(inner: Arc<Inner>, connection: Connection) {
     let mut streams = JoinSet::new();
     streams.spawn(log(watch_path(inner.clone(), connection.clone())));
     streams.spawn(log(read_shelf(inner.clone(), connection.clone())));
-    let asking = links::keep_asking(&connection);
+    // who waits for the peer looks again
+    let changed = || inner.shared.change(|_| ());
+    let asking = links::keep_asking(&connection, &inner.links, changed);
     tokio::pin!(asking);
     loop {
         tokio::select! {

@@ -92,15 +92,18 @@ impl Inner {
         let mine = self.endpoint.addr();
         let (refused, direct_lost_at) =
             self.paths.of(peer, |known| (known.refused, known.direct_lost_at()));
-        let targets = dialing::targets(&known.reach);
+        let reach = &known.reach;
+        let at_hand = reach.addresses.iter().chain(&reach.found).copied().collect();
+        let targets = dialing::targets(reach, at_hand);
         let mut kinds: Vec<_> = targets.iter().map(dialing::kind).collect();
         kinds.retain(|kind| self.only.has(*kind));
         Facts {
             peer: known.name.to_string(),
             kind,
             only: self.only,
-            direct: kinds.iter().filter(|kind| **kind != Kind::Relay).count(),
-            all: kinds.len(),
+            // a name is looked up when it is dialled
+            direct: kinds.iter().filter(|kind| **kind != Kind::Relay).count() + reach.named.len(),
+            all: kinds.len() + reach.named.len(),
             any_address: !mine.is_empty(),
             public_address: mine.ip_addrs().any(|address| !links::is_near(address.ip())),
             refused,

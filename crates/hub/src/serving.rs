@@ -55,6 +55,16 @@ pub(crate) async fn stream(
                 }
             }
         }
+        Open::Unlock { device, proof } => {
+            let proven = inner.unlock(peer, &device, proof).await;
+            if let Err(refusal) = proven {
+                inner.audit_refusal(peer, "factor.refused", &device, refusal).await?;
+            }
+            Ok(duplex.answer(proven).await?)
+        }
+        Open::Ask { device, message } => {
+            inner.serve_request(&connection, &device, message, duplex).await
+        }
         Open::Endpoint { session, endpoint, received } => {
             let found = inner.shared.look(|core| {
                 let leases = core.devices.values().filter_map(|local| {
@@ -75,7 +85,9 @@ pub(crate) async fn stream(
 
 fn priority(inner: &Inner, open: &Open) -> Priority {
     match open {
-        Open::Shelf | Open::Device { .. } => Priority::Control,
+        Open::Shelf | Open::Device { .. } | Open::Unlock { .. } | Open::Ask { .. } => {
+            Priority::Control
+        }
         Open::Http | Open::Bench { .. } => Priority::Background,
         Open::Endpoint { endpoint: 0, .. } => Priority::Control,
         Open::Endpoint { session, endpoint, .. } => inner.shared.look(|core| {

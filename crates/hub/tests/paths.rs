@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use hub::view::{
-    CandidateState, FailureCode, Grant, Measure, PathChange, PathKind, PathReport, RaceReason,
+    CandidateState, FailureCode, Measure, NewGrant, PathChange, PathKind, PathReport, RaceReason,
     Role, WhyCode,
 };
 use hub::{Caller, Config, Grace, Hub, Kind, Kinds};
@@ -32,6 +32,7 @@ async fn start_with(
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        discovery: hub::Discovery::Off,
         only,
         grace: Grace::default(),
         simulated,
@@ -58,7 +59,7 @@ async fn a_stale_office() -> (Hub, TempDir, TempDir) {
     let (garage_data, office_data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let garage = start("garage", &garage_data, Kinds::ALL).await;
     let office = start("office", &office_data, Kinds::ALL).await;
-    let (ticket, _) = garage.invite(LOCAL, Duration::from_secs(60), &[]).await.unwrap();
+    let (ticket, _) = garage.invite(LOCAL, Duration::from_secs(60), &[], None).await.unwrap();
     office.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
     until(&office, "connected", |state| state.peers[0].online).await;
     let right = office.path(LOCAL, "garage").unwrap().path.unwrap().remote;
@@ -125,7 +126,7 @@ async fn what_is_switched_off_is_not_dialled() {
     assert_eq!(report.why[0].count, Some(1));
 
     // nor is it accepted: the garage is told where the office is, and dials in vain
-    let (ticket, _) = office.invite(LOCAL, Duration::from_secs(60), &[]).await.unwrap();
+    let (ticket, _) = office.invite(LOCAL, Duration::from_secs(60), &[], None).await.unwrap();
     assert!(garage.pair(LOCAL, &ticket.to_string(), None).await.is_err());
     assert!(!office.state(LOCAL).peers[0].online);
 }
@@ -136,15 +137,15 @@ async fn the_path_is_measured_for_whom_a_device_was_granted() {
     let disk = Arc::new(sim::Simulated::disk(1, 8 << 20));
     let garage = start_with("garage", &garage_data, Kinds::ALL, vec![disk.clone()]).await;
     let office = start("office", &office_data, Kinds::ALL).await;
-    let (ticket, _) = garage.invite(LOCAL, Duration::from_secs(60), &[]).await.unwrap();
+    let (ticket, _) = garage.invite(LOCAL, Duration::from_secs(60), &[], None).await.unwrap();
     office.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
     until(&office, "connected", |state| state.peers[0].online).await;
     let refused = office.bench(LOCAL, "garage", Measure::Echo).await.unwrap_err();
     assert_eq!(refused.code, FailureCode::Refused, "{refused}");
 
     garage.share(LOCAL, disk.id.as_str(), None).await.unwrap();
-    let grant = Grant { selector: "*".into(), role: Role::View };
-    garage.grant(LOCAL, "office", &grant).await.unwrap();
+    let grant = NewGrant { selector: "*".into(), role: Role::View, ..NewGrant::default() };
+    garage.grant(LOCAL, "office", grant).await.unwrap();
     let trips = office.bench(LOCAL, "garage", Measure::Echo).await.unwrap();
     assert!(trips.count > 10 && trips.p50_us.unwrap() <= trips.p99_us.unwrap(), "{trips:?}");
     assert_eq!(trips.path.unwrap().kind, PathKind::Lan);

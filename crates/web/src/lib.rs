@@ -4,8 +4,10 @@
 //! other web page drives them), the command line on a Unix socket in the data folder, and peers
 //! on streams of their connections, each under its grants.
 
+mod access;
 mod answer;
 mod assets;
+mod audit;
 mod devices;
 mod events;
 mod forward;
@@ -39,6 +41,8 @@ fn api() -> OpenApiRouter<Hub> {
         .routes(routes!(events::events))
         .merge(devices::routes())
         .merge(peers::routes())
+        .merge(access::routes())
+        .merge(audit::routes())
 }
 
 /// The outermost router's title is the one that counts.

@@ -9,8 +9,8 @@ pub(crate) const TICKET: &str = "farhub1a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyh
 pub(crate) fn empty() -> Value {
     json!({
         "hub": {"id": "ab".repeat(32), "name": "bench", "version": "0.1.0", "demo": false,
-            "web": "http://127.0.0.1:3482"},
-        "peers": [], "devices": [], "attachments": []
+            "web": "http://127.0.0.1:3482", "discovery": "lan"},
+        "peers": [], "devices": [], "attachments": [], "nearby": [], "pairings": []
     })
 }
 
@@ -78,6 +78,9 @@ pub(crate) fn busy() -> Value {
     let mut waiting = attachment("waiting", "vhci");
     waiting["address"] = json!("attic/scope");
     waiting["error"] = json!({"message": "attic is offline", "hint": "farhub path attic"});
+    for peer in state["peers"].as_array_mut().unwrap() {
+        peer["named"] = json!([]);
+    }
     state["attachments"] = json!([attachment("attached", "vhci"), waiting]);
     state
 }
@@ -90,6 +93,37 @@ pub(crate) fn busy_later() -> Value {
     state["devices"][4]["state"] = json!("free");
     state["peers"][1]["online"] = json!(true);
     state["peers"][2]["online"] = json!(false);
+    state
+}
+
+/// Hubs on this network, one of which is not what it seems.
+pub(crate) fn nearby() -> Value {
+    let mut state = busy();
+    let hub = |id: &str, name: &str, places: &[&str]| {
+        json!({"id": id, "name": name, "version": "0.1.0", "addresses": places, "peer": null,
+            "doubt": null})
+    };
+    let mut garage = hub(&"c0ffee".repeat(10), "garage", &["192.168.1.7:3482"]);
+    garage["peer"] = json!("garage");
+    let mut liar = hub(&"bad0".repeat(16), "garage", &["192.168.1.66:4000"]);
+    liar["doubt"] = json!("name_of_peer");
+    let office = hub(&"0ff1ce".repeat(10), "office", &["192.168.1.9:3482", "[fd00::9]:3483"]);
+    state["nearby"] = json!([garage, liar, office]);
+    state
+}
+
+/// `office` and this hub are to be peers.
+pub(crate) fn pairing(side: &str, word: &str, shown: Option<&str>) -> Value {
+    let failed = (word == "failed").then(|| json!({"message": "the codes differ", "hint": "ask"}));
+    json!({"id": 7, "side": side, "state": word, "hub_id": "c0ffee".repeat(10), "name": "garage",
+        "remote": "192.168.1.7:3482", "doubt": null, "shown": shown, "left_s": 100,
+        "peer": null, "problem": failed})
+}
+
+/// A state with that pairing.
+pub(crate) fn while_pairing(side: &str, word: &str, shown: Option<&str>) -> Value {
+    let mut state = nearby();
+    state["pairings"] = json!([pairing(side, word, shown)]);
     state
 }
 

@@ -6,8 +6,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { extname, join, normalize } from "node:path";
-import type { Attachment, Device, NewGrant, Rates, State } from "../src/api";
-import { hubId, pairing, world } from "./world";
+import type {
+  Attachment,
+  Candidate,
+  Device,
+  NewGrant,
+  Paths,
+  Peer,
+  Rates,
+  State,
+} from "../src/api";
+import { hubId, pairing, way, world } from "./world";
 
 type Failure = { status: number; code: string; message: string; hint: string | null };
 type Answer = { status: number; body?: unknown };
@@ -300,7 +309,7 @@ export class Mock {
       grants: [],
       error: null,
       named: [],
-      path: { kind: "direct" as const, remote: "203.0.113.7:41641", rtt_ms: 18.4 },
+      path: way("direct", "203.0.113.7:41641", 18.4),
     };
     this.state.peers.push(peer);
     return peer;
@@ -339,7 +348,7 @@ export class Mock {
         peer.grants = peer.grants.filter((each) => each.selector !== query.get("selector"));
         return { status: 204 };
       case "GET path":
-        return { status: 200, body: paths(peer.online) };
+        return { status: 200, body: paths(peer) };
       default:
         return NOT_FOUND;
     }
@@ -391,29 +400,65 @@ function invite(expires_s: number) {
   };
 }
 
-function paths(online: boolean) {
-  if (!online) return { online, error: "It does not answer.", candidates: [] };
-  return {
-    online,
-    connected_since: new Date(Date.now() - 7_380_000).toISOString(),
-    candidates: [
-      { kind: "lan", remote: "192.168.1.40:41641", state: "success", rtt_ms: 0.8, selected: true },
-      {
-        kind: "direct",
-        remote: "198.51.100.23:41641",
-        state: "failed",
-        rtt_ms: null,
-        selected: false,
-      },
-      {
-        kind: "relay",
-        remote: "relay.example.org",
-        state: "success",
-        rtt_ms: 46.9,
-        selected: false,
-      },
-    ],
+function paths(peer: Peer): Paths {
+  const at = new Date(Date.now() - 7_380_000).toISOString();
+  const nowhere = { local: null, remote: null };
+  const near: Candidate = {
+    ...nowhere,
+    kind: "lan",
+    address: "192.168.1.40:41641",
+    state: "failed",
+    tries: 2,
+    elapsed_ms: 3000,
+    error: "no answer in 1.0 s",
   };
+  const far: Candidate = {
+    ...nowhere,
+    kind: "direct",
+    address: "[2001:db8:4:77::1a]:41641",
+    state: "cancelled",
+    tries: 1,
+    elapsed_ms: 251,
+    error: null,
+  };
+  const relay: Candidate = {
+    ...nowhere,
+    kind: "relay",
+    address: "https://relay.example.org/",
+    state: "cancelled",
+    tries: 0,
+    elapsed_ms: 0,
+    error: null,
+  };
+  const none = { events: [], open: [], path: null, connected_since: null };
+  const { path } = peer;
+  if (!peer.online || !path) {
+    const race = { at, elapsed_ms: 3000, over: true, reason: "no_answer" as const };
+    const why = { code: "no_answer" as const, message: "", hint: "", at: null, count: 1 };
+    const off = { ...relay, error: "switched off" };
+    const candidates = [near, off];
+    const error = "It does not answer at its only address";
+    return { ...none, online: false, error, race: { ...race, candidates }, why: [why] };
+  }
+  const open = [{ ...path, selected: true }];
+  const won = { state: "success" as const, tries: 1, elapsed_ms: 12, remote: path.remote };
+  if (path.kind !== "relay") {
+    const race = { at, elapsed_ms: 12, over: true, reason: "worked_last" as const };
+    const candidates = [{ ...near, ...won, error: null }, { ...far, tries: 0 }, relay];
+    const spare = { ...path, kind: "relay" as const, remote: relay.address, rtt_ms: 47.3 };
+    open.push({ ...spare, local: null, selected: false });
+    const online = { online: true, error: null, connected_since: at, path, open, events: [] };
+    return { ...online, race: { ...race, candidates }, why: [] };
+  }
+  const race = { at, elapsed_ms: 512, over: true, reason: "fastest" as const };
+  const candidates = [{ ...near, elapsed_ms: 500 }, far, { ...relay, ...won }];
+  const closed = { at, what: "closed" as const, kind: "direct" as const, remote: far.address };
+  const why = [
+    { code: "direct_lost" as const, message: "", hint: "", at, count: null },
+    { code: "no_public_address" as const, message: "", hint: "", at: null, count: null },
+  ];
+  const online = { online: true, error: null, connected_since: at, path, open, events: [closed] };
+  return { ...online, race: { ...race, candidates }, why };
 }
 
 /** Looks like a QR code; says nothing. */

@@ -272,6 +272,30 @@ export const mocked: MockCase[] = [
     },
   },
   {
+    name: "a peer by way of a relay: why, what would help, and how it was dialled",
+    mock: async (page) => {
+      await button(page, "Manage lab-berlin").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByText(/the direct path was lost at/).waitFor();
+      await dialog.getByText(/It is tried again every minute/).waitFor();
+      await dialog.getByText("31.4 MB/s").waitFor();
+      const addresses = dialog.getByRole("listitem").filter({ hasText: "41641" });
+      assert.deepEqual(await addresses.locator(".word").allInnerTexts(), [
+        "failed",
+        "no answer until then",
+      ]);
+      await dialog.getByText("Of several addresses it answered first.").waitFor();
+    },
+  },
+  {
+    name: "a peer out of reach: what was switched off was not dialled",
+    mock: async (page) => {
+      await button(page, "Manage attic").click();
+      await page.getByText("attic answers at none of its addresses (1).").waitFor();
+      await page.getByText("switched off").waitFor();
+    },
+  },
+  {
     name: "a peer is removed after a question",
     mock: async (page, mock) => {
       await button(page, "Manage attic").click();

@@ -234,6 +234,30 @@ const shots: Shot[] = [
     },
   },
   {
+    name: "peer-relayed",
+    options: { viewport: { width: 1000, height: 1300 } },
+    go: async (page) => {
+      await page.getByRole("button", { name: "Manage lab-berlin" }).click();
+      await page.getByText("in use", { exact: true }).waitFor();
+    },
+  },
+  {
+    name: "peer-relayed-german-dark-phone",
+    options: { ...phone, ...dark, locale: "de-DE", viewport: { width: 390, height: 1700 } },
+    go: async (page) => {
+      await page.getByRole("button", { name: "lab-berlin verwalten" }).click();
+      await page.getByText("benutzt", { exact: true }).waitFor();
+    },
+  },
+  {
+    name: "peer-offline",
+    options: { viewport: { width: 1000, height: 1100 } },
+    go: async (page) => {
+      await page.getByRole("button", { name: "Manage attic" }).click();
+      await page.getByText("Is farhub running there").waitFor();
+    },
+  },
+  {
     name: "frozen",
     full: true,
     go: async (page, mock) => {

@@ -5,6 +5,8 @@ import type {
   Interface,
   Nearby,
   Pairing,
+  Path,
+  PathKind,
   Speed,
   State,
   Transfer,
@@ -30,7 +32,7 @@ export function world(): State {
         trusted: false,
         error: null,
         named: [],
-        path: { kind: "lan", remote: "192.168.1.40:41641", rtt_ms: 0.8 },
+        path: way("lan", "192.168.1.40:41641", 0.8),
         grants: [
           { selector: "scratch-disk", role: "use" },
           { selector: "class:audio", role: "view" },
@@ -51,7 +53,7 @@ export function world(): State {
         trusted: true,
         error: null,
         named: [],
-        path: { kind: "relay", remote: "relay.example.org", rtt_ms: 47.3 },
+        path: way("relay", "https://relay.example.org/", 47.3),
         grants: [{ selector: "*", role: "use" }],
       },
       {
@@ -319,3 +321,17 @@ export function hubId(name: string): string {
 }
 
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+
+/** A path with a little traffic. */
+export function way(kind: PathKind, remote: string, rtt_ms: number): Path {
+  return {
+    kind,
+    remote,
+    rtt_ms,
+    local: kind === "relay" ? null : "192.168.1.12",
+    since: new Date(Date.now() - 7_380_000).toISOString(),
+    loss: kind === "relay" ? 0.004 : 0,
+    in_bytes_per_s: 31_400_000,
+    out_bytes_per_s: 212_000,
+  };
+}

@@ -103,7 +103,17 @@ export type AuditCheck = {
   broken: { seq: number; how: "missing" | "changed" } | null;
 };
 export type PathKind = "lan" | "direct" | "relay";
-export type Path = { kind: PathKind; remote: string; rtt_ms: number };
+export type Path = {
+  kind: PathKind;
+  remote: string;
+  rtt_ms: number;
+  local: string | null;
+  since: string | null;
+  /** From 0 to 1, at most; null where too little was sent. */
+  loss: number | null;
+  in_bytes_per_s: number;
+  out_bytes_per_s: number;
+};
 
 export type Peer = {
   id: string;
@@ -117,6 +127,8 @@ export type Peer = {
   /** A guest's end. */
   expires?: string;
   error: string | null;
+  /** Why it is relayed or out of reach; not there when it is neither. */
+  why?: Why[];
   /** Where people said that it is: HOST:PORT. */
   named: string[];
 };
@@ -195,20 +207,79 @@ export type Rates = { devices: Rate[] };
 
 export type Invite = { ticket: string; expires: string; qr_svg: string };
 
-export type Candidate = {
+export type OpenPath = {
   kind: PathKind;
   remote: string;
-  /** Hubs that race their candidates say how each fared. */
-  state?: string;
-  rtt_ms: number | null;
+  local: string | null;
+  rtt_ms: number;
   selected: boolean;
 };
+
+export type CandidateState = "pending" | "running" | "success" | "failed" | "cancelled";
+export type Candidate = {
+  kind: PathKind;
+  address: string;
+  state: CandidateState;
+  tries: number;
+  elapsed_ms: number;
+  local: string | null;
+  remote: string | null;
+  error: string | null;
+};
+
+export type RaceReason =
+  | "alone"
+  | "worked_last"
+  | "preferred"
+  | "others_failed"
+  | "fastest"
+  | "peer_came"
+  | "network_changed"
+  | "new_address"
+  | "no_answer";
+export type Race = {
+  at: string;
+  elapsed_ms: number;
+  over: boolean;
+  reason: RaceReason | null;
+  candidates: Candidate[];
+};
+
+export type PathEvent = {
+  at: string;
+  what: "opened" | "selected" | "closed";
+  kind: PathKind;
+  remote: string;
+};
+
+export type WhyCode =
+  | "no_network"
+  | "no_address"
+  | "not_a_peer"
+  | "no_answer"
+  | "only_relay"
+  | "no_direct_address"
+  | "direct_lost"
+  | "direct_silent"
+  | "no_public_address";
+export type Why = {
+  code: WhyCode;
+  message: string;
+  hint: string;
+  at: string | null;
+  count: number | null;
+};
+
 export type Paths = {
   online: boolean;
-  connected_since?: string | null;
+  connected_since: string | null;
   /** Why the last try failed. */
-  error?: string | null;
-  candidates: Candidate[];
+  error: string | null;
+  path: Path | null;
+  open: OpenPath[];
+  race: Race | null;
+  events: PathEvent[];
+  why: Why[];
 };
 
 /** What went wrong, for a person. `code` is `silent` when the hub itself did not answer. */

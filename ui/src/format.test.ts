@@ -6,6 +6,7 @@ import {
   clock,
   milliseconds,
   moment,
+  percent,
   span,
   spark,
 } from "./format";
@@ -29,6 +30,8 @@ test("numbers follow the locale", () => {
   expect(bytesPerSecond("de", 38_400_000)).toBe("38,4 MB/s");
   expect(milliseconds("de", 0.84)).toBe("0,8 ms");
   expect(milliseconds("en", 47.3)).toBe("47 ms");
+  expect(percent("en", 0.0042)).toBe("0.4%");
+  expect(percent("de", 0.0042)).toBe("0,4\u00a0%");
 });
 
 test("USB speeds read as on the box", () => {

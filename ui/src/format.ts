@@ -25,6 +25,10 @@ export function bitsPerSecond(locale: string, value: number): string {
 export const milliseconds = (locale: string, value: number) =>
   `${number(locale, value, value < 10 ? 1 : 0)} ms`;
 
+/** `0.4 %`, as the language writes it. */
+export const percent = (locale: string, share: number) =>
+  new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 }).format(share);
+
 /** `9:05`, `1:00:00`: what is left on a clock. */
 export function clock(seconds: number): string {
   const left = Math.max(0, Math.ceil(seconds));

@@ -699,9 +699,9 @@ Examples:
   farhub path garage
   farhub path garage --watch";
 const BENCH: &str = "\
-Takes about ten seconds. The peer lets those measure to whom it granted any device, and not more than
-a few times a minute. What devices send goes first, so measure while they rest. Bytes go over one
-stream of the connection, as those of a disk do.
+Takes about ten seconds. The peer lets those measure to whom it granted any device, and not more
+than a few times a minute. What devices send goes first, so measure while they rest. Bytes go over
+one stream of the connection, as those of a disk do.
 
 Examples:
   farhub bench garage

@@ -119,7 +119,9 @@ fn summary(race: &Race) -> String {
     let after = format!("{:.0} ms", race.elapsed_ms);
     match race.reason {
         None => format!("dialling since {at}, for {after} so far"),
-        Some(why @ (RaceReason::PeerCame | RaceReason::NetworkChanged)) => {
+        Some(
+            why @ (RaceReason::PeerCame | RaceReason::NetworkChanged | RaceReason::NewAddress),
+        ) => {
             format!("dialled at {at}, for {after}: {}", reason(why))
         }
         Some(RaceReason::NoAnswer) => format!("dialled at {at}, in vain for {after}"),
@@ -136,6 +138,7 @@ fn reason(reason: RaceReason) -> &'static str {
         RaceReason::Fastest => "the first of several to answer",
         RaceReason::PeerCame => "the peer reached this hub meanwhile",
         RaceReason::NetworkChanged => "the network here changed, and dialling began anew",
+        RaceReason::NewAddress => "another address became known, and dialling began anew",
         RaceReason::NoAnswer => "none answered",
     }
 }

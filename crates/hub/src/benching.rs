@@ -181,8 +181,7 @@ impl Hub {
             Ok(Err(_)) => return Err(unreachable(name, "be measured: it broke off")),
             Err(_) => return Err(unreachable(name, "be measured: it is too slow")),
         };
-        let path = links::selected(&connection).0.map(|path| self.0.complete_path(&id, path));
-        Ok(Measured { path, ..measured })
+        Ok(Measured { path: self.0.path_of(&connection), ..measured })
     }
 }
 

@@ -168,7 +168,7 @@ async fn dial(
     let reach = reach.unwrap_or_default();
     let began = tokio::time::Instant::now();
     let targets = targets(&reach, reach.addresses().await);
-    let racing = race(inner, peer, &reach, &targets, pace(&reach, quick));
+    let racing = race(inner, peer, &reach, &targets, pace(&reach, quick, targets.len()));
     let news = async {
         news(inner, peer).await;
         tokio::time::sleep_until(began + RACE_MIN).await;
@@ -181,7 +181,7 @@ async fn dial(
             return Tried::Connected;
         }
         () = news => {
-            given_up(RaceReason::NetworkChanged);
+            given_up(RaceReason::NewAddress);
             return Tried::NetworkChanged;
         }
         _ = network.changed() => {
@@ -326,10 +326,13 @@ fn weight(kind: Kind) -> u32 {
     }
 }
 
-fn pace(reach: &Reach, quick: bool) -> Pace {
+fn pace(reach: &Reach, quick: bool, count: usize) -> Pace {
     let pace = Pace::of(reach.rtt_us.map(|us| Rtt::first(Duration::from_micros(us))));
     if quick {
-        return Pace { deadline: QUICK_RACE, timeout_max: pace.timeout, ..pace };
+        // long enough for each to have a try
+        let turns = count.div_ceil(pace.at_once_max) as u32;
+        let deadline = QUICK_RACE.max(pace.timeout * turns);
+        return Pace { deadline, timeout_max: pace.timeout, ..pace };
     }
     pace
 }
@@ -337,19 +340,42 @@ fn pace(reach: &Reach, quick: bool) -> Pace {
 /// Notes how the peer is reached, and remembers addresses that work.
 pub(crate) async fn watch_path(inner: Arc<Inner>, connection: Connection) -> Result<()> {
     let peer = connection.remote_id();
+    let mut rtt_us = None;
+    let followed = follow_paths(&inner, &connection, &mut rtt_us).await;
+    inner.paths.disconnected(&peer, &connection);
+    let reach = inner.shared.change(|core| {
+        let known = core.peers.get_mut(&peer)?;
+        known.reach.rtt_us = rtt_us.or(known.reach.rtt_us);
+        Some(known.reach.clone())
+    });
+    store(&inner, &peer, reach).await?;
+    followed
+}
+
+/// Until the connection ends.
+async fn follow_paths(
+    inner: &Inner,
+    connection: &Connection,
+    rtt_us: &mut Option<u64>,
+) -> Result<()> {
+    let peer = connection.remote_id();
     let mut events = connection.path_events();
     let mut tick = tokio::time::interval(MEASURED);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    inner.paths.of(&peer, |known| known.connected(&connection));
-    note_selected(&inner, &connection).await?;
+    inner.paths.of(&peer, |known| known.connected(connection));
+    note_selected(inner, connection).await?;
     loop {
         tokio::select! {
             event = events.next() => {
                 let event = event.context("no more paths")?;
                 inner.paths.of(&peer, |known| known.happened(&event));
-                note_selected(&inner, &connection).await?;
+                note_selected(inner, connection).await?;
             }
-            _ = tick.tick() => inner.paths.of(&peer, |known| known.measure(&connection)),
+            _ = tick.tick() => {
+                inner.paths.of(&peer, |known| known.measure(connection));
+                let path = links::selected(connection).0;
+                *rtt_us = path.map(|path| (path.rtt_ms * 1000.0) as u64).or(*rtt_us);
+            }
             _ = connection.closed() => return Ok(()),
         }
     }
@@ -368,9 +394,6 @@ async fn note_selected(inner: &Inner, connection: &Connection) -> Result<()> {
     drop(paths);
     let reach = inner.shared.change(|core| {
         let known = core.peers.get_mut(&peer)?;
-        if let Some(path) = &path {
-            known.reach.rtt_us = Some((path.rtt_ms * 1000.0) as u64);
-        }
         known.path = path;
         address.is_some_and(|address| known.reach.worked(address)).then(|| known.reach.clone())
     });
@@ -432,6 +455,17 @@ mod tests {
         }
         let [lan, direct, relay] = weigh(&reach)[..] else { panic!() };
         assert!(direct > relay && relay > lan, "{lan} {direct} {relay}");
+    }
+
+    #[test]
+    fn a_quick_race_has_time_for_a_try_of_each() {
+        for (count, rtt_us) in [(1, None), (4, Some(300)), (12, None), (14, Some(900_000))] {
+            let pace = pace(&Reach { rtt_us, ..Reach::default() }, true, count);
+            let turns = pace.deadline.as_millis() / pace.timeout.as_millis();
+            assert!(turns as usize * pace.at_once_max >= count, "{count} {pace:?}");
+        }
+        let near = pace(&Reach { rtt_us: Some(300), ..Reach::default() }, true, 3);
+        assert_eq!((near.timeout.as_millis(), near.deadline), (1000, QUICK_RACE));
     }
 
     #[test]

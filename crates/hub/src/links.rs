@@ -2,8 +2,9 @@
 
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
+use crate::dialing;
 use crate::peers::Reach;
-use crate::relays::{self, Relays};
+use crate::relays::Relays;
 use crate::view::{OpenPath, Path, PathKind};
 use anyhow::{Context, Result};
 use iroh::endpoint::{
@@ -93,11 +94,10 @@ pub(crate) async fn bind(
     Ok(endpoint)
 }
 
-/// How to dial a peer.
-pub(crate) async fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
-    let relays = reach.relays.iter().map(relays::url).map(TransportAddr::Relay);
-    let direct = reach.addresses().await.into_iter().map(TransportAddr::Ip);
-    EndpointAddr::from_parts(peer, direct.chain(relays))
+/// How to dial a peer, as far as may be.
+pub(crate) async fn address(peer: PeerId, reach: &Reach, only: Kinds) -> EndpointAddr {
+    let ways = dialing::targets(reach, reach.addresses().await);
+    EndpointAddr::from_parts(peer, ways.into_iter().filter(|way| only.has(dialing::kind(way))))
 }
 
 /// The live connections, the latest of each peer last.

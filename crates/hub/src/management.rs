@@ -26,10 +26,9 @@ impl Hub {
         let mut state = self.0.shared.look(|core| core.state(caller));
         for peer in &mut state.peers {
             // round trip times change all the time: they are looked up when they are looked at
-            let id = peer.id.parse().ok();
-            let link = id.as_ref().and_then(|id: &PeerId| self.0.links.latest(id));
-            let path = link.and_then(|connection| links::selected(&connection).0);
-            peer.path = id.zip(path).map(|(id, path)| self.0.complete_path(&id, path));
+            let Ok(id) = peer.id.parse() else { continue };
+            let view::PathReport { path, why, .. } = self.0.path_report(&id);
+            (peer.path, peer.why) = (path, why);
         }
         state
     }

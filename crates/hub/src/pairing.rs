@@ -117,7 +117,7 @@ impl Inner {
 
     async fn use_ticket(&self, peer: PeerId, reach: &Reach, secret: Secret) -> Result<Name> {
         self.relays.learn(&self.endpoint, &reach.relays).await;
-        let address = links::address(peer, reach).await;
+        let address = links::address(peer, reach, self.only).await;
         let connection = self.endpoint.connect(address, wire::pair::ALPN).await?;
         let (send, receive) = connection.open_bi().await?;
         let name = self.shared.look(|core| core.hub.name.clone());

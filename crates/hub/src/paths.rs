@@ -32,7 +32,8 @@ pub(crate) struct Known {
     pub(crate) events: VecDeque<view::PathEvent>,
     /// Whether the peer ended the last connection because it does not know this hub.
     pub(crate) refused: bool,
-    meter: Meter,
+    /// Of each connection; there may be two for a while.
+    meters: BTreeMap<usize, Meter>,
 }
 
 impl Paths {
@@ -40,6 +41,14 @@ impl Paths {
     pub(crate) fn of<R>(&self, peer: &PeerId, look: impl FnOnce(&mut Known) -> R) -> R {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         look(known.entry(*peer).or_default())
+    }
+
+    /// A connection ended.
+    pub(crate) fn disconnected(&self, peer: &PeerId, connection: &Connection) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(peer) {
+            known.meters.remove(&connection.stable_id());
+        }
     }
 
     pub(crate) fn forget(&self, peer: &PeerId) {
@@ -51,8 +60,7 @@ impl Inner {
     /// Everything that is known of the way to a peer.
     pub(crate) fn path_report(&self, peer: &PeerId) -> view::PathReport {
         let link = self.links.latest(peer);
-        let path = link.as_ref().and_then(|connection| links::selected(connection).0);
-        let path = path.map(|path| self.complete_path(peer, path));
+        let path = link.as_ref().and_then(|connection| self.path_of(connection));
         let (since, error, facts) = self.shared.look(|core| {
             let Some(known) = core.peers.get(peer) else { return (None, None, None) };
             let facts = self.facts(peer, known, path.as_ref().map(|path| path.kind));
@@ -73,8 +81,11 @@ impl Inner {
         }
     }
 
-    pub(crate) fn complete_path(&self, peer: &PeerId, path: view::Path) -> view::Path {
-        self.paths.of(peer, |known| known.complete(path))
+    /// The way that data takes on a connection now, and what was measured of it.
+    pub(crate) fn path_of(&self, connection: &Connection) -> Option<view::Path> {
+        let path = links::selected(connection).0?;
+        let id = connection.stable_id();
+        Some(self.paths.of(&connection.remote_id(), |known| known.complete(id, path)))
     }
 
     fn facts(&self, peer: &PeerId, known: &Peer, kind: Option<PathKind>) -> Facts {
@@ -90,8 +101,9 @@ impl Inner {
             peer: known.name.to_string(),
             kind,
             only: self.only,
-            direct: kinds.iter().filter(|kind| **kind != Kind::Relay).count(),
-            all: kinds.len(),
+            // a name is looked up when it is dialled
+            direct: kinds.iter().filter(|kind| **kind != Kind::Relay).count() + reach.named.len(),
+            all: kinds.len() + reach.named.len(),
             any_address: !mine.is_empty(),
             public_address: mine.ip_addrs().any(|address| !links::is_near(address.ip())),
             refused,
@@ -188,16 +200,20 @@ impl Known {
             (stats.sent_packets, stats.lost_packets)
         });
         let remote = selected.map(|path| links::remote_text(path.remote_addr()));
-        let which = (connection.stable_id(), remote);
         let (in_bytes, out_bytes) = (stats.udp_rx.bytes, stats.udp_tx.bytes);
-        self.meter.take(which, Reading { at: Instant::now(), in_bytes, out_bytes, sent, lost });
+        let meter = self.meters.entry(connection.stable_id()).or_default();
+        meter.take(remote, Reading { at: Instant::now(), in_bytes, out_bytes, sent, lost });
     }
 
-    /// Adds what was measured to what is looked up.
-    pub(crate) fn complete(&self, path: view::Path) -> view::Path {
-        let (in_bytes_per_s, out_bytes_per_s) = self.meter.rates();
-        let since = self.meter.since.map(|since| since.to_string());
-        view::Path { since, loss: self.meter.loss(), in_bytes_per_s, out_bytes_per_s, ..path }
+    /// Adds what was measured to what is looked up: bytes of all connections, the rest of one.
+    fn complete(&self, connection: usize, path: view::Path) -> view::Path {
+        let rates = self.meters.values().map(Meter::rates);
+        let (in_bytes_per_s, out_bytes_per_s) =
+            rates.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+        let meter = self.meters.get(&connection);
+        let since = meter.and_then(|meter| meter.since).map(|since| since.to_string());
+        let loss = meter.and_then(Meter::loss);
+        view::Path { since, loss, in_bytes_per_s, out_bytes_per_s, ..path }
     }
 }
 
@@ -214,16 +230,16 @@ struct Reading {
 /// The last readings of one path of one connection.
 #[derive(Debug, Default)]
 struct Meter {
-    which: (usize, Option<String>),
+    remote: Option<String>,
     since: Option<Timestamp>,
     readings: VecDeque<Reading>,
 }
 
 impl Meter {
-    fn take(&mut self, which: (usize, Option<String>), reading: Reading) {
-        if self.which != which || self.since.is_none() {
+    fn take(&mut self, remote: Option<String>, reading: Reading) {
+        if self.remote != remote || self.since.is_none() {
             self.readings.clear();
-            (self.which, self.since) = (which, Some(Timestamp::now()));
+            (self.remote, self.since) = (remote, Some(Timestamp::now()));
         }
         if self.readings.len() == READINGS_MAX {
             self.readings.pop_front();
@@ -286,7 +302,7 @@ mod tests {
             lost,
         };
         let mut meter = Meter::default();
-        let lan = (1, Some("192.168.1.7:3482".to_owned()));
+        let lan = Some("192.168.1.7:3482".to_owned());
         assert_eq!((meter.rates(), meter.loss()), ((0, 0), None));
         meter.take(lan.clone(), reading(0, 1000, 0, 0));
         meter.take(lan.clone(), reading(2, 5000, 10, 1));
@@ -295,7 +311,7 @@ mod tests {
         assert_eq!((meter.rates(), meter.loss()), ((0, 0), Some(0.01)));
         (4..30).for_each(|at| meter.take(lan.clone(), reading(at, 5000, 100 + at, 1)));
         assert_eq!(meter.readings.len(), READINGS_MAX);
-        meter.take((1, None), reading(30, 9000, 0, 0));
+        meter.take(None, reading(30, 9000, 0, 0));
         assert_eq!((meter.rates(), meter.loss()), ((0, 0), None), "another path begins anew");
     }
 

@@ -158,6 +158,7 @@ impl Peer {
             unreadable: self.unreadable,
             expires: self.expires.map(|end| end.to_string()),
             error: self.error.clone(),
+            why: vec![],
             named: self.reach.named.clone(),
         }
     }

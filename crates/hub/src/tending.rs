@@ -118,7 +118,7 @@ async fn seek_direct(inner: &Inner, connection: &Connection) -> Infallible {
 async fn look(inner: &Inner, connection: &Connection) {
     let peer = connection.remote_id();
     let reach = inner.shared.look(|core| core.peers.get(&peer).map(|p| p.reach.clone()));
-    let address = links::address(peer, &reach.unwrap_or_default()).await;
+    let address = links::address(peer, &reach.unwrap_or_default(), inner.only).await;
     let looked = async {
         let second = inner.endpoint.connect(address, wire::LOOK_ALPN).await.ok()?;
         let mut changes = connection.paths_stream();

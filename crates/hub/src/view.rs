@@ -148,6 +148,9 @@ pub struct Peer {
     pub expires: Option<String>,
     /// Why it cannot be reached.
     pub error: Option<String>,
+    /// Why it is relayed or out of reach, and what would help.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Why>,
     /// Where people said that it is, as HOST:PORT.
     #[serde(default)]
     pub named: Vec<HostPort>,

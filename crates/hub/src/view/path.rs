@@ -105,6 +105,8 @@ pub enum RaceReason {
     PeerCame,
     /// The network of this computer changed, and another race was begun.
     NetworkChanged,
+    /// Another address of the peer became known, and another race was begun.
+    NewAddress,
     /// None answered.
     NoAnswer,
 }

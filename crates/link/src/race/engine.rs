@@ -279,7 +279,10 @@ impl<T: Clone> Race<T> {
     }
 
     fn lane_of(&self, attempt: AttemptId) -> Option<usize> {
-        let runs = |lane: &Lane<T>| matches!(lane.step, Step::Running { attempt: known, .. } if known == attempt);
+        let runs = |lane: &Lane<T>| match lane.step {
+            Step::Running { attempt: known, .. } => known == attempt,
+            Step::Waiting | Step::Resting { .. } | Step::Ended => false,
+        };
         self.lanes.iter().position(runs)
     }
 

@@ -159,7 +159,8 @@ proptest! {
         let kind = |n: u8| [Kind::Lan, Kind::Direct, Kind::Relay, Kind::Other][n as usize];
         let candidates: Vec<_> = lanes.iter().map(|(k, weight, last_good, targets)| {
             let targets = (0..*targets).collect();
-            crate::race::Candidate { last_good: *last_good, ..candidate(kind(*k), *weight, targets) }
+            let candidate = candidate(kind(*k), *weight, targets);
+            crate::race::Candidate { last_good: *last_good, ..candidate }
         }).collect();
         let only = (0..4).filter(|n| only & 1 << n != 0).map(kind).collect();
         let pace = Pace {

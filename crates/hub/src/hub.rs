@@ -3,6 +3,7 @@
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
+use crate::login::Login;
 use crate::peers::Peer;
 use crate::{Config, Grace, attaching, identity, linking, plugging, rates, view};
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,8 @@ use tokio_util::task::TaskTracker;
 
 /// Streams that peers opened for management and that wait to be served.
 const HTTP_WAITING_MAX: usize = 32;
+/// In the data folder.
+pub(crate) const DATABASE: &str = "farhub.db";
 /// Pairings at the same time: strangers wait for each other, and peers for none of them.
 const PAIRINGS_MAX: usize = 8;
 /// Devices that are given back and peers that are told, before the hub is gone all the same.
@@ -52,6 +55,7 @@ pub(crate) struct Inner {
     refused_peers: Mutex<(u32, Instant)>,
     /// Places for those who want to pair.
     pub(crate) pairings: Arc<Semaphore>,
+    pub(crate) login: Login,
     _lock: File,
 }
 
@@ -62,10 +66,11 @@ impl Hub {
     /// When the data folder, the key, the database or the port cannot be used.
     pub async fn start(config: Config) -> Result<Self> {
         let data = config.data.clone();
-        DirBuilder::new().recursive(true).mode(0o700).create(&data).with_context(|| in_(&data))?;
+        make_folder(&data)?;
         let lock = lock(&data)?;
         let key = identity::load_or_make(&data.join("key"))?;
-        let store = Store::open(&data.join("farhub.db")).await?;
+        let store = Store::open(&data.join(DATABASE)).await?;
+        let login = Login::load(&store).await?;
         let endpoint = links::bind(key, config.bind, &config.relays, &data).await?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
@@ -97,6 +102,7 @@ impl Hub {
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
+            login,
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
@@ -122,6 +128,12 @@ impl Hub {
     #[must_use]
     pub fn http_streams(&self) -> Option<mpsc::Receiver<(PeerId, Duplex)>> {
         self.0.http_streams.lock().expect("nobody panics with it").take()
+    }
+
+    /// The folder with the key and the database, for what else is kept there.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.0.data
     }
 
     /// Says where the web UI is.
@@ -270,8 +282,12 @@ async fn remembered(core: &mut Core, store: &Store) -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn make_folder(data: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| in_(data))
+}
+
 /// One hub at a time uses a data folder.
-fn lock(data: &Path) -> Result<File> {
+pub(crate) fn lock(data: &Path) -> Result<File> {
     let file = data.join("lock");
     let lock = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&file);
     let lock = lock.with_context(|| in_(&file))?;

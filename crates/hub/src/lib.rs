@@ -19,6 +19,7 @@ mod hub;
 mod identity;
 mod linking;
 mod links;
+mod login;
 mod management;
 mod pairing;
 mod peers;
@@ -35,6 +36,7 @@ pub use core::{Caller, PeerId};
 pub use failure::Failure;
 pub use grace::Grace;
 pub use hub::Hub;
+pub use login::{ACCOUNT, Denied, LoggedIn, Use, set_web_password};
 pub use pairing::EXPIRES;
 pub use selector::Selector;
 

@@ -2,6 +2,10 @@
 //!
 //! These types are the API's contract; `wire` has what goes between hubs.
 
+mod login;
+
+pub use login::{Login, LoginState, NewPassword, WebSession, WebStatus, WebTls};
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::device::{Kind, State as DeviceState};
@@ -233,5 +237,9 @@ pub enum FailureCode {
     Conflict,
     Unreachable,
     TimedOut,
+    /// The web UI asks for a login first.
+    LoginNeeded,
+    /// Too many tries: wait.
+    TooMany,
     Internal,
 }

@@ -9,11 +9,13 @@ mod audit;
 mod devices;
 mod invites;
 mod peers;
+mod web;
 
 pub use attachments::Attachment;
 pub use audit::{Broken, Entry};
 pub use devices::Device;
 pub use peers::{Grant, Peer};
+pub use web::{WebPassword, WebSession};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use std::path::Path;

@@ -19,11 +19,13 @@ mod peers;
 mod qr;
 mod root;
 mod run;
+mod secret;
 mod service;
 mod sse;
 mod table;
 mod udev;
 mod up;
+mod web_login;
 
 use clap::Parser;
 use clap::error::ErrorKind;

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::{attach, cli, data, devices, doctor, grants, invite, peers, service, up};
+use crate::{attach, cli, data, devices, doctor, grants, invite, peers, service, up, web_login};
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
     let Cli { global, command } = cli;
@@ -35,6 +35,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Attach(args) => attach::attach(&client, out, args).await,
         Command::Detach(args) => attach::detach(&client, args).await,
         Command::Attached => attach::list(&client, out).await,
+        Command::Web(action) => {
+            here(&global, "web")?;
+            let folder = data::of_client(global.data.as_deref());
+            web_login::web(&client, out, action, &folder).await
+        }
         Command::Doctor(args) => {
             here(&global, "doctor")?;
             let folder = data::of_client(global.data.as_deref());

@@ -7,6 +7,7 @@
 
 mod fake;
 mod state;
+mod web;
 
 use fake::{Fake, Ran, Script, command, run};
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ fn help_teaches() {
     golden("help-short.txt", &run(folder.path(), &["-h"]).told());
     golden("help-attach.txt", &run(folder.path(), &["attach", "--help"]).told());
     golden("help-grant.txt", &run(folder.path(), &["grant", "--help"]).told());
+    golden("help-web.txt", &run(folder.path(), &["web", "--help"]).told());
     golden("help-up.txt", &run(folder.path(), &["up", "--help"]).told());
 }
 

@@ -72,7 +72,8 @@ impl Open {
     /// When a login is needed and there is no password, or the certificate cannot be used.
     pub(crate) fn new(hub: Hub, front: Front) -> Result<Self, Error> {
         let network = !front.listen.ip().is_loopback();
-        let asks = network || front.login == Login::Always;
+        // names are for others to come by: where there are some, a proxy leads them here
+        let asks = network || front.login == Login::Always || !front.hosts.is_empty();
         if asks && hub.web_password_set().is_none() {
             return Err(Error::NoPassword(front.listen));
         }
@@ -83,6 +84,13 @@ impl Open {
             None => None,
         };
         Ok(Self { hub, listen: front.listen, hosts, asks, tls })
+    }
+
+    /// Whether a page of this `Origin` is ours, asked for by this `Host`. Without TLS of our own, a
+    /// proxy at this computer may have given it to a browser with TLS.
+    pub(crate) fn is_origin(&self, origin: &str, host: &str) -> bool {
+        let Some((scheme, from)) = origin.split_once("://") else { return false };
+        from == host && (scheme == self.scheme() || (self.tls.is_none() && scheme == "https"))
     }
 
     pub(crate) fn scheme(&self) -> &'static str {

@@ -67,8 +67,8 @@ pub(crate) async fn guard(
 fn is_ours(front: &Open, at: IpAddr, request: &Request) -> bool {
     let headers = request.headers();
     let Some(host) = host_of(headers) else { return false };
-    let origin = format!("{}://{host}", front.scheme());
-    let same_origin = text(headers, header::ORIGIN).is_none_or(|from| from == origin);
+    let origin = text(headers, header::ORIGIN);
+    let same_origin = origin.is_none_or(|origin| front.is_origin(origin, host));
     let site = text(headers, HeaderName::from_static("sec-fetch-site"));
     let own_page = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
     front.is_called(name_of(host), at) && same_origin && (own_page || is_a_link(request))

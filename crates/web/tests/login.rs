@@ -256,14 +256,42 @@ async fn the_network_needs_a_password() {
 
     hub.set_web_password(PASSWORD.into()).await.unwrap();
     assert!(web::serve(hub.clone(), everywhere(), &socket).await.unwrap().tls.is_some());
-    let web = web::serve(hub.clone(), always, &socket).await.unwrap();
-    let tcp = TcpStream::connect(web.address).await.unwrap();
-    let (mut sender, connection) = handshake(TokioIo::new(tcp)).await.unwrap();
-    tokio::spawn(connection);
-    let host = web.address.to_string();
-    let state = Request::get("/api/v1/state").header(header::HOST, host).body(Body::empty());
-    let answer = read(sender.send_request(state.unwrap()).await.unwrap()).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "loopback asks too");
+    assert!(web::serve(hub, always, &socket).await.unwrap().tls.is_none());
+}
+
+#[tokio::test]
+async fn behind_a_proxy_loopback_asks_too() {
+    let (hub, data) = hub("desk").await;
+    let near = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let front = Front { hosts: vec!["garage.example".into()], ..near.into() };
+    let socket = data.path().join("hub.sock");
+    let refused = web::serve(hub.clone(), front.clone(), &socket).await;
+    assert!(matches!(refused, Err(Error::NoPassword(_))));
+    hub.set_web_password(PASSWORD.into()).await.unwrap();
+    let web = web::serve(hub, front, &socket).await.unwrap();
+    let ask = async |method, path: &str, origin: &str, body: &str| {
+        let tcp = TcpStream::connect(web.address).await.unwrap();
+        let (mut sender, connection) = handshake(TokioIo::new(tcp)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::HOST, "garage.example").header(header::ORIGIN, origin);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let request = request.header("farhub-request", "1").body(Body::from(body.to_owned()));
+        read(sender.send_request(request.unwrap()).await.unwrap()).await.status
+    };
+    let ours = "https://garage.example";
+    let state = ask(Method::GET, "/api/v1/state", ours, "").await;
+    assert_eq!(state, StatusCode::UNAUTHORIZED);
+    let login = json!({ "password": PASSWORD }).to_string();
+    for (origin, expected) in [
+        (ours, StatusCode::OK),
+        ("https://garage.example:8443", StatusCode::FORBIDDEN),
+        ("ftp://garage.example", StatusCode::FORBIDDEN),
+        ("https://evil.example", StatusCode::FORBIDDEN),
+    ] {
+        let status = ask(Method::POST, "/api/v1/login", origin, &login).await;
+        assert_eq!(status, expected, "{origin}");
+    }
 }
 
 #[tokio::test]

@@ -23,14 +23,15 @@ where
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (kind, bytes) = input;
-    match kind % 8 {
+    match kind % 9 {
         0 => frames::<wire::Open>(bytes),
         1 => frames::<wire::Answer>(bytes),
         2 => frames::<wire::usb::Up>(bytes),
         3 => frames::<wire::usb::Down>(bytes),
         4 => frames::<wire::usb::Attached>(bytes),
         5 => frames::<wire::shelf::Shelf>(bytes),
-        6 => frames::<wire::pair::Request>(bytes),
+        6 => frames::<wire::Joined>(bytes),
+        7 => frames::<wire::pair::Request>(bytes),
         _ => frames::<wire::pair::Accepted>(bytes),
     }
 });

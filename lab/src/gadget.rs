@@ -90,6 +90,11 @@ impl Gadget {
         format!("/dev/ttyGS{}", read(self.dir.join("functions/acm.0/port_num"))).into()
     }
 
+    /// The device's own end of its network.
+    pub(crate) fn network(&self) -> String {
+        read(self.dir.join("functions/ncm.0/ifname"))
+    }
+
     /// The device's own end of its keyboard.
     pub(crate) fn reports(&self) -> Result<PathBuf> {
         let number = read(self.dir.join("functions/hid.0/dev"));

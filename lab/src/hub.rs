@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -12,15 +13,24 @@ use anyhow::{Context, Result, bail};
 use crate::lab::WORK;
 use crate::net::output;
 use crate::sys;
-use crate::sysfs::{list, read};
+use crate::sysfs::{list, patient, read};
 
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub name: &'static str,
     namespace: &'static str,
+    user: User,
     program: PathBuf,
     data: PathBuf,
     child: Child,
+}
+
+/// Whose program a hub is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum User {
+    Root,
+    /// Without rights.
+    Nobody,
 }
 
 impl Hub {
@@ -29,19 +39,23 @@ impl Hub {
         program: &Path,
         name: &'static str,
         namespace: &'static str,
+        user: User,
     ) -> Result<Hub> {
         let data = Path::new(WORK).join(name);
         fs::create_dir_all(&data)?;
-        let child = spawn(program, name, namespace, &data)?;
+        if user == User::Nobody {
+            chown(&data, Some(NOBODY), Some(NOBODY))?;
+        }
+        let child = spawn(program, name, namespace, user, &data)?;
         let program = program.to_owned();
-        let mut hub = Hub { name, namespace, program, data, child };
+        let mut hub = Hub { name, namespace, user, program, data, child };
         hub.ready()?;
         Ok(hub)
     }
 
     /// Runs a command of this hub's; returns what it printed.
     pub(crate) fn run(&self, words: &[&str]) -> Result<String> {
-        let mut command = in_namespace(self.namespace, &self.program);
+        let mut command = in_namespace(self.namespace, self.user, &self.program);
         command.arg("--data").arg(&self.data).args(words);
         Ok(output(&mut command)?.trim().to_owned())
     }
@@ -65,7 +79,7 @@ impl Hub {
 
     /// Starts it again, with the same data.
     pub(crate) fn restart(&mut self) -> Result<()> {
-        self.child = spawn(&self.program, self.name, self.namespace, &self.data)?;
+        self.child = spawn(&self.program, self.name, self.namespace, self.user, &self.data)?;
         self.ready()
     }
 
@@ -95,7 +109,7 @@ impl Hub {
         let lines = lines_of(&mut self.child)?;
         loop {
             let line = lines
-                .recv_timeout(READY_LIMIT)
+                .recv_timeout(patient(READY_LIMIT))
                 .with_context(|| format!("hub {} is not ready", self.name))?;
             let event: serde_json::Value = serde_json::from_str(&line)?;
             if event["event"] == "ready" {
@@ -111,10 +125,10 @@ impl Drop for Hub {
     }
 }
 
-fn spawn(program: &Path, name: &str, namespace: &str, data: &Path) -> Result<Child> {
+fn spawn(program: &Path, name: &str, namespace: &str, user: User, data: &Path) -> Result<Child> {
     let log = Path::new(WORK).join(format!("hub-{name}.log"));
     let log = File::options().create(true).append(true).open(log)?;
-    in_namespace(namespace, program)
+    in_namespace(namespace, user, program)
         .arg("--data")
         .arg(data)
         .args(["--json", "up", "--name", name, "--listen", "127.0.0.1:0"])
@@ -125,10 +139,15 @@ fn spawn(program: &Path, name: &str, namespace: &str, data: &Path) -> Result<Chi
         .context("cannot start a hub")
 }
 
-/// `ip netns exec` becomes the program: the process id is the program's.
-fn in_namespace(namespace: &str, program: &Path) -> Command {
+/// `ip netns exec` and `setpriv` become the program: the process id is the program's.
+fn in_namespace(namespace: &str, user: User, program: &Path) -> Command {
     let mut command = Command::new("ip");
-    command.args(["netns", "exec", namespace]).arg(program);
+    command.args(["netns", "exec", namespace]);
+    if user == User::Nobody {
+        let id = NOBODY.to_string();
+        command.args(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"]);
+    }
+    command.arg(program);
     command
 }
 
@@ -144,6 +163,9 @@ fn lines_of(child: &mut Child) -> Result<Receiver<String>> {
     });
     Ok(rx)
 }
+
+/// The user nobody and the group nogroup.
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// `USER_HZ`, the same on every architecture that we know.
 const TICKS_PER_S: u64 = 100;

@@ -67,4 +67,4 @@ fn report(number: u16) -> [u8; 8] {
 }
 
 const EV_KEY: u16 = 1;
-const SILENCE_MAX_MS: i32 = 10_000;
+const SILENCE_MAX_MS: u32 = 10_000;

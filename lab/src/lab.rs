@@ -118,6 +118,32 @@ pub(crate) fn tails() -> String {
     text
 }
 
+/// What every thread of every program waits for.
+pub(crate) fn waiting() -> String {
+    let mut text =
+        String::from("---- threads: name, state, where in the kernel, its system call\n");
+    // kernel threads have no command line
+    for process in list("/proc").iter().filter(|path| !read(path.join("cmdline")).is_empty()) {
+        for thread in list(process.join("task")) {
+            let stat = read(thread.join("stat"));
+            let state = stat.rsplit(')').next().unwrap_or("").split_whitespace().next();
+            let [name, place, call] =
+                ["comm", "wchan", "syscall"].map(|file| read(thread.join(file)));
+            let call = call.split(' ').next().unwrap_or_default();
+            text += &format!(
+                "{} {name} {} {place} {call}\n",
+                sysfs::name(&thread),
+                state.unwrap_or("?")
+            );
+        }
+    }
+    let before = run("dmesg").unwrap_or_default();
+    // the stacks of blocked tasks, into the kernel log
+    let _ = fs::write("/proc/sysrq-trigger", "w");
+    let after = run("dmesg").unwrap_or_default();
+    text + "---- blocked in the kernel\n" + after.strip_prefix(&before).unwrap_or_default()
+}
+
 /// Data folders and logs, in memory.
 pub(crate) const WORK: &str = "/run/farhub-lab";
 

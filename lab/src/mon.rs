@@ -46,7 +46,7 @@ impl Monitor {
         loop {
             let setup = self
                 .setups
-                .recv_timeout(Duration::from_secs(5))
+                .recv_timeout(sysfs::patient(Duration::from_secs(5)))
                 .with_context(|| format!("the device never got {what}"))?;
             if is_it(&setup) {
                 return Ok(());

@@ -1,8 +1,16 @@
 //! Two network namespaces, A (10.9.0.1) and B (10.9.0.2), with a cable of any length between.
 
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::disk::Noise;
+use crate::lab::WORK;
+use crate::sysfs::{LIMIT, within};
 
 /// Runs a command that is expected to succeed; returns what it printed.
 pub(crate) fn run(line: &str) -> Result<String> {
@@ -75,6 +83,32 @@ impl Cable {
     }
 }
 
+/// Has a file of noise fetched over TCP from one network interface to another: the near one moves
+/// to a namespace of its own, so that nothing takes a short cut.
+pub(crate) fn carry_a_file(near: &str, far: &str, mib: usize) -> Result<()> {
+    for line in NETWORK.replace("NEAR", near).replace("FAR", far).lines() {
+        run(line)?;
+    }
+    let mut file = vec![0; mib << 20];
+    Noise(5).fill(&mut file);
+    let path = Path::new(WORK).join("file");
+    fs::write(&path, &file)?;
+    let server = ["netns", "exec", "C", "busybox", "nc", "-l", "-p", "5000"];
+    let mut server = Command::new("ip").args(server).stdin(File::open(path)?).spawn()?;
+    let address = "10.8.0.1:5000";
+    let stream = within(LIMIT, "the server", || TcpStream::connect(address).ok());
+    let mut came = Vec::with_capacity(file.len());
+    let read = stream.and_then(|mut stream| {
+        stream.set_read_timeout(Some(LIMIT))?;
+        Ok(stream.read_to_end(&mut came)?)
+    });
+    server.kill()?;
+    server.wait()?;
+    read?;
+    ensure!(came == file, "{} bytes came, of {} that differ", came.len(), file.len());
+    Ok(())
+}
+
 fn netem(how: &str) -> Result<()> {
     for (namespace, link) in ENDS {
         run(&format!(
@@ -93,6 +127,14 @@ const READDRESS: &str = "\
 ip -n B addr del 10.9.0.2/24 dev vb
 ip -n B addr add 10.9.0.77/24 dev vb
 ip -n B route replace default dev vb";
+
+const NETWORK: &str = "\
+ip netns add C
+ip link set NEAR netns C
+ip -n C addr add 10.8.0.1/24 dev NEAR
+ip -n C link set NEAR up
+ip addr add 10.8.0.2/24 dev FAR
+ip link set FAR up";
 
 const LAY: &str = "\
 ip netns add A

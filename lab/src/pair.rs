@@ -1,12 +1,14 @@
 //! Two ends that carry devices from A to B, and back: two hubs, or the kernel's own USB/IP.
 
-use std::path::PathBuf;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::hub::Hub;
-use crate::lab::{Door, Rtt};
+use crate::hub::{Hub, NOBODY, User};
+use crate::lab::{Door, Rtt, WORK};
 use crate::net::{Cable, run};
 use crate::sysfs::{self, LIMIT, read};
 
@@ -50,20 +52,29 @@ impl Pair {
                 }
                 Ends::Kernel
             }
-            Door::Farhub(program) => {
-                let a = Hub::start(program, "a", "A")?;
-                let b = Hub::start(program, "b", "B")?;
-                let ticket = a.run(&["invite", "--grant", "*=use"])?;
-                b.run(&["pair", &ticket])?;
-                b.run(&["grant", "a", "*"])?;
-                // a keyboard from a peer is not for everybody
-                a.run(&["trust", "b"])?;
-                b.run(&["trust", "a"])?;
-                Ends::Hubs { a: Box::new(a), b: Box::new(b) }
-            }
+            Door::Farhub(program) => hubs(program, User::Root)?,
         };
         cable.stretch(rtt.0)?;
         Ok(Pair { cable, ends })
+    }
+
+    /// Two hubs without rights, and the helper as root: `farhub service install` has it so. They
+    /// may open the devices with these bus ids.
+    pub(crate) fn unprivileged(program: &Path, bus_ids: &[&str]) -> Result<Pair> {
+        for bus_id in bus_ids {
+            let device = sysfs::usb(bus_id).with_context(|| format!("no device {bus_id}"))?;
+            chown(sysfs::usbfs(&device)?, Some(NOBODY), None)?;
+        }
+        // where nobody may go
+        let copy = Path::new(WORK).join("farhub");
+        std::fs::copy(program, &copy)?;
+        std::fs::create_dir_all("/run/farhub")?;
+        let log = std::fs::File::create(Path::new(WORK).join("helper.log"))?;
+        Command::new(&copy).args(["helper", "--group", "nogroup"]).stderr(log).spawn()?;
+        sysfs::within(LIMIT, "the helper", || {
+            Path::new("/run/farhub/helper.sock").exists().then_some(())
+        })?;
+        Ok(Pair { cable: Cable::lay(0)?, ends: hubs(&copy, User::Nobody)? })
     }
 
     /// Shares a device of A's, attaches it at B, waits until it is configured there.
@@ -104,15 +115,37 @@ impl Pair {
         }
     }
 
+    /// Shares a device of A's and has the stock USB/IP client fetch it from B's loopback.
+    pub(crate) fn share_and_fetch(&self, bus_id: &str) -> Result<Attached> {
+        let since = Instant::now();
+        let Ends::Hubs { a, b } = &self.ends else { anyhow::bail!("there are no hubs") };
+        self.share(End::A, bus_id)?;
+        let address = format!("{}/{}", a.name, share_name(bus_id));
+        let command = b.run(&["attach", &address, "--via", "usbip"])?;
+        let list = command.split(" attach ").next().context("a command")?;
+        let list = run(&format!("ip netns exec B {list} list -r 127.0.0.1"))?;
+        let device = sysfs::usb(bus_id).context("it was just shared")?;
+        let [vendor, product] = ["idVendor", "idProduct"].map(|file| read(device.join(file)));
+        ensure!(list.contains(&format!("{vendor}:{product}")), "the list lacks it: {list}");
+        run(&format!("ip netns exec B {command}"))?;
+        let dir = far_side(bus_id, LIMIT)?;
+        Ok(Attached { dir, since, from: End::A, name: share_name(bus_id) })
+    }
+
+    /// Detaches by the kernel's own means.
+    pub(crate) fn detach_by_usbip(&self, attached: &Attached) -> Result<()> {
+        let ports = sysfs::vhci_ports();
+        let mine = sysfs::name(&attached.dir);
+        let port = ports.iter().find(|(_, bus_id)| *bus_id == mine);
+        let port = port.context("an attached device has a port")?.0;
+        run(&format!("ip netns exec B usbip detach -p {port}"))?;
+        attached.gone(LIMIT)?;
+        Ok(())
+    }
+
     pub(crate) fn detach(&self, attached: &Attached) -> Result<()> {
         match &self.ends {
-            Ends::Kernel => {
-                let ports = sysfs::vhci_ports();
-                let mine = sysfs::name(&attached.dir);
-                let port = ports.iter().find(|(_, bus_id)| *bus_id == mine);
-                let port = port.context("an attached device has a port")?.0;
-                run(&format!("ip netns exec B usbip detach -p {port}"))?;
-            }
+            Ends::Kernel => return self.detach_by_usbip(attached),
             Ends::Hubs { a, b } => {
                 let (owner, user) = attached.from.hubs(a, b);
                 user.run(&["detach", &format!("{}/{}", owner.name, attached.name)])?;
@@ -250,6 +283,19 @@ impl End {
             End::B => (b, a),
         }
     }
+}
+
+/// Two hubs that have paired and may use all that the other shares.
+fn hubs(program: &Path, user: User) -> Result<Ends> {
+    let a = Hub::start(program, "a", "A", user)?;
+    let b = Hub::start(program, "b", "B", user)?;
+    let ticket = a.run(&["invite", "--grant", "*=use"])?;
+    b.run(&["pair", &ticket])?;
+    b.run(&["grant", "a", "*"])?;
+    // a keyboard from a peer is not for everybody
+    a.run(&["trust", "b"])?;
+    b.run(&["trust", "a"])?;
+    Ok(Ends::Hubs { a: Box::new(a), b: Box::new(b) })
 }
 
 /// The newest attached device that is the twin of `bus_id`.

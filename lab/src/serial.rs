@@ -74,4 +74,4 @@ fn receive(mut port: &File, count: usize) -> Result<Vec<u8>> {
 }
 
 /// Longer than any retransmission; also longer than a cable is cut in a test.
-const SILENCE_MAX_MS: i32 = 20_000;
+const SILENCE_MAX_MS: u32 = 20_000;

@@ -1,5 +1,7 @@
 //! Sound that can be checked: every frame holds its number.
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -7,6 +9,7 @@ use anyhow::{Result, ensure};
 
 use crate::lab::WORK;
 use crate::net::output;
+use crate::sys;
 use crate::sysfs::{self, LIMIT, read};
 
 /// What `arecord` heard of a ramp.
@@ -75,11 +78,44 @@ pub(crate) enum Start {
 
 /// The card that a sound gadget is on its own side.
 pub(crate) fn gadget_card() -> Result<String> {
+    card_of("UAC2Gadget")
+}
+
+/// The number of the card whose line says so.
+pub(crate) fn card_of(name: &str) -> Result<String> {
     sysfs::within(LIMIT, "the gadget's card", || {
         let cards = read("/proc/asound/cards");
-        let line = cards.lines().find(|line| line.contains("UAC2Gadget"))?;
+        let line = cards.lines().find(|line| line.contains(name))?;
         Some(line.split_whitespace().next()?.to_owned())
     })
+}
+
+/// The MIDI port of a card, in both directions.
+pub(crate) fn midi(card: &str) -> Result<File> {
+    let path = format!("/dev/snd/midiC{card}D0");
+    let open = || File::options().read(true).write(true).open(&path).ok();
+    sysfs::within(LIMIT, &path, open)
+}
+
+/// Plays notes at one end and expects them at the other.
+pub(crate) fn notes(mut from: &File, mut to: &File, count: usize) -> Result<()> {
+    // note on, channel 1: MIDI 1.0 detailed specification, table II
+    let played: Vec<u8> =
+        (0..count).flat_map(|n| [0x90, (n % 128) as u8, (n / 128 % 127 + 1) as u8]).collect();
+    let mut heard = Vec::with_capacity(played.len());
+    // as much as fits into the buffers of both ends
+    for some in played.chunks(96) {
+        from.write_all(some)?;
+        let mut bytes = vec![0; some.len()];
+        let mut got = 0;
+        while got < some.len() {
+            ensure!(sys::readable(to, SILENCE_MAX_MS), "{} of the notes came", heard.len() / 3);
+            got += to.read(&mut bytes[got..])?;
+        }
+        heard.extend(bytes);
+    }
+    ensure!(heard == played, "other notes came");
+    Ok(())
 }
 
 /// Waits until the stream of a card runs.
@@ -119,6 +155,8 @@ fn check(recording: &[u8]) -> Heard {
 }
 
 const RATE_HZ: usize = 48_000;
+
+const SILENCE_MAX_MS: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,9 @@ use std::io::{Error, Result};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
+
+use crate::sysfs::patient;
 
 /// Direction of an ioctl's argument, as in `asm-generic/ioctl.h`.
 pub(crate) const WRITE: u64 = 1;
@@ -18,8 +21,9 @@ pub(crate) const fn ioc(direction: u64, group: u8, number: u64, size: usize) -> 
 }
 
 /// Waits until there is something to read; false when the time is over.
-pub(crate) fn readable(file: &impl AsRawFd, limit_ms: i32) -> bool {
-    poll(file, libc::POLLIN, limit_ms)
+pub(crate) fn readable(file: &impl AsRawFd, limit_ms: u32) -> bool {
+    let limit = patient(Duration::from_millis(limit_ms.into()));
+    poll(file, libc::POLLIN, i32::try_from(limit.as_millis()).unwrap_or(i32::MAX))
 }
 
 pub(crate) fn poll(file: &impl AsRawFd, events: i16, limit_ms: i32) -> bool {

@@ -165,4 +165,4 @@ fn probe_block() -> [u8; 34] {
 const GET_LEN: u8 = 0x85;
 const GET_INFO: u8 = 0x86;
 const BUFFERS: u32 = 4;
-const SILENCE_MAX_MS: i32 = 5000;
+const SILENCE_MAX_MS: u32 = 5000;

@@ -42,7 +42,7 @@ export async function main(): Promise<void> {
 
 async function run(browser: Browser, test: Case, real: string | undefined): Promise<string | null> {
   const empty = "empty" in test && test.empty;
-  const mock = new Mock(empty ? { ...world(), peers: [], devices: [], attachments: [] } : world());
+  const mock = new Mock(empty ? { ...world(), peers: [], devices: [], attachments: [], nearby: [] } : world());
   let seen: Visit | null = null;
   try {
     const password = "password" in test ? test.password : undefined;

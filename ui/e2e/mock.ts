@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo, Socket } from "node:net";
 import { extname, join, normalize } from "node:path";
 import type { Attachment, Device, Grant, Rates, State } from "../src/api";
-import { hubId, world } from "./world";
+import { hubId, pairing, world } from "./world";
 
 type Failure = {
   status: number;
@@ -214,6 +214,11 @@ export class Mock {
         return { status: 200, body: invite(Number(body.expires_s)) };
       case "POST pair":
         return this.#pair(body);
+      case "POST pairings":
+        return third === "accept" ? this.#accept(body) : this.#ask(body);
+      case "DELETE pairings":
+        this.state.pairings = [];
+        return { status: 204 };
       default:
         return this.#peer(method, name, third, body, query);
     }
@@ -282,6 +287,35 @@ export class Mock {
     });
   }
 
+  #ask(body: Record<string, unknown>): Answer {
+    const known = this.state.nearby.find((each) => each.id === body.hub);
+    const shown = "189 869";
+    const asked = pairing(known?.name ?? "shed", { id: 8, side: "asking", shown });
+    this.state.pairings = [asked];
+    return { status: 200, body: asked };
+  }
+
+  #accept(body: Record<string, unknown>): Answer | Failure {
+    const [open] = this.state.pairings;
+    if (!open) return NOT_FOUND;
+    const digits = String(body.code).replace(/\D/g, "");
+    if (digits !== (open.side === "asked" ? "189869" : "20")) {
+      const message = "That is not what the other hub shows; 2 tries left.";
+      return { status: 400, code: "bad_request", message, hint: null };
+    }
+    if (open.side === "asked") Object.assign(open, { state: "check", shown: "20" });
+    else this.paired();
+    return { status: 200, body: open };
+  }
+
+  /** The pairing that is open comes to its good end. */
+  paired(): void {
+    const [open] = this.state.pairings;
+    if (!open) return;
+    Object.assign(open, { state: "paired", shown: null, peer: this.join(open.name).name });
+    for (const each of this.state.nearby) if (each.name === open.name) each.peer = open.name;
+  }
+
   /** Another hub pairs with this one. */
   join(name: string) {
     const peer = {
@@ -291,6 +325,7 @@ export class Mock {
       trusted: false,
       grants: [],
       error: null,
+      named: [],
       path: { kind: "direct" as const, remote: "203.0.113.7:41641", rtt_ms: 18.4 },
     };
     this.state.peers.push(peer);

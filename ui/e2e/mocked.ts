@@ -1,6 +1,7 @@
 /** What takes a hub that does as it is told: progress, failures, outages, changes by others. */
 import assert from "node:assert/strict";
 import { attach, button, row, type MockCase } from "./case";
+import { nearby, pairing } from "./world";
 
 export const mocked: MockCase[] = [
   {
@@ -178,6 +179,64 @@ export const mocked: MockCase[] = [
       await button(page, "Join").click();
       await page.getByText("Paired with shed").waitFor();
       assert.ok(mock.state.peers.some((peer) => peer.name === "shed"));
+    },
+  },
+  {
+    name: "a hub on this network: ask, show the code, type the two digits",
+    mock: async (page, mock) => {
+      await button(page, "Pair with workshop").click();
+      const card = page.getByRole("region", { name: "Pairing with workshop" });
+      await card.getByText("189 869").waitFor();
+      mock.change((state) => Object.assign(state.pairings[0] ?? {}, { state: "check" }));
+      const digits = card.getByRole("textbox", { name: "The two digits of workshop" });
+      await digits.fill("99");
+      await card.getByRole("button", { name: "Pair", exact: true }).click();
+      await card.getByRole("alert").getByText("2 tries left").waitFor();
+      await digits.fill("20");
+      await page.keyboard.press("Enter");
+      await page.getByRole("region", { name: "workshop is a peer now" }).waitFor();
+      await button(page, "Dismiss").click();
+      await page.getByRole("article", { name: "workshop" }).waitFor();
+      await page.getByRole("region", { name: "On this network" }).waitFor({ state: "detached" });
+    },
+  },
+  {
+    name: "a hub that asks: its code is typed, never just approved; or declined",
+    mock: async (page, mock) => {
+      mock.change((state) => void state.pairings.push(pairing("workshop", {})));
+      const card = page.getByRole("region", { name: "workshop asks to pair" });
+      const go = card.getByRole("button", { name: "Pair", exact: true });
+      assert.ok(await go.isDisabled(), "nothing can be approved without the code");
+      assert.equal(await card.getByText("189").count(), 0, "the code is not on this screen");
+      await card.getByRole("textbox", { name: "The six digits of workshop" }).fill("189 869");
+      await go.click();
+      await card.getByText("Type this on workshop:").waitFor();
+      await card.getByText("20", { exact: true }).waitFor();
+      mock.change(() => mock.paired());
+      await page.getByRole("region", { name: "workshop is a peer now" }).waitFor();
+      mock.change((state) => void (state.pairings = [pairing("attic", { doubt: "name_of_peer" })]));
+      await page.getByText("It has the name of a peer").waitFor();
+      await button(page, "Decline").click();
+      await page.getByRole("region", { name: "attic asks to pair" }).waitFor({ state: "detached" });
+    },
+  },
+  {
+    name: "a liar's name is doubted; a hub elsewhere is asked by its address",
+    mock: async (page, mock) => {
+      mock.change((state) => {
+        const doubt = "name_of_peer" as const;
+        state.nearby.push(nearby("garage", "192.168.1.66:4000", { id: "bad0".repeat(16), doubt }));
+      });
+      const liar = page.locator(`[data-nearby="${"bad0".repeat(16)}"]`);
+      await liar.getByText("it is not that peer").waitFor();
+      await button(page, "Pair a hub").click();
+      await page.getByRole("radio", { name: "By address" }).check();
+      await page.getByRole("textbox", { name: "Host and port" }).fill("shed.lan:3482");
+      await page.getByRole("dialog").getByRole("button", { name: "Pair", exact: true }).click();
+      const card = page.getByRole("region", { name: "Pairing with shed" });
+      await card.getByText("189 869").waitFor();
+      await button(page, "Cancel pairing").click();
+      await card.waitFor({ state: "detached" });
     },
   },
   {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { launch, visit } from "./browser";
 import { Mock } from "./mock";
-import { world } from "./world";
+import { nearby, pairing, world } from "./world";
 
 type Shot = {
   name: string;
@@ -88,6 +88,35 @@ const shots: Shot[] = [
       await page.getByRole("img", { name: /QR/ }).waitFor();
     },
   },
+  ...[
+    { name: "pairing", options: {} },
+    { name: "pairing-dark-german", options: { ...dark, locale: "de-DE" } },
+    { name: "pairing-phone", options: { ...phone, locale: "de-DE" } },
+  ].map(({ name, options }) => ({
+    name,
+    options,
+    full: true,
+    go: async (page: Page, mock: Mock) => {
+      mock.change((state) => {
+        const doubt = "name_of_peer" as const;
+        state.nearby.push(nearby("garage", "192.168.1.66:4000", { id: "bad0".repeat(16), doubt }));
+        const shown = "189 869";
+        const problem = {
+          message: "the codes differ: it was mistyped, or somebody is in between",
+          hint: "if you typed what the other screen shows, find out who is in between",
+        };
+        state.pairings = [
+          pairing("workshop", { id: 1 }),
+          pairing("shed", { id: 2, side: "asking", shown }),
+          pairing("office", { id: 3, side: "asking", state: "check", shown }),
+          pairing("attic", { id: 4, state: "check", shown: "20" }),
+          pairing("cellar", { id: 5, state: "failed", problem }),
+          pairing("barn", { id: 6, state: "paired", peer: "barn" }),
+        ];
+      });
+      await page.locator("[data-pairing]").first().waitFor();
+    },
+  })),
   { name: "invite-form", go: (page) => page.getByRole("button", { name: "Pair a hub" }).click() },
   {
     name: "join-error",
@@ -178,7 +207,7 @@ export async function main(): Promise<void> {
   const browser = await launch();
   for (const shot of shots.filter((each) => only.length === 0 || only.includes(each.name))) {
     const mock = new Mock(
-      shot.empty ? { ...world(), peers: [], devices: [], attachments: [] } : world(),
+      shot.empty ? { ...world(), peers: [], devices: [], attachments: [], nearby: [] } : world(),
     );
     mock.password = shot.password ?? null;
     await mock.up();

@@ -1,5 +1,15 @@
 /** A believable hub for the mock: a bench with devices of every kind, and three peers. */
-import type { Device, Endpoint, Interface, Speed, State, Transfer, Usb } from "../src/api";
+import type {
+  Device,
+  Endpoint,
+  Interface,
+  Nearby,
+  Pairing,
+  Speed,
+  State,
+  Transfer,
+  Usb,
+} from "../src/api";
 import { ids } from "../src/usb";
 
 export function world(): State {
@@ -10,6 +20,7 @@ export function world(): State {
       version: "0.1.0",
       demo: true,
       web: "http://127.0.0.1:3482",
+      discovery: "lan",
     },
     peers: [
       {
@@ -18,6 +29,7 @@ export function world(): State {
         online: true,
         trusted: false,
         error: null,
+        named: [],
         path: { kind: "lan", remote: "192.168.1.40:41641", rtt_ms: 0.8 },
         grants: [
           { selector: "scratch-disk", role: "use" },
@@ -30,6 +42,7 @@ export function world(): State {
         online: true,
         trusted: true,
         error: null,
+        named: [],
         path: { kind: "relay", remote: "relay.example.org", rtt_ms: 47.3 },
         grants: [{ selector: "*", role: "use" }],
       },
@@ -41,6 +54,7 @@ export function world(): State {
         path: null,
         grants: [],
         error: null,
+        named: [],
       },
     ],
     devices: [
@@ -89,8 +103,38 @@ export function world(): State {
         },
       },
     ],
+    nearby: [
+      nearby("garage", "192.168.1.40:41641", { peer: "garage" }),
+      nearby("workshop", "192.168.1.52:3482", {}),
+    ],
+    pairings: [],
   };
 }
+
+export const nearby = (name: string, address: string, more: Partial<Nearby>): Nearby => ({
+  id: hubId(name),
+  name,
+  version: "0.1.0",
+  addresses: [address],
+  peer: null,
+  doubt: null,
+  ...more,
+});
+
+export const pairing = (name: string, more: Partial<Pairing>): Pairing => ({
+  id: 7,
+  side: "asked",
+  state: "code",
+  hub_id: hubId(name),
+  name,
+  remote: "192.168.1.52:3482",
+  doubt: null,
+  shown: null,
+  left_s: 118,
+  peer: null,
+  problem: null,
+  ...more,
+});
 
 export function device(hub: string, name: string, usb: Usb, more: Partial<Device>): Device {
   const local = hub === "desk";

@@ -3,9 +3,51 @@
  * Failures come back as `Trouble`: what happened, and what to do next.
  */
 
-export type State = { hub: Hub; peers: Peer[]; devices: Device[]; attachments: Attachment[] };
+export type State = {
+  hub: Hub;
+  peers: Peer[];
+  devices: Device[];
+  attachments: Attachment[];
+  nearby: Nearby[];
+  pairings: Pairing[];
+};
 
-export type Hub = { id: string; name: string; version: string; demo: boolean; web: string | null };
+export type Hub = {
+  id: string;
+  name: string;
+  version: string;
+  demo: boolean;
+  web: string | null;
+  discovery: "lan" | "off";
+};
+
+export type Doubt = "name_of_peer" | "name_of_this_hub" | "name_twice";
+
+/** A hub as it is announced on this network. Anybody can announce anything. */
+export type Nearby = {
+  id: string;
+  name: string;
+  version: string;
+  addresses: string[];
+  /** What it is called here, where its key is a peer's. */
+  peer: string | null;
+  doubt: Doubt | null;
+};
+
+/** A pairing by code: what is `shown` here is typed on the other hub. */
+export type Pairing = {
+  id: number;
+  side: "asking" | "asked";
+  state: "code" | "check" | "paired" | "failed";
+  hub_id: string;
+  name: string;
+  remote: string;
+  doubt: Doubt | null;
+  shown: string | null;
+  left_s: number;
+  peer: string | null;
+  problem: { message: string; hint: string | null } | null;
+};
 
 export type Role = "view" | "use" | "control" | "admin";
 export type Grant = { selector: string; role: Role };
@@ -20,6 +62,8 @@ export type Peer = {
   path: Path | null;
   grants: Grant[];
   error: string | null;
+  /** Where people said that it is: HOST:PORT. */
+  named: string[];
 };
 
 export type Speed = "low" | "full" | "high" | "super" | "super_plus";
@@ -161,6 +205,14 @@ export const createInvite = (body: { expires_s?: number; grants?: Grant[] }) =>
 
 export const pairWith = (ticket: string, name?: string) =>
   call<Peer>("POST", "/pair", name === undefined ? { ticket } : { ticket, name });
+
+export const askToPair = (whom: { hub: string } | { at: string }) =>
+  call<Pairing>("POST", "/pairings", whom);
+
+export const acceptPairing = (id: number, code: string) =>
+  call<Pairing>("POST", `/pairings/${id}/accept`, { code });
+
+export const endPairing = (id: number) => call<void>("DELETE", `/pairings/${id}`);
 
 export const removePeer = (peer: string) => call<void>("DELETE", `/peers/${one(peer)}`);
 

@@ -8,6 +8,7 @@
 mod debian;
 mod guest;
 mod initramfs;
+mod patience;
 mod uml;
 mod vm;
 
@@ -15,13 +16,13 @@ use std::fs::File;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
 use serde::Deserialize;
 
-pub(crate) use guest::{Ending, Guest};
+pub(crate) use guest::{Ending, Guest, Report};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -158,6 +159,11 @@ impl Lab {
         }
     }
 
+    /// What is made here and kept.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
     /// A file of the lab, such as the guests' init.
     fn file(&self, name: &str) -> PathBuf {
         self.root.join("lab").join(name)
@@ -241,6 +247,19 @@ impl Lab {
     }
 }
 
+impl Report {
+    /// How long it took, and whether this machine was to blame.
+    fn took(&self) -> String {
+        let (took, starved) = (self.verdict.took, self.verdict.starved);
+        let text = format!("{:.1} s", took.as_secs_f64());
+        if starved * 4 < took {
+            return text;
+        }
+        let share = starved.as_secs_f64() / took.as_secs_f64() * 100.0;
+        format!("{text} ({share:.0} % of it without a processor: this machine is busy)")
+    }
+}
+
 #[derive(Debug, Default)]
 struct Tally {
     passed: usize,
@@ -250,18 +269,17 @@ struct Tally {
 
 impl Tally {
     fn test(&mut self, lab: &Lab, test: &Test, command: Vec<String>, verbose: bool) -> Result<()> {
-        let start = Instant::now();
         let mut guest = Guest::new(lab, test.backend, command);
         guest.plugs = test.plugs.clone();
         guest.limit = Duration::from_secs(test.limit_s);
         let mut output = Vec::new();
         let report = guest.run(|line| output.push(line.to_owned()))?;
-        let seconds = start.elapsed().as_secs_f64();
+        let took = report.took();
         let title = format!("{:4} {:32}", test.backend.name(), test.name);
         let reason = match report.ending {
             Ending::Exit(0) => {
                 self.passed += 1;
-                println!("{title} ok {seconds:.1} s");
+                println!("{title} ok {took}");
                 // what was measured is worth seeing even when it was good
                 let seen = output.iter().filter(|line| verbose || line.starts_with("seen: "));
                 seen.for_each(|line| println!("     {line}"));
@@ -277,7 +295,7 @@ impl Tally {
             Ending::Died => "the guest died".into(),
         };
         self.failed += 1;
-        println!("{title} FAILED {seconds:.1} s: {reason}");
+        println!("{title} FAILED {took}: {reason}");
         output.iter().for_each(|line| println!("  | {line}"));
         let console: Vec<&str> = report.console.lines().collect();
         for line in &console[console.len().saturating_sub(CONSOLE_LINES_MAX)..] {

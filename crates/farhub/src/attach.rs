@@ -4,6 +4,7 @@ use crate::cli::{Attach, Detach};
 use crate::client::{Client, Events, encode};
 use crate::error::{Error, Exit};
 use crate::out::Out;
+use crate::pin;
 use crate::table::{Cell, Table, Tone, clean};
 use hub::view::{Attachment, AttachmentState, State, Via};
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,7 @@ use wire::Address;
 /// Asks the hub for the device and waits until it can be used. It is the hub that keeps it: this
 /// command may end at any time.
 pub(crate) async fn attach(client: &Client, out: Out, args: Attach) -> Result<(), Error> {
+    unlock(client, &args).await?;
     // From here on Ctrl-C is ours, also while the hub has not answered yet.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let attachment = tokio::select! {
@@ -65,7 +67,7 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
     }
     let mut table = Table::titled(["ADDRESS", "STATE", "FOR", "WHERE", "NODES"]);
     for attachment in &attachments {
-        let (word, tone) = word(attachment.state);
+        let (word, tone) = word(attachment);
         table.row([
             Cell::from(attachment.address.to_string()),
             Cell::new(word, tone),
@@ -81,6 +83,16 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
         }
     }
     out.table(&table)
+}
+
+/// Shows the other hub the PIN or the code that it wants, where there is one.
+async fn unlock(client: &Client, args: &Attach) -> Result<(), Error> {
+    let pin = args.pin.then(|| pin::read("PIN: ")).transpose()?;
+    if pin.is_none() && args.totp.is_none() {
+        return Ok(());
+    }
+    let body = json!({ "address": args.address, "pin": pin, "code": args.totp });
+    client.post_only("/unlock", &body).await
 }
 
 async fn ask(client: &Client, args: &Attach) -> Result<Attachment, Error> {
@@ -170,9 +182,10 @@ fn path(address: &Address) -> String {
     format!("/attachments/{}/{}", encode(address.hub.as_str()), encode(address.device.as_str()))
 }
 
-fn word(state: AttachmentState) -> (&'static str, Tone) {
-    match state {
+fn word(attachment: &Attachment) -> (&'static str, Tone) {
+    match attachment.state {
         AttachmentState::Waiting => ("waiting", Tone::Notice),
+        AttachmentState::Connecting if usable(attachment) => ("waits for a client", Tone::Notice),
         AttachmentState::Connecting => ("connecting", Tone::Notice),
         AttachmentState::Attached => ("attached", Tone::Good),
         AttachmentState::Frozen => ("frozen", Tone::Bad),

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+use wire::Name;
 
 /// Knows how to ask a hub.
 #[derive(Debug)]
@@ -40,6 +41,19 @@ impl Client {
         Self { folder, prefix, remote: global.hub.is_some() }
     }
 
+    /// The same of a peer.
+    ///
+    /// # Errors
+    /// When it is a peer already that is asked: no hub acts for another one.
+    pub(crate) fn at(&self, peer: &Name) -> Result<Self, Error> {
+        if self.remote {
+            let message = format!("a peer does not ask {peer} for us");
+            return Err(Error::new(Exit::Usage, message).hint("leave --hub away"));
+        }
+        let prefix = format!("/api/v1/hubs/{peer}/api/v1");
+        Ok(Self { folder: self.folder.clone(), prefix, remote: true })
+    }
+
     pub(crate) async fn state(&self) -> Result<State, Error> {
         self.get("/state").await
     }
@@ -54,6 +68,11 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, Error> {
         understand(&self.call(Method::POST, path, Some(json(body))).await?)
+    }
+
+    /// Where nothing comes back.
+    pub(crate) async fn post_only(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
+        self.call(Method::POST, path, Some(json(body))).await.map(drop)
     }
 
     pub(crate) async fn put<T: DeserializeOwned>(

@@ -2,9 +2,10 @@
 //!
 //! A setting that is not understood is never passed over: the hub does not start.
 
-use crate::cli;
 use crate::data;
 use crate::error::Error;
+use crate::{cli, when};
+use hub::{Discovery, Kinds};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::io;
@@ -29,10 +30,14 @@ pub(crate) struct Config {
     pub relay: Vec<Relay>,
     #[serde(default)]
     pub offline: bool,
+    #[serde(default, deserialize_with = "paths")]
+    pub paths: Option<Kinds>,
     #[serde(default, deserialize_with = "duration")]
     pub grace_disks: Option<Duration>,
     #[serde(default, deserialize_with = "duration")]
     pub grace_others: Option<Duration>,
+    #[serde(default)]
+    pub discovery: Discovery,
     pub log: Option<String>,
 }
 
@@ -75,7 +80,17 @@ impl Relay {
 /// As on the command line: `90s`, `10m`.
 fn duration<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
-    cli::duration(&text).map(Some).map_err(serde::de::Error::custom)
+    when::duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// As on the command line, in a list.
+fn paths<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Kinds>, D::Error> {
+    let words = Vec::<String>::deserialize(from)?;
+    if words.is_empty() {
+        return Err(serde::de::Error::custom("at least one of lan, direct, relay"));
+    }
+    let kinds = words.iter().map(|word| cli::path_kind(word)).collect::<Result<Kinds, _>>();
+    kinds.map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Config {
@@ -126,6 +141,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hub::Kind;
 
     const SAMPLE: &str = include_str!("../../../docs/farhub.sample.toml");
 
@@ -148,8 +164,10 @@ mod tests {
         assert_eq!(config.bind.unwrap().to_string(), "0.0.0.0:3482");
         assert_eq!((config.relay[0].host(), config.relay[0].port()), ("relay.example.org", 443));
         assert!(!config.offline);
+        assert_eq!(config.paths, Some([Kind::Lan, Kind::Direct].into_iter().collect()));
         assert_eq!(config.grace_disks, Some(Duration::from_secs(25)));
         assert_eq!(config.grace_others, Some(Duration::from_secs(60)));
+        assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
     }
 
@@ -159,12 +177,15 @@ mod tests {
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'hosts', 'login', \
-             'tls', 'bind', 'relay', 'offline', 'grace_disks', 'grace_others', \
-             'log' (in: lisen = \"127.0.0.1:1\")"
+             'tls', 'bind', 'relay', 'offline', 'paths', 'grace_disks', 'grace_others', \
+             'discovery', 'log' (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
+        assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));
         assert!(wrong("name = \"Garage\"").contains("may not contain 'G'"));
         assert!(wrong("relay = [\"relay.example.org\"]").contains("not the URL of a relay"));
+        assert!(wrong("paths = [\"wifi\"]").contains("lan, direct or relay"));
+        assert!(wrong("paths = []").contains("at least one"));
         assert!(wrong("name = \"a\"\nname = \"b\"").starts_with("line 2: duplicate key"));
     }
 

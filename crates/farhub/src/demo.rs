@@ -7,8 +7,8 @@
 use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
-use hub::view::{self, Grant, Role};
-use hub::{Caller, Config, Grace, Hub};
+use hub::view::{self, Grant};
+use hub::{Caller, Config, Discovery, Grace, Hub, Kinds};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +37,8 @@ pub(crate) async fn start(args: &Args) -> Result<(Hub, (Hub, Web))> {
     let web = web::serve(garage.clone(), anywhere, &socket).await?;
 
     if garage.state(Caller::Local).peers.is_empty() {
-        let grant = Grant { selector: "*".into(), role: Role::Use };
-        let (ticket, _) = garage.invite(Caller::Local, PAIRING, &[grant]).await?;
+        let grant = Grant { selector: "*".into(), ..Grant::default() };
+        let (ticket, _) = garage.invite(Caller::Local, PAIRING, &[grant], None).await?;
         hub.pair(Caller::Local, &ticket.to_string(), None).await.context("pairing the two hubs")?;
     }
     let mut changes = garage.changes();
@@ -62,5 +62,8 @@ fn config(
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
     let grace = Grace::default();
-    Config { data, name, bind, relays: vec![], grace, simulated, real, demo: true }
+    // the one in the garage listens on loopback only: nobody else has to know of it
+    let discovery = if real { args.discovery } else { Discovery::Off };
+    let only = Kinds::ALL;
+    Config { data, name, bind, relays: vec![], only, grace, discovery, simulated, real, demo: true }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::Share;
 use crate::client::{Client, encode};
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::peers;
 use crate::table::{Cell, Table, Tone, shorten};
@@ -48,7 +48,8 @@ pub(crate) async fn watch(client: &Client, out: Out) -> Result<(), Error> {
 pub(crate) async fn share(client: &Client, out: Out, args: Share) -> Result<(), Error> {
     let path = format!("/devices/{}/share", encode(&args.device));
     let body = args.name.map_or(json!({}), |name| json!({ "name": name }));
-    let device: Device = client.post(&path, &body).await?;
+    let shared = client.post(&path, &body).await;
+    let device: Device = shared.map_err(|error| elsewhere(error, "share", &args.device))?;
     if out.json {
         return out.document(&device);
     }
@@ -61,12 +62,23 @@ pub(crate) async fn share(client: &Client, out: Out, args: Share) -> Result<(), 
 
 pub(crate) async fn unshare(client: &Client, out: Out, device: &str) -> Result<(), Error> {
     let path = format!("/devices/{}/unshare", encode(device));
-    let device: Device = client.post(&path, &json!({})).await?;
+    let unshared = client.post(&path, &json!({})).await;
+    let device: Device = unshared.map_err(|error| elsewhere(error, "unshare", device))?;
     if out.json {
         return out.document(&device);
     }
     eprintln!("{} is no longer shared.", device.address);
     Ok(())
+}
+
+/// An address is of a device of another hub, which shares its devices itself.
+fn elsewhere(error: Error, verb: &str, device: &str) -> Error {
+    match device.parse::<Address>() {
+        Ok(Address { hub, device }) if error.exit == Exit::NotFound => {
+            error.hint(format!("ask the hub that has it: farhub --hub {hub} {verb} {device}"))
+        }
+        _ => error,
+    }
 }
 
 fn show(state: &State, client: &Client, out: Out) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! `farhub invite`, `pair`: two hubs become peers.
+//! `farhub invite`: a ticket by which another hub becomes a peer.
 
 use crate::cli;
 use crate::client::Client;
@@ -6,43 +6,34 @@ use crate::error::Error;
 use crate::out::Out;
 use crate::peers;
 use crate::qr::qr;
-use hub::view::{Invite, Peer};
+use crate::requests::told;
+use hub::view::Invite;
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::json;
 use std::io::IsTerminal;
 
 pub(crate) async fn invite(client: &Client, out: Out, args: cli::Invite) -> Result<(), Error> {
-    let body = json!({ "expires_s": args.expires.as_secs(), "grants": args.grant });
+    let body = json!({ "expires_s": args.expires.as_secs(), "grants": args.grant,
+        "guest_s": args.guest.map(|guest| guest.as_secs()) });
     let invite: Invite = client.post("/invites", &body).await?;
     if out.json {
         return out.document(&invite);
     }
-    // A code is smaller in capitals; a ticket may be written either way.
-    let code = qr(&invite.ticket.to_uppercase(), std::io::stderr().is_terminal())?;
-    eprint!("{code}");
+    // For somebody with a camera before a screen, and for no log.
+    if std::io::stderr().is_terminal() {
+        // A code is smaller in capitals; a ticket may be written either way.
+        eprint!("{}", qr(&invite.ticket.to_uppercase())?);
+    }
     eprintln!("Good once, {}. On the other computer: farhub pair TICKET", until(&invite.expires));
     match args.grant.as_slice() {
         [] => eprintln!("It may use nothing here yet; then grant it something: farhub grant"),
-        grants => eprintln!("It may use: {}", peers::granted(grants)),
+        grants => eprintln!("It may use: {}", peers::granted(grants, peers::terms)),
+    }
+    if let Some(guest) = args.guest {
+        eprintln!("It is a guest, and no peer any more {} after it has paired.", told(guest));
     }
     eprintln!();
     out.line(&invite.ticket)
-}
-
-pub(crate) async fn pair(client: &Client, out: Out, args: cli::Pair) -> Result<(), Error> {
-    let mut body = json!({ "ticket": args.ticket });
-    if let Some(name) = args.name {
-        body["name"] = json!(name);
-    }
-    eprintln!("Looking for the hub that made the ticket ...");
-    let peer: Peer = client.post("/pair", &body).await?;
-    if out.json {
-        return out.document(&peer);
-    }
-    eprintln!("Paired with {}.", peer.name);
-    eprintln!("  what it offers:       farhub devices");
-    eprintln!("  to let it use yours:  farhub grant {} DEVICE", peer.name);
-    out.line(peer.name.as_str())
 }
 
 /// A time without the parts of its second, which nobody reads.

@@ -2,6 +2,8 @@
 //! ([`error::Exit`]). stdout is data, stderr is talk.
 
 mod attach;
+mod audit;
+mod bench;
 mod cli;
 mod client;
 mod config;
@@ -13,10 +15,15 @@ mod error;
 mod grants;
 mod helper;
 mod invite;
+mod nearby;
 mod notify;
 mod out;
+mod pair;
+mod paths;
 mod peers;
+mod pin;
 mod qr;
+mod requests;
 mod root;
 mod run;
 mod secret;
@@ -26,6 +33,7 @@ mod table;
 mod udev;
 mod up;
 mod web_login;
+mod when;
 
 use clap::Parser;
 use clap::error::ErrorKind;

@@ -1,14 +1,16 @@
-//! `farhub peers`, `trust`, `path`: the hubs that this one has paired with.
+//! `farhub peers`, `trust`: the hubs that this one has paired with.
 
 use crate::cli::Trust;
 use crate::client::{Client, encode};
 use crate::error::{Error, Exit};
 use crate::invite::second;
 use crate::out::Out;
-use crate::table::{Cell, Table, Tone, clean};
-use hub::view::{Grant, PathKind, PathReport, Peer, Role};
+use crate::requests::told;
+use crate::table::{Cell, Table, Tone};
+use hub::view::{Grant, PathKind, Peer, Role};
 use serde_json::json;
-use wire::Name;
+use std::time::Duration;
+use wire::{HostPort, Name};
 
 pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
     let state = client.state().await?;
@@ -16,7 +18,8 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
         return out.document(&state.peers);
     }
     if state.peers.is_empty() {
-        eprintln!("No peers yet. Either side may invite: `farhub invite` there, then here:");
+        eprintln!("No peers yet. On one network: farhub nearby, then farhub pair NAME.");
+        eprintln!("From anywhere, either side may invite: `farhub invite` there, then here:");
         eprintln!("  farhub pair TICKET");
         return Ok(());
     }
@@ -25,10 +28,18 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
         table.row([
             Cell::from(peer.name.as_str()),
             Cell::new(reach(peer), if peer.online { Tone::Good } else { Tone::Notice }),
-            Cell::from(granted(&peer.grants)),
+            Cell::from(match &peer.expires {
+                None => granted(&peer.grants, bound),
+                Some(end) => {
+                    format!("{}; guest until {}", granted(&peer.grants, bound), second(end))
+                }
+            }),
             Cell::from(if peer.trusted { "yes" } else { "no" }),
             Cell::new(peer.id.get(..ID_CHARS).unwrap_or(&peer.id), Tone::Quiet),
         ]);
+    }
+    for peer in state.peers.iter().filter(|peer| peer.unreadable > 0) {
+        table.line(format!("! {}", unreadable(peer)), Tone::Bad);
     }
     out.table(&table)
 }
@@ -36,6 +47,37 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
 pub(crate) async fn remove(client: &Client, peer: &Name) -> Result<(), Error> {
     client.delete(&format!("/peers/{}", encode(peer.as_str()))).await?;
     eprintln!("{peer} is no longer a peer.");
+    Ok(())
+}
+
+pub(crate) async fn add_address(
+    client: &Client,
+    out: Out,
+    peer: &Name,
+    at: &HostPort,
+) -> Result<(), Error> {
+    let path = format!("/peers/{}/addresses", encode(peer.as_str()));
+    let view: Peer = client.post(&path, &json!({ "at": at })).await?;
+    if out.json {
+        return out.document(&view);
+    }
+    eprintln!("{peer} is looked for at {at} too. See how it is reached: farhub path {peer}");
+    Ok(())
+}
+
+pub(crate) async fn remove_address(
+    client: &Client,
+    out: Out,
+    peer: &Name,
+    at: &HostPort,
+) -> Result<(), Error> {
+    let at_text = encode(&at.to_string());
+    let path = format!("/peers/{}/addresses?at={at_text}", encode(peer.as_str()));
+    let view: Peer = client.delete_of(&path).await?;
+    if out.json {
+        return out.document(&view);
+    }
+    eprintln!("{peer} is no longer looked for at {at}, unless it is known to be there.");
     Ok(())
 }
 
@@ -48,35 +90,6 @@ pub(crate) async fn trust(client: &Client, out: Out, args: Trust) -> Result<(), 
     let may = if args.no { "may no longer" } else { "may now" };
     eprintln!("Keyboards and network adapters of {} {may} be attached here.", args.peer);
     Ok(())
-}
-
-pub(crate) async fn path(client: &Client, out: Out, peer: &Name) -> Result<(), Error> {
-    let report: PathReport = client.get(&format!("/peers/{}/path", encode(peer.as_str()))).await?;
-    if out.json {
-        return out.document(&report);
-    }
-    match (report.online, &report.connected_since) {
-        (true, Some(since)) => eprintln!("{peer} is connected since {}.", second(since)),
-        (true, None) => eprintln!("{peer} is connected."),
-        (false, _) => match &report.error {
-            Some(error) => eprintln!("{peer} is not connected: {}.", clean(error)),
-            None => eprintln!("{peer} is not connected."),
-        },
-    }
-    if report.candidates.is_empty() {
-        return Ok(());
-    }
-    let mut table = Table::titled(["PATH", "ADDRESS", "ROUND TRIP", "IN USE"]);
-    for candidate in &report.candidates {
-        let (used, tone) = if candidate.selected { ("yes", Tone::Good) } else { ("", Tone::Plain) };
-        table.row([
-            Cell::new(kind(candidate.kind), tone),
-            Cell::new(&candidate.remote, tone),
-            Cell::new(format!("{:.1} ms", candidate.rtt_ms), tone),
-            Cell::new(used, tone),
-        ]);
-    }
-    out.table(&table)
 }
 
 /// The peer as the hub has it now.
@@ -96,16 +109,53 @@ pub(crate) fn reach(peer: &Peer) -> String {
     }
 }
 
-/// What a peer was granted, in one line.
-pub(crate) fn granted(grants: &[Grant]) -> String {
+/// What a peer was granted, in one line: with its terms, or that there are some.
+pub(crate) fn granted(grants: &[Grant], terms: impl Fn(&Grant) -> String) -> String {
     if grants.is_empty() {
         return "nothing".to_owned();
     }
-    let one = |grant: &Grant| match grant.role {
-        Role::Use => grant.selector.clone(),
-        role => format!("{} ({})", grant.selector, role_name(role)),
+    let one = |grant: &Grant| {
+        let role = (grant.role != Role::Use).then(|| role_name(grant.role).to_owned());
+        let terms = Some(terms(grant)).filter(|terms| !terms.is_empty());
+        let more: Vec<_> = role.into_iter().chain(terms).collect();
+        match more.as_slice() {
+            [] => grant.selector.clone(),
+            more => format!("{} ({})", grant.selector, more.join(", ")),
+        }
     };
     grants.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a grant is bound to anything, for where there is no room to say to what.
+fn bound(grant: &Grant) -> String {
+    match (terms(grant).is_empty(), grant.closed) {
+        (true, _) => String::new(),
+        (false, true) => "not now".to_owned(),
+        (false, false) => "on terms".to_owned(),
+    }
+}
+
+/// What a grant is bound to, in one line.
+pub(crate) fn terms(grant: &Grant) -> String {
+    let zone = grant.zone.as_ref().map(|zone| format!(" {zone}")).unwrap_or_default();
+    let windows = grant.windows.iter().map(|window| format!("{window}{zone}"));
+    let limit = grant.limit_s.map(|s| format!("{} at a time", told(Duration::from_secs(s.into()))));
+    let until = grant.until.as_ref().map(|until| format!("until {}", second(until)));
+    let word = |is: bool, word: &str| is.then(|| word.to_owned());
+    let factors = [word(grant.pin, "PIN"), word(grant.totp, "code")];
+    let state = [word(grant.asked, "was asked for"), word(grant.closed, "not now")];
+    let rest = limit.into_iter().chain(until);
+    let rest = rest.chain(factors.into_iter().flatten()).chain(state.into_iter().flatten());
+    windows.chain(rest).collect::<Vec<_>>().join(", ")
+}
+
+/// Says that a peer may do less than the database has.
+pub(crate) fn unreadable(peer: &Peer) -> String {
+    let what = match peer.unreadable {
+        1 => "a grant".to_owned(),
+        count => format!("{count} grants"),
+    };
+    format!("{}: {what} in the database cannot be read, and may do nothing", peer.name)
 }
 
 pub(crate) fn role_name(role: Role) -> &'static str {
@@ -117,7 +167,7 @@ pub(crate) fn role_name(role: Role) -> &'static str {
     }
 }
 
-fn kind(kind: PathKind) -> &'static str {
+pub(crate) fn kind(kind: PathKind) -> &'static str {
     match kind {
         PathKind::Lan => "lan",
         PathKind::Direct => "direct",
@@ -126,4 +176,4 @@ fn kind(kind: PathKind) -> &'static str {
 }
 
 /// Of an id, enough to tell peers apart; `--json` has it whole.
-const ID_CHARS: usize = 10;
+pub(crate) const ID_CHARS: usize = 10;

@@ -5,7 +5,10 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
-use crate::{attach, cli, data, devices, doctor, grants, invite, peers, service, up, web_login};
+use crate::{
+    attach, audit, bench, cli, data, devices, doctor, grants, invite, nearby, pair, paths, peers,
+    requests, service, up, web_login,
+};
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
     let Cli { global, command } = cli;
@@ -23,15 +26,31 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Share(args) => devices::share(&client, out, args).await,
         Command::Unshare { device } => devices::unshare(&client, out, &device).await,
         Command::Invite(args) => invite::invite(&client, out, args).await,
-        Command::Pair(args) => invite::pair(&client, out, args).await,
+        Command::Nearby(args) if args.watch => nearby::watch(&client, out).await,
+        Command::Nearby(_) => nearby::list(&client, out).await,
+        Command::Pair(args) => pair::pair(&client, out, args).await,
         Command::Peers(args) => match args.action {
             None => peers::list(&client, out).await,
             Some(cli::PeersAction::Remove { peer }) => peers::remove(&client, &peer).await,
+            Some(cli::PeersAction::AddAddress { peer, at }) => {
+                peers::add_address(&client, out, &peer, &at).await
+            }
+            Some(cli::PeersAction::RemoveAddress { peer, at }) => {
+                peers::remove_address(&client, out, &peer, &at).await
+            }
         },
-        Command::Path { peer } => peers::path(&client, out, &peer).await,
+        Command::Path(args) if args.watch => paths::watch(&client, out, &args.peer).await,
+        Command::Path(args) => paths::once(&client, out, &args.peer).await,
+        Command::Bench { peer } => bench::bench(&client, out, &peer).await,
         Command::Trust(args) => peers::trust(&client, out, args).await,
         Command::Grant(args) => grants::grant(&client, out, args).await,
         Command::Revoke(args) => grants::revoke(&client, out, args).await,
+        Command::Request(args) => requests::request(&client, out, args).await,
+        Command::Requests => requests::list(&client, out).await,
+        Command::Accept(args) => requests::accept(&client, args).await,
+        Command::Deny { number } => requests::deny(&client, number).await,
+        Command::Handover(args) => requests::hand_over(&client, out, args).await,
+        Command::Audit(args) => audit::audit(&client, out, args).await,
         Command::Attach(args) => attach::attach(&client, out, args).await,
         Command::Detach(args) => attach::detach(&client, args).await,
         Command::Attached => attach::list(&client, out).await,

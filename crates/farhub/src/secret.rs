@@ -7,15 +7,16 @@ use std::io::{self, BufRead, IsTerminal, Read, Stdin, Write};
 /// Nobody types more.
 const LINE_BYTES_MAX: u64 = 4096;
 
-/// A new secret: from the terminal, twice since nobody sees what they type, or the first line of
-/// what is piped in.
-pub(crate) fn read_new(what: &str) -> Result<String, Error> {
+/// A secret from the terminal, or the first line of what is piped in.
+pub(crate) fn read(prompt: &str) -> Result<String, Error> {
     let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return line(&stdin);
-    }
-    let secret = unseen(&stdin, &format!("New {what}: "))?;
-    if unseen(&stdin, "The same again: ")? != secret {
+    if stdin.is_terminal() { unseen(&stdin, prompt) } else { line(&stdin) }
+}
+
+/// A new one; at a terminal twice, since nobody sees what they type.
+pub(crate) fn read_new(what: &str) -> Result<String, Error> {
+    let secret = read(&format!("New {what}: "))?;
+    if io::stdin().is_terminal() && read("The same again: ")? != secret {
         return Err(Error::new(Exit::Usage, "the two are not the same"));
     }
     Ok(secret)

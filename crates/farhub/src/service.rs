@@ -14,6 +14,7 @@ use crate::out::Out;
 use crate::root::Root;
 use crate::table::{Cell, Table, Tone};
 use rustix::process::geteuid;
+use serde::Serialize;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,14 +23,15 @@ use units::File;
 
 pub(crate) fn service(action: cli::Service, out: Out) -> Result<(), Error> {
     match action {
-        cli::Service::Install(args) => install(args),
-        cli::Service::Uninstall(args) => uninstall(args),
+        cli::Service::Install(args) => install(args, out),
+        cli::Service::Uninstall(args) => uninstall(args, out),
         cli::Service::Status(args) => status(args, out),
     }
 }
 
 /// One thing that is done.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Step {
     Write {
         path: &'static str,
@@ -43,9 +45,9 @@ enum Step {
     Try(String),
 }
 
-fn install(args: Install) -> Result<(), Error> {
+fn install(args: Install, out: Out) -> Result<(), Error> {
     let Install { user, uninstall: Uninstall { dry_run, root } } = args;
-    let doing = Doing::new(dry_run, root.root)?;
+    let doing = Doing::new(dry_run, root.root, out)?;
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
     if user == "root" || user.is_empty() || user.starts_with('-') || !user.chars().all(fits) {
         let error = Error::new(Exit::Usage, format!("{user:?} cannot be the user of the hub"));
@@ -101,14 +103,16 @@ fn to_install(root: &Root, binary: &str, user: &str) -> Vec<Step> {
     steps
 }
 
-fn uninstall(args: Uninstall) -> Result<(), Error> {
-    let doing = Doing::new(args.dry_run, args.root.root)?;
+fn uninstall(args: Uninstall, out: Out) -> Result<(), Error> {
+    let doing = Doing::new(args.dry_run, args.root.root, out)?;
     let steps = to_uninstall(&doing.root);
     if steps.is_empty() {
         eprintln!("The service is not installed.");
-        return Ok(());
     }
     doing.all(&steps)?;
+    if steps.is_empty() {
+        return Ok(());
+    }
     if doing.root.at(data::SYSTEM).exists() {
         eprintln!("\nThe hub's key, peers and audit log are still in {}.", data::SYSTEM);
         eprintln!("To forget them: sudo rm -r {0} && sudo userdel farhub", data::SYSTEM);
@@ -186,16 +190,17 @@ struct Doing {
     root: Root,
     /// Whether this is the running system.
     live: bool,
+    out: Out,
 }
 
 impl Doing {
-    fn new(dry_run: bool, root: Option<PathBuf>) -> Result<Self, Error> {
+    fn new(dry_run: bool, root: Option<PathBuf>, out: Out) -> Result<Self, Error> {
         let live = root.is_none();
         if live && !dry_run && !geteuid().is_root() {
             let error = Error::new(Exit::Refused, "only root may change the system's services");
             return Err(error.hint("sudo farhub service ..., or --dry-run to see what it would do"));
         }
-        Ok(Self { dry_run, root: Root(root.unwrap_or("/".into())), live })
+        Ok(Self { dry_run, root: Root(root.unwrap_or("/".into())), live, out })
     }
 
     fn really(&self) -> bool {
@@ -224,7 +229,10 @@ impl Doing {
     }
 
     fn all(&self, steps: &[Step]) -> Result<(), Error> {
-        steps.iter().try_for_each(|step| self.one(step))
+        if !(self.dry_run && self.out.json) {
+            steps.iter().try_for_each(|step| self.one(step))?;
+        }
+        if self.out.json { self.out.document(&steps) } else { Ok(()) }
     }
 
     fn one(&self, step: &Step) -> Result<(), Error> {
@@ -334,7 +342,8 @@ mod tests {
     fn uninstall_removes_what_install_wrote() {
         let (folder, root) = tree(&[("/etc/passwd", PASSWD), ("/etc/group", "farhub:x:991:\n")]);
         let before = paths(folder.path());
-        let doing = Doing { dry_run: false, root: root.clone(), live: false };
+        let out = Out { json: false };
+        let doing = Doing { dry_run: false, root: root.clone(), live: false, out };
         doing.all(&to_install(&root, PACKAGED, "farhub")).unwrap();
         assert_eq!(paths(folder.path()).len(), before.len() + 5);
         assert_eq!(Account::of_service(&root).unwrap().group, "farhub");

@@ -3,7 +3,7 @@
 use crate::config::{Config, Relay};
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
-use hub::{Caller, Grace, Hub, view};
+use hub::{Caller, Discovery, Grace, Hub, Kinds, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -23,7 +23,10 @@ pub(crate) struct Args {
     pub bind: Option<SocketAddr>,
     pub relay: Vec<Relay>,
     pub offline: bool,
+    /// Kinds of paths that may be used.
+    pub only: Kinds,
     pub grace: Grace,
+    pub discovery: Discovery,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -44,11 +47,16 @@ impl Args {
             },
             bind: typed.bind.or(config.bind),
             relay: config.relay,
-            offline: config.offline,
+            only: match typed.only.as_slice() {
+                [] => config.paths.unwrap_or(Kinds::ALL),
+                typed => typed.iter().copied().collect(),
+            },
             grace: Grace {
                 disks: config.grace_disks.unwrap_or(Grace::default().disks),
                 others: config.grace_others.unwrap_or(Grace::default().others),
             },
+            offline: typed.offline || config.offline,
+            discovery: config.discovery,
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -117,7 +125,9 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         } else {
             args.relay.iter().map(ToString::to_string).collect()
         },
+        only: args.only,
         grace: args.grace,
+        discovery: args.discovery,
         simulated: vec![],
         real: true,
         demo: false,
@@ -225,5 +235,10 @@ mod tests {
         assert_eq!(args.front.listen.port(), 1);
         let args = Args::new(typed(&["farhub", "up"]), Config::default(), "x".into(), false);
         assert_eq!((args.name, args.front.listen.to_string()), (None, "127.0.0.1:3482".into()));
+        assert_eq!(args.only, Kinds::ALL);
+        let config = toml::from_str("paths = [\"relay\"]").unwrap();
+        let only = typed(&["farhub", "up", "--only", "lan,direct"]);
+        let args = Args::new(only, config, "x".into(), false);
+        assert!(!args.only.has(hub::Kind::Relay) && args.only.has(hub::Kind::Direct));
     }
 }

@@ -5,7 +5,7 @@ use crate::core::{Core, PeerId};
 use crate::door::{self, DoorError, Place};
 use crate::peers::Peer;
 use crate::resuming::Resuming;
-use crate::view::{AttachmentState, Problem, Via};
+use crate::view::{AttachmentState, Factor, Problem, Via};
 use crate::{Inner, links};
 use anyhow::{Context, Result};
 use link::{Duplex, Rx};
@@ -46,17 +46,19 @@ pub(crate) async fn keep(inner: Arc<Inner>, key: Key) {
                 inner.forget_attachment(&key).await;
                 break;
             }
-            Ok(End::PeerGone | End::DeviceGone) => note(&inner, &key, None),
+            Ok(End::PeerGone | End::DeviceGone) => note(&inner, &key, None, None),
             Err(error) => {
                 tracing::info!(device = %key.1, "not attached: {error:#}");
-                note(&inner, &key, Some(problem(&error)));
+                note(&inner, &key, Some(problem(&error)), factor(&error));
             }
         }
         if began.elapsed() > RETRY.1 {
             retry = RETRY.0;
         }
         tokio::select! {
-            () = tokio::time::sleep(retry) => retry = (retry * 2).min(RETRY.1),
+            () = tokio::time::sleep(retry), if !asked(&inner, &key) => {
+                retry = (retry * 2).min(RETRY.1);
+            }
             () = changed(&inner, &key) => retry = RETRY.0,
             () = end.cancelled() => break,
         }
@@ -78,7 +80,7 @@ async fn changed(inner: &Inner, key: &Key) {
             peer.shelf.get(&key.1).is_some_and(|device| device.state != State::Absent)
         };
         let peer = core.peers.get(&key.0).map(|peer| (peer.trusted, there(peer)));
-        (peer, core.attachments.get(key).map(|known| known.via))
+        (peer, core.attachments.get(key).map(|known| (known.via, known.unlocked)))
     };
     let before = inner.shared.look(now);
     inner.shared.until(|core| (now(core) != before).then_some(())).await;
@@ -173,7 +175,7 @@ fn entered(inner: &Inner, key: &Key, place: &Place) {
         let Some(known) = core.attachments.get_mut(key) else { return };
         known.enter(AttachmentState::Attached);
         known.place = Some(place.to_string());
-        known.error = None;
+        (known.error, known.factor) = (None, None);
     });
 }
 
@@ -183,7 +185,7 @@ async fn watch_nodes(inner: &Inner, key: &Key, place: &Place) -> std::convert::I
     loop {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(30));
-        let nodes = place.nodes();
+        let nodes = place.nodes().await;
         let differs = inner
             .shared
             .look(|core| core.attachments.get(key).is_some_and(|known| known.nodes != nodes));
@@ -197,11 +199,16 @@ async fn watch_nodes(inner: &Inner, key: &Key, place: &Place) -> std::convert::I
     }
 }
 
-fn note(inner: &Inner, key: &Key, error: Option<Problem>) {
+/// Whether somebody has to show something first: no use in trying again until then.
+fn asked(inner: &Inner, key: &Key) -> bool {
+    inner.shared.look(|core| core.attachments.get(key).is_some_and(|one| one.factor.is_some()))
+}
+
+fn note(inner: &Inner, key: &Key, error: Option<Problem>, factor: Option<Factor>) {
     inner.shared.change(|core| {
         if let Some(known) = core.attachments.get_mut(key) {
             known.enter(AttachmentState::Waiting);
-            known.error = error;
+            (known.error, known.factor) = (error, factor);
         }
     });
 }
@@ -234,11 +241,27 @@ fn problem(error: &anyhow::Error) -> Problem {
     Problem { message: format!("{error:#}"), hint: hint.map(str::to_owned) }
 }
 
+/// What the other hub wants to be shown, if that is why it refused.
+fn factor(error: &anyhow::Error) -> Option<Factor> {
+    match error.downcast_ref() {
+        Some(link::Error::Refused(refusal)) => Factor::of(*refusal),
+        _ => None,
+    }
+}
+
 fn refusal_hint(refusal: Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::NotGranted => Some("on the other hub: farhub grant"),
         Refusal::Failed => Some("look at the log of the other hub, or run there: farhub doctor"),
         Refusal::NotUnderstood | Refusal::Unknown(_) => Some("are both hubs of the same version?"),
-        Refusal::InUse | Refusal::Absent | Refusal::Busy | Refusal::Ticket => None,
+        Refusal::NeedsPin => Some("farhub attach HUB/NAME --pin"),
+        Refusal::NeedsCode => Some("farhub attach HUB/NAME --totp CODE"),
+        Refusal::NeedsPinAndCode => Some("farhub attach HUB/NAME --pin --totp CODE"),
+        Refusal::TimeUsedUp => Some("it can be used again after ten minutes of rest"),
+        Refusal::InUse => Some("ask for it: farhub request HUB/NAME"),
+        Refusal::Absent | Refusal::Busy | Refusal::Ticket => None,
+        Refusal::Wrong | Refusal::LockedOut => None,
+        // of pairings, not of devices
+        Refusal::NotNear | Refusal::Declined | Refusal::CodesDiffer | Refusal::NotAnswered => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What is to be attached here, and how far it is.
 
 use crate::core::{Core, PeerId};
-use crate::view::{self, AttachmentState, Problem, Via};
+use crate::view::{self, AttachmentState, Factor, Problem, Via};
 use jiff::Timestamp;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,10 @@ pub(crate) struct Attachment {
     pub(crate) place: Option<String>,
     pub(crate) nodes: Vec<String>,
     pub(crate) error: Option<Problem>,
+    /// What the peer's hub wants to be shown first.
+    pub(crate) factor: Option<Factor>,
+    /// How often it was shown.
+    pub(crate) unlocked: u64,
     pub(crate) counters: Arc<usb::Counters>,
     /// Ends it for good.
     pub(crate) end: CancellationToken,
@@ -33,6 +37,8 @@ impl Attachment {
             place: None,
             nodes: vec![],
             error: None,
+            factor: None,
+            unlocked: 0,
             counters: Arc::default(),
             end: CancellationToken::new(),
         }
@@ -68,6 +74,7 @@ impl Attachment {
             place: self.place.clone(),
             nodes: self.nodes.clone(),
             error: self.error.clone(),
+            factor: self.factor,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a hub is started with.
 
-use crate::Grace;
+use crate::{Discovery, Grace};
+use link::race::Kinds;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,8 +16,12 @@ pub struct Config {
     pub bind: Option<SocketAddr>,
     /// Relays of one's own, by URL. None are used unless they are named here.
     pub relays: Vec<String>,
+    /// Kinds of paths that may be used; others are neither dialled nor accepted.
+    pub only: Kinds,
     /// For how long devices in use outlive a cut connection.
     pub grace: Grace,
+    /// Where to look for other hubs, and to be found.
+    pub discovery: Discovery,
     /// Devices made of software, to be shared like real ones.
     pub simulated: Vec<Arc<sim::Simulated>>,
     /// Look for real devices as well.

@@ -1,11 +1,16 @@
-//! What a hub knows now: its devices, its peers and theirs, what is attached. No I/O, no clock.
+//! What a hub knows now: its devices, its peers and theirs, what is attached. No I/O.
 //!
 //! [`Shared`] holds it behind a lock that is never held across an `.await`, and tells everybody
 //! who waits that something has changed; they look again.
 
+use crate::access::Spent;
+use crate::access::handover::Reserved;
+use crate::access::requests::{Asked, Requests};
 use crate::attachments::Attachment;
 use crate::devices::Local;
+use crate::discovery::Table;
 use crate::failure::Failure;
+use crate::pairing::Pairings;
 use crate::peers::Peer;
 use crate::view;
 use iroh::EndpointId;
@@ -42,12 +47,30 @@ pub(crate) struct Core {
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) devices: BTreeMap<DeviceId, Local>,
     pub(crate) attachments: BTreeMap<(PeerId, DeviceId), Attachment>,
+    pub(crate) requests: Requests,
+    pub(crate) asked: BTreeMap<(PeerId, DeviceId), Asked>,
+    pub(crate) reserved: BTreeMap<DeviceId, Reserved>,
+    pub(crate) spent: BTreeMap<(PeerId, DeviceId), Spent>,
+    /// Who is announced on the local network.
+    pub(crate) nearby: Table,
+    /// Pairings by code that somebody has to look at.
+    pub(crate) pairings: Pairings,
 }
 
 impl Core {
     pub(crate) fn new(hub: view::Hub) -> Self {
-        let (peers, devices) = (BTreeMap::new(), BTreeMap::new());
-        Self { hub, peers, devices, attachments: BTreeMap::new() }
+        Self {
+            hub,
+            peers: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            attachments: BTreeMap::new(),
+            requests: Requests::default(),
+            asked: BTreeMap::new(),
+            reserved: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            nearby: Table::default(),
+            pairings: Pairings::default(),
+        }
     }
 
     /// Everything that the caller may see.
@@ -63,6 +86,10 @@ impl Core {
             peers: vec![],
             devices: devices.map(|(id, local)| local.view(id, &self.hub.name, self)).collect(),
             attachments: vec![],
+            requests: self.request_views(caller),
+            asked: vec![],
+            nearby: vec![],
+            pairings: vec![],
         }
     }
 
@@ -74,33 +101,10 @@ impl Core {
         let peers = self.peers.iter().map(|(id, peer)| peer.view(id, self)).collect();
         let attachments = self.attachments.iter();
         let attachments = attachments.map(|(key, attachment)| attachment.view(key, self)).collect();
-        view::State { hub: self.hub.clone(), peers, devices, attachments }
-    }
-
-    /// What a peer may do with a device of this hub, if anything.
-    pub(crate) fn role(&self, peer: &PeerId, device: &DeviceId) -> Option<view::Role> {
-        let (peer, local) = (self.peers.get(peer)?, self.devices.get(device)?);
-        if !local.shared {
-            return None;
-        }
-        let grants =
-            peer.grants.iter().filter(|(selector, _)| selector.matches(device, &local.kind));
-        grants.map(|(_, role)| *role).max()
-    }
-
-    /// The one permission check for management: whoever is at this computer may do all, a peer
-    /// what an `admin` grant over everything lets it.
-    pub(crate) fn manages(&self, caller: Caller) -> Result<(), Failure> {
-        let Caller::Peer(id) = caller else { return Ok(()) };
-        let all = |(selector, role): &(crate::Selector, view::Role)| {
-            *selector == crate::Selector::All && *role == view::Role::Admin
-        };
-        if self.peers.get(&id).is_some_and(|peer| peer.grants.iter().any(all)) {
-            return Ok(());
-        }
-        let hub = &self.hub.name;
-        Err(Failure::refused(format!("{hub} does not let your hub manage it"))
-            .hint(format!("on {hub}: farhub grant PEER '*' --role admin")))
+        let requests = self.request_views(Caller::Local);
+        let (hub, asked) = (self.hub.clone(), self.asked_views());
+        let (nearby, pairings) = (self.nearby_views(), self.pairing_views());
+        view::State { hub, peers, devices, attachments, requests, asked, nearby, pairings }
     }
 
     pub(crate) fn peer_named(&self, name: &str) -> Result<PeerId, Failure> {
@@ -200,6 +204,18 @@ impl Shared {
             self.changes.send_modify(|count| *count += 1);
         }
         result
+    }
+
+    /// Changes what nobody waits for.
+    pub(crate) fn change_unseen<R>(&self, change: impl FnOnce(&mut Core) -> R) -> R {
+        change(&mut self.lock())
+    }
+
+    /// Changes, and tells everybody if it says that it did.
+    pub(crate) fn change_if(&self, change: impl FnOnce(&mut Core) -> bool) {
+        if change(&mut self.lock()) {
+            self.changes.send_modify(|count| *count += 1);
+        }
     }
 
     /// Resolves after each change, or several.

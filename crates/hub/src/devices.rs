@@ -8,6 +8,7 @@ use crate::view;
 use link::resume::Lines;
 use link::{Rx, Tx};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::device::{Device, Kind, State};
@@ -54,6 +55,8 @@ pub(crate) struct Local {
 pub(crate) struct Lease {
     pub(crate) session: SessionId,
     pub(crate) peer: PeerId,
+    /// From when on its time counts.
+    pub(crate) began: Instant,
     /// Ends the session.
     pub(crate) end: CancellationToken,
     /// Its streams, which outlive their connection.
@@ -64,10 +67,13 @@ pub(crate) struct Lease {
 }
 
 impl Local {
-    pub(crate) fn state(&self, core: &Core) -> State {
+    pub(crate) fn state(&self, id: &DeviceId, core: &Core) -> State {
         match (&self.source, &self.lease) {
             (None, _) => State::Absent,
-            (Some(_), None) => State::Free,
+            (Some(_), None) => match core.reserved_name(id) {
+                None => State::Free,
+                Some(name) => State::InUse(name.as_str().into()),
+            },
             (Some(_), Some(lease)) => {
                 let peer = core.peers.get(&lease.peer);
                 State::InUse(peer.map_or("a former peer", |peer| peer.name.as_str()).into())
@@ -84,14 +90,15 @@ impl Local {
 
     /// As a peer sees it. One that uses it itself may use it: perhaps it has started anew.
     pub(crate) fn on_shelf(&self, id: &DeviceId, peer: &PeerId, core: &Core) -> Device {
-        let in_use = self.lease.as_ref().is_some_and(|lease| lease.peer != *peer);
-        let absent = self.source.is_none();
+        // what is kept for somebody is free for them
+        let holder = self.lease.as_ref().map(|lease| lease.peer).or_else(|| core.reserved_for(id));
+        let mine = self.source.is_some() && holder == Some(*peer);
         Device {
             id: id.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
             simulated: self.is_simulated(),
-            state: if in_use || absent { self.state(core) } else { State::Free },
+            state: if mine { State::Free } else { self.state(id, core) },
         }
     }
 
@@ -105,7 +112,7 @@ impl Local {
             kind: self.kind.clone(),
             shared: self.shared,
             simulated: self.is_simulated(),
-            state: self.state(core),
+            state: self.state(id, core),
             problem: self.problem.clone(),
         }
     }
@@ -152,15 +159,5 @@ impl Core {
         let seen = self.devices.iter().filter(|(id, _)| self.role(peer, id).is_some());
         let devices = seen.map(|(id, local)| local.on_shelf(id, peer, self)).filter(Device::fits);
         devices.take(wire::shelf::DEVICES_MAX).collect()
-    }
-
-    /// Ends every session that the grants do not allow any more.
-    pub(crate) fn end_forbidden_sessions(&self) {
-        for (id, local) in &self.devices {
-            let Some(lease) = &local.lease else { continue };
-            if self.role(&lease.peer, id) < Some(view::Role::Use) {
-                lease.end.cancel();
-            }
-        }
     }
 }

@@ -3,6 +3,7 @@
 use link::Duplex;
 use std::io;
 use std::time::Duration;
+use tokio::task::spawn_blocking;
 use usb::attach::door::{self, Door};
 use usb::attach::usbip::Listener;
 use usb::attach::vhci::{self, Plugged};
@@ -54,15 +55,13 @@ pub(crate) async fn imported(
 }
 
 impl Place {
-    /// What programs know the device by now.
-    pub(crate) fn nodes(&self) -> Vec<String> {
-        match self {
-            Self::Port { door, plugged } => {
-                let nodes = door::nodes(door.vhci(), *plugged);
-                nodes.into_iter().map(|node| node.display().to_string()).collect()
-            }
-            Self::Client => vec![],
-        }
+    /// What programs know the device by now. By a thread of its own: sysfs may have a reader wait
+    /// for a driver, and the driver waits for us. Cancel safe.
+    pub(crate) async fn nodes(&self) -> Vec<String> {
+        let Self::Port { door, plugged } = self else { return vec![] };
+        let (door, plugged) = (door.clone(), *plugged);
+        let nodes = spawn_blocking(move || door::nodes(door.vhci(), plugged)).await;
+        nodes.unwrap_or_default().into_iter().map(|node| node.display().to_string()).collect()
     }
 
     /// Resolves when the kernel has let go of the device. Its socket must be closed already.

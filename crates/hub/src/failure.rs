@@ -46,9 +46,10 @@ impl From<store::Error> for FailureBody {
                 Self::new(FailureCode::Conflict, format!("the name {name} is taken"))
                     .hint("choose another with --name")
             }
-            store::Error::Open(..) | store::Error::Migrate(_) | store::Error::Query(_) => {
-                Self::new(FailureCode::Internal, error.to_string())
-            }
+            store::Error::File(..)
+            | store::Error::Open(..)
+            | store::Error::Migrate(_)
+            | store::Error::Query(_) => Self::new(FailureCode::Internal, error.to_string()),
         }
     }
 }

@@ -1,14 +1,22 @@
 //! A hub from start to stop.
 
+use crate::access::timer::{self, WallClock};
+use crate::benching::Benches;
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
 use crate::login::Login;
+use crate::pairing::Asks;
+use crate::paths::Paths;
 use crate::peers::Peer;
-use crate::{Config, Grace, attaching, identity, linking, plugging, rates, view};
+use crate::{
+    Config, Discovery, Grace, attaching, dialing, discovery, identity, linking, network, plugging,
+    rates, view,
+};
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
 use link::Duplex;
+use link::race::Kinds;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -26,6 +34,8 @@ const HTTP_WAITING_MAX: usize = 32;
 pub(crate) const DATABASE: &str = "farhub.db";
 /// Pairings at the same time: strangers wait for each other, and peers for none of them.
 const PAIRINGS_MAX: usize = 8;
+/// Proofs that are looked at at the same time: each takes 19 MiB for a moment.
+const CHECKS_MAX: usize = 2;
 /// Devices that are given back and peers that are told, before the hub is gone all the same.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Refusals that are noted in the audit log, so that nobody can fill the disk with it: of
@@ -43,6 +53,12 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) endpoint: Endpoint,
     pub(crate) links: Links,
+    pub(crate) paths: Paths,
+    pub(crate) benches: Benches,
+    /// Kinds of paths that may be used.
+    pub(crate) only: Kinds,
+    /// Counts changes of this computer's network.
+    pub(crate) network: watch::Sender<u64>,
     pub(crate) data: PathBuf,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -53,9 +69,13 @@ pub(crate) struct Inner {
     pub(crate) grace: Grace,
     strangers: Mutex<(u32, Instant)>,
     refused_peers: Mutex<(u32, Instant)>,
+    /// Places for those who prove themselves: each takes argon2's memory.
+    pub(crate) checks: Semaphore,
     /// Places for those who want to pair.
     pub(crate) pairings: Arc<Semaphore>,
     pub(crate) login: Login,
+    /// Who has asked to pair by code of late.
+    pub(crate) asks: Mutex<Asks>,
     _lock: File,
 }
 
@@ -71,19 +91,21 @@ impl Hub {
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join(DATABASE)).await?;
         let login = Login::load(&store).await?;
-        let endpoint = links::bind(key, config.bind, &config.relays, &data).await?;
+        let endpoint = links::bind(key, config.bind, &config.relays, config.only, &data).await?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
             name: config.name,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             demo: config.demo,
             web: None,
+            discovery: config.discovery,
         };
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
         let peers: Vec<_> = core.peers.keys().copied().collect();
         let attachments: Vec<_> = core.attachments.keys().cloned().collect();
 
+        let clock = WallClock::new().context("a timer of the clock")?;
         let (http, http_streams) = mpsc::channel(HTTP_WAITING_MAX);
         let (new_peers, mut peers_to_reach) = mpsc::channel(HTTP_WAITING_MAX);
         let inner = Arc::new(Inner {
@@ -91,6 +113,10 @@ impl Hub {
             store,
             endpoint,
             links: Links::default(),
+            paths: Paths::default(),
+            benches: Benches::default(),
+            only: config.only,
+            network: watch::Sender::default(),
             data,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -101,24 +127,32 @@ impl Hub {
             grace: config.grace,
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
+            checks: Semaphore::new(CHECKS_MAX),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
             login,
+            asks: Mutex::default(),
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
         inner.background(plugging::watch(inner.clone(), config.simulated, config.real));
         inner.background(rates::measure(inner.clone()));
+        inner.background(timer::keep_time(inner.clone(), clock));
+        inner.background(network::watch(inner.network.clone()));
         inner.background(linking::accept(inner.clone()));
+        match config.discovery {
+            Discovery::Lan => drop(inner.tasks.spawn(discovery::run(inner.clone()))),
+            Discovery::Off => {}
+        }
         for key in attachments {
             inner.background(attaching::keep(inner.clone(), key));
         }
         let reaching = inner.clone();
         inner.background(async move {
             for peer in peers {
-                reaching.background(linking::keep_reached(reaching.clone(), peer));
+                reaching.background(dialing::keep_reached(reaching.clone(), peer));
             }
             while let Some(peer) = peers_to_reach.recv().await {
-                reaching.background(linking::keep_reached(reaching.clone(), peer));
+                reaching.background(dialing::keep_reached(reaching.clone(), peer));
             }
         });
         Ok(Self(inner))
@@ -243,23 +277,12 @@ async fn remembered(core: &mut Core, store: &Store) -> Result<()> {
         let reach = serde_json::from_str(&row.reach).unwrap_or_default();
         let mut peer = Peer::new(row.name.parse()?, reach);
         peer.trusted = row.trusted;
+        let expires = row.expires_us.map(jiff::Timestamp::from_microsecond).transpose();
+        peer.expires = expires.with_context(|| format!("peer {}", row.id))?;
         core.peers.insert(id, peer);
     }
     for row in store.grants().await? {
-        let role = serde_json::from_value(serde_json::Value::String(row.role.clone()));
-        match (row.peer_id.parse::<PeerId>(), row.selector.parse(), role) {
-            (Ok(id), Ok(selector), Ok(role)) => {
-                if let Some(peer) = core.peers.get_mut(&id) {
-                    peer.grants.push((selector, role));
-                }
-            }
-            _ => tracing::error!(
-                peer = row.peer_id,
-                "the grant {:?} {:?} cannot be read, and grants nothing",
-                row.selector,
-                row.role
-            ),
-        }
+        core.remember_grant(row);
     }
     for row in store.devices().await? {
         let kind = serde_json::from_str(&row.kind).with_context(|| format!("device {}", row.id))?;

@@ -17,22 +17,16 @@ pub(crate) enum Error {
     Damaged(String),
 }
 
-/// Reads the key of this data folder, or makes one, readable by nobody else from the start.
+/// Reads the key of this data folder, or makes one, readable by nobody else from the start. A new
+/// one is whole on the disk before it has its name: whatever happens, there is a key or none.
 ///
 /// # Errors
 /// When the file cannot be read or made, is readable by others, or does not hold a key.
 pub(crate) fn load_or_make(file: &Path) -> Result<SecretKey, Error> {
     let name = file.display().to_string();
     let io = |error| Error::Io(name.clone(), error);
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Ok(mut new) => {
-            let key = SecretKey::generate();
-            let text = data_encoding::HEXLOWER.encode(&key.to_bytes());
-            new.write_all(text.as_bytes()).and_then(|()| new.sync_all()).map_err(io)?;
-            Ok(key)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let mut old = fs::File::open(file).map_err(io)?;
+    match fs::File::open(file) {
+        Ok(mut old) => {
             if old.metadata().map_err(io)?.permissions().mode() & 0o077 != 0 {
                 return Err(Error::Open(name));
             }
@@ -42,7 +36,30 @@ pub(crate) fn load_or_make(file: &Path) -> Result<SecretKey, Error> {
             let bytes: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
             Ok(SecretKey::from_bytes(&bytes.ok_or(Error::Damaged(name))?))
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = SecretKey::generate();
+            let text = data_encoding::HEXLOWER.encode(&key.to_bytes());
+            write_whole(file, text.as_bytes()).map_err(io)?;
+            Ok(key)
+        }
         Err(error) => Err(io(error)),
+    }
+}
+
+/// The hub's lock on the folder sees to it that nobody else does the same.
+fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = file.with_extension("new");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    new.write_all(bytes)?;
+    new.sync_all()?;
+    fs::rename(&unfinished, file)?;
+    match file.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }
 
@@ -57,6 +74,16 @@ mod tests {
         let key = load_or_make(&file).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(load_or_make(&file).unwrap().public(), key.public());
+    }
+
+    #[test]
+    fn a_start_that_was_cut_off_leaves_no_half_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        fs::write(dir.path().join("key.new"), "00").unwrap();
+        let key = load_or_make(&file).unwrap();
+        assert_eq!(load_or_make(&file).unwrap().public(), key.public());
+        assert!(!dir.path().join("key.new").exists());
     }
 
     #[test]

@@ -6,12 +6,17 @@
 //! (`core`), changed in small steps by tasks that each do one thing: dial a peer, follow its
 //! shelf, serve a stream, keep a device attached, look what is plugged in.
 
+mod access;
 mod attaching;
 mod attachments;
+mod audit;
+mod benching;
 mod config;
 mod congestion;
 mod core;
 mod devices;
+mod dialing;
+mod discovery;
 mod door;
 mod failure;
 mod grace;
@@ -21,7 +26,9 @@ mod linking;
 mod links;
 mod login;
 mod management;
+mod network;
 mod pairing;
+mod paths;
 mod peers;
 mod plugging;
 mod rates;
@@ -30,14 +37,18 @@ mod selector;
 mod serving;
 mod session;
 pub mod view;
+mod why;
 
+pub use access::requests::ACCEPTED;
 pub use config::Config;
 pub use core::{Caller, PeerId};
+pub use discovery::Discovery;
 pub use failure::Failure;
 pub use grace::Grace;
 pub use hub::Hub;
+pub use link::race::{Kind, Kinds};
 pub use login::{ACCOUNT, Denied, LoggedIn, Use, set_web_password};
-pub use pairing::EXPIRES;
+pub use pairing::{EXPIRES, Target};
 pub use selector::Selector;
 
 pub(crate) use hub::Inner;

@@ -3,28 +3,20 @@
 //! Both hubs of a pair dial until one of them has succeeded. Should both succeed at once, there
 //! are two connections, and either serves.
 
-use crate::core::PeerId;
-use crate::{Inner, links, serving};
+use crate::dialing::{self, watch_path};
+use crate::{Inner, links, pairing, serving};
 use anyhow::{Context, Result, bail};
-use futures_util::StreamExt;
+use iroh::TransportAddr;
 use iroh::endpoint::{Connection, Incoming};
 use jiff::Timestamp;
 use link::Rx;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use wire::shelf::{DEVICES_MAX, Shelf};
 use wire::{Open, Priority};
 
-/// Between tries to reach a peer, doubling from the first to the last.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// A connection that lived for so long was a good one: the next try comes soon.
-const STEADY: Duration = Duration::from_secs(5);
-/// One try.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// From a stranger's first packet to the end of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes at the same time.
@@ -34,8 +26,8 @@ const HANDSHAKES_MAX: usize = 32;
 const HANDSHAKES_UNPROVEN_MAX: usize = 16;
 
 /// Closing codes, for the other side's log.
-const NOT_A_PEER: u32 = 403;
-const REMOVED: u32 = 410;
+pub(crate) const NOT_A_PEER: u32 = 403;
+pub(crate) const REMOVED: u32 = 410;
 const TOO_MANY: u32 = 429;
 
 /// Takes what comes in until the endpoint closes.
@@ -43,7 +35,8 @@ pub(crate) async fn accept(inner: Arc<Inner>) {
     let mut tasks = JoinSet::new();
     while let Some(incoming) = inner.endpoint.accept().await {
         while tasks.try_join_next().is_some() {}
-        if tasks.len() >= HANDSHAKES_MAX {
+        let way = TransportAddr::from(incoming.remote_addr());
+        if tasks.len() >= HANDSHAKES_MAX || !inner.only.has(dialing::kind(&way)) {
             incoming.refuse();
             continue;
         }
@@ -81,6 +74,15 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
             });
             Ok(())
         }
+        wire::pair::code::ALPN => {
+            let pairing = inner.clone();
+            inner.background(async move {
+                if let Err(error) = pairing::answer_code(pairing, connection).await {
+                    tracing::debug!("a pairing by code failed: {error:#}");
+                }
+            });
+            Ok(())
+        }
         wire::ALPN if inner.shared.look(|core| core.peers.contains_key(&peer)) => {
             inner.tasks.spawn(linked(inner.clone(), connection));
             Ok(())
@@ -93,76 +95,8 @@ async fn incoming_connection(inner: Arc<Inner>, incoming: Incoming) -> Result<()
     }
 }
 
-/// Dials a peer whenever there is no connection, for as long as it is a peer.
-pub(crate) async fn keep_reached(inner: Arc<Inner>, peer: PeerId) {
-    let known = inner.shared.look(|core| core.peers.get(&peer).map(|known| known.removed.clone()));
-    let Some(removed) = known else { return };
-    let mut retry = RETRY.0;
-    loop {
-        if let Some(connection) = inner.links.latest(&peer) {
-            let began = Instant::now();
-            tokio::select! {
-                _ = connection.closed() => {}
-                () = removed.cancelled() => return,
-            }
-            // the connection's own task takes it out of the links
-            inner
-                .shared
-                .until(|core| core.peers.get(&peer).is_none_or(|p| !p.online).then_some(()))
-                .await;
-            if began.elapsed() > STEADY {
-                retry = RETRY.0;
-                continue;
-            }
-        } else if dial(&inner, &peer, &removed).await.is_break() {
-            return;
-        }
-        // also after a connection that ended soon: a hub that does not know us ends each at once
-        let online = inner.shared.until(|core| core.peers.get(&peer)?.online.then_some(()));
-        let jitter = retry.mul_f64(rand::random::<f64>() * 0.25);
-        tokio::select! {
-            () = tokio::time::sleep(retry + jitter) => retry = (retry * 2).min(RETRY.1),
-            () = online => tokio::time::sleep(RETRY.0).await,
-            () = removed.cancelled() => return,
-        }
-    }
-}
-
-/// One try to reach a peer, and the first while of the connection; breaks when it is removed.
-async fn dial(inner: &Arc<Inner>, peer: &PeerId, removed: &CancellationToken) -> ControlFlow<()> {
-    let dial = async {
-        let reach = inner.shared.look(|core| core.peers.get(peer).map(|p| p.reach.clone()));
-        let address = links::address(*peer, &reach.unwrap_or_default());
-        let dialled = inner.endpoint.connect(address, wire::ALPN);
-        match tokio::time::timeout(DIAL_TIMEOUT, dialled).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(format!("{:#}", anyhow::Error::from(error))),
-            Err(_) => Err("it does not answer".to_owned()),
-        }
-    };
-    let online = inner.shared.until(|core| core.peers.get(peer)?.online.then_some(()));
-    let dialled = tokio::select! {
-        dialled = dial => dialled,
-        () = online => return ControlFlow::Continue(()),
-        () = removed.cancelled() => return ControlFlow::Break(()),
-    };
-    match dialled {
-        Ok(connection) => {
-            tracing::debug!(peer = %peer.fmt_short(), "dialled");
-            inner.tasks.spawn(linked(inner.clone(), connection.clone()));
-            let _ = tokio::time::timeout(STEADY, connection.closed()).await;
-        }
-        Err(error) => inner.shared.change(|core| {
-            if let Some(known) = core.peers.get_mut(peer) {
-                known.error = Some(error);
-            }
-        }),
-    }
-    ControlFlow::Continue(())
-}
-
 /// The life of one connection to a peer.
-async fn linked(inner: Arc<Inner>, connection: Connection) {
+pub(crate) async fn linked(inner: Arc<Inner>, connection: Connection) {
     let peer = connection.remote_id();
     let removed = inner.shared.change(|core| {
         let known = core.peers.get_mut(&peer)?;
@@ -177,7 +111,9 @@ async fn linked(inner: Arc<Inner>, connection: Connection) {
     let mut streams = JoinSet::new();
     streams.spawn(log(watch_path(inner.clone(), connection.clone())));
     streams.spawn(log(read_shelf(inner.clone(), connection.clone())));
-    let asking = links::keep_asking(&connection);
+    // who waits for the peer looks again
+    let changed = || inner.shared.change(|_| ());
+    let asking = links::keep_asking(&connection, &inner.links, changed);
     tokio::pin!(asking);
     loop {
         tokio::select! {
@@ -213,27 +149,6 @@ async fn linked(inner: Arc<Inner>, connection: Connection) {
 async fn log(stream: impl Future<Output = Result<()>>) {
     if let Err(error) = stream.await {
         tracing::debug!("a stream ended: {error:#}");
-    }
-}
-
-/// Notes how the peer is reached, and remembers addresses that work.
-async fn watch_path(inner: Arc<Inner>, connection: Connection) -> Result<()> {
-    let peer = connection.remote_id();
-    let mut events = connection.path_events();
-    loop {
-        let (path, address) = links::selected(&connection);
-        let reach = inner.shared.change(|core| {
-            let known = core.peers.get_mut(&peer)?;
-            known.path = path;
-            address.is_some_and(|address| known.reach.worked(address)).then(|| known.reach.clone())
-        });
-        if let Some(reach) = reach {
-            inner.store.set_reach(&peer.to_string(), &serde_json::to_string(&reach)?).await?;
-        }
-        tokio::select! {
-            event = events.next() => { event.context("no more paths")?; }
-            _ = connection.closed() => return Ok(()),
-        }
     }
 }
 

@@ -3,15 +3,16 @@
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
 use crate::peers::Reach;
-use crate::view::{Candidate, Path, PathKind};
+use crate::view::{OpenPath, Path, PathKind};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{
-    Connection, ConnectionError, IdleTimeout, QuicTransportConfig, ReadError, VarInt, WriteError,
-    presets,
+    Connection, ConnectionError, IdleTimeout, LocalTransportAddr, QuicTransportConfig, ReadError,
+    VarInt, WriteError, presets,
 };
 use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey, TransportAddr};
 use link::Duplex;
+use link::race::{Kind, Kinds};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,6 +30,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 const SILENCE: Duration = Duration::from_secs(5);
 /// How often it is asked.
 const ASK: Duration = Duration::from_secs(1);
+/// So many times it is asked before another connection is tried.
+const ASKS: u32 = 2;
+/// The code that ends a silent connection when there is a new one.
+const SUPERSEDED: u32 = 409;
+
+/// Between peers, and what strangers may speak.
+const ALPNS: [&[u8]; 3] = [wire::ALPN, wire::pair::ALPN, wire::pair::code::ALPN];
 
 /// Streams that a peer may have open: 16 devices with all 31 endpoints.
 const STREAMS_MAX: u32 = 512;
@@ -42,11 +50,13 @@ pub(crate) async fn bind(
     key: SecretKey,
     wanted: Option<SocketAddr>,
     relays: &[String],
+    only: Kinds,
     data: &FilePath,
 ) -> Result<Endpoint> {
     let urls = relays.iter().map(|url| url.parse().with_context(|| format!("relay {url:?}")));
     let urls = urls.collect::<Result<Vec<_>>>()?;
-    let relays = if urls.is_empty() { RelayMode::Disabled } else { RelayMode::custom(urls) };
+    let relayed = !urls.is_empty() && only.has(Kind::Relay);
+    let relays = if relayed { RelayMode::custom(urls) } else { RelayMode::Disabled };
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
     let transport = QuicTransportConfig::builder()
         .max_idle_timeout(Some(idle))
@@ -63,10 +73,13 @@ pub(crate) async fn bind(
     let builder = || {
         Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
-            .alpns(vec![wire::ALPN.to_vec(), wire::pair::ALPN.to_vec()])
+            .alpns(ALPNS.map(<[u8]>::to_vec).to_vec())
             .relay_mode(relays.clone())
             .transport_config(transport.clone())
     };
+    if !only.has(Kind::Lan) && !only.has(Kind::Direct) {
+        return builder().clear_ip_transports().bind().await.context("cannot listen for peers");
+    }
     if let Some(address) = wanted {
         let bound = builder().bind_addr(address).context("bind address")?.bind().await;
         return bound.with_context(|| format!("cannot listen for peers on UDP {address}"));
@@ -89,26 +102,40 @@ pub(crate) async fn bind(
 }
 
 /// How to dial a peer.
-pub(crate) fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
+pub(crate) async fn address(peer: PeerId, reach: &Reach) -> EndpointAddr {
     let relays = reach.relays.iter().filter_map(|url| url.parse().ok()).map(TransportAddr::Relay);
-    let direct = reach.addresses.iter().copied().map(TransportAddr::Ip);
+    let direct = reach.addresses().await.into_iter().map(TransportAddr::Ip);
     EndpointAddr::from_parts(peer, direct.chain(relays))
 }
 
 /// The live connections, the latest of each peer last.
 #[derive(Debug, Default)]
-pub(crate) struct Links(Mutex<BTreeMap<PeerId, Vec<Connection>>>);
+pub(crate) struct Links(Mutex<BTreeMap<PeerId, Vec<Live>>>);
+
+#[derive(Debug)]
+struct Live {
+    connection: Connection,
+    /// It was asked for a sign of life, more than once, and gave none.
+    silent: bool,
+}
 
 impl Links {
+    /// Takes in a new connection. A silent one to the same peer ends for it: what ran over that
+    /// goes on over the new one.
     pub(crate) fn add(&self, connection: &Connection) {
-        self.lock().entry(connection.remote_id()).or_default().push(connection.clone());
+        let mut links = self.lock();
+        let of_peer = links.entry(connection.remote_id()).or_default();
+        for old in of_peer.iter().filter(|old| old.silent) {
+            old.connection.close(SUPERSEDED.into(), b"superseded");
+        }
+        of_peer.push(Live { connection: connection.clone(), silent: false });
     }
 
     /// Says whether it was the last one of its peer.
     pub(crate) fn remove(&self, connection: &Connection) -> bool {
         let mut links = self.lock();
         let Some(of_peer) = links.get_mut(&connection.remote_id()) else { return true };
-        of_peer.retain(|known| known.stable_id() != connection.stable_id());
+        of_peer.retain(|known| known.connection.stable_id() != connection.stable_id());
         let last = of_peer.is_empty();
         if last {
             links.remove(&connection.remote_id());
@@ -117,10 +144,24 @@ impl Links {
     }
 
     pub(crate) fn latest(&self, peer: &PeerId) -> Option<Connection> {
-        self.lock().get(peer)?.last().cloned()
+        self.lock().get(peer)?.last().map(|live| live.connection.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Connection>>> {
+    /// Whether nothing is heard from a peer, over any of its connections, and has not been for a
+    /// while. Says no where there is no connection.
+    pub(crate) fn is_silent(&self, peer: &PeerId) -> bool {
+        self.lock().get(peer).is_some_and(|of_peer| of_peer.iter().all(|live| live.silent))
+    }
+
+    /// Notes whether a connection is silent. Says whether that is new.
+    fn note(&self, connection: &Connection, silent: bool) -> bool {
+        let mut links = self.lock();
+        let mut of_peer = links.get_mut(&connection.remote_id()).into_iter().flatten();
+        let known = of_peer.find(|live| live.connection.stable_id() == connection.stable_id());
+        known.is_some_and(|live| std::mem::replace(&mut live.silent, silent) != silent)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Live>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,17 +171,29 @@ impl Links {
 /// noq 1.4.0 waits longer and longer between its own probes (up to 5 s after 10 s of silence), so
 /// that a link that is back would be noticed after the idle timeout had ended the connection.
 /// A datagram, which nobody reads, makes the peer acknowledge, and everything lost is sent again.
-pub(crate) async fn keep_asking(connection: &Connection) -> Infallible {
+/// When that does not help either, the connection is noted as silent, and `changed` is called: a
+/// new one may find another way.
+pub(crate) async fn keep_asking(
+    connection: &Connection,
+    links: &Links,
+    changed: impl Fn(),
+) -> Infallible {
     let mut heard = connection.stats().udp_rx.datagrams;
-    let mut wait = SILENCE;
+    let (mut wait, mut asked) = (SILENCE, 0);
     loop {
         tokio::time::sleep(wait).await;
         let now = connection.stats().udp_rx.datagrams;
         if now != heard {
-            (heard, wait) = (now, SILENCE);
+            (heard, wait, asked) = (now, SILENCE, 0);
+            if links.note(connection, false) {
+                changed();
+            }
             continue;
         }
-        wait = ASK;
+        if asked >= ASKS && links.note(connection, true) {
+            changed();
+        }
+        (wait, asked) = (ASK, asked + 1);
         // a connection that ends takes this with it
         let _ = connection.send_datagram(Bytes::from_static(b"?"));
     }
@@ -153,7 +206,8 @@ pub(crate) async fn open(connection: &Connection, priority: Priority) -> std::io
     Ok(Duplex::new(receive, send))
 }
 
-/// Whether a stream broke because its connection did, and neither side meant it.
+/// Whether a stream broke because its connection did, and the peer did not mean to end what runs
+/// over it. What this hub means to end, it ends itself.
 pub(crate) fn is_cut(error: &std::io::Error) -> bool {
     if error.kind() == std::io::ErrorKind::TimedOut {
         return true;
@@ -170,21 +224,23 @@ pub(crate) fn is_cut(error: &std::io::Error) -> bool {
         })
     };
     let why = of_reader.or_else(of_writer).or_else(|| inner.downcast_ref::<ConnectionError>());
-    why.is_some_and(|why| {
-        !matches!(why, ConnectionError::ApplicationClosed(_) | ConnectionError::LocallyClosed)
+    why.is_some_and(|why| match why {
+        ConnectionError::ApplicationClosed(close) => close.error_code == SUPERSEDED.into(),
+        _ => true,
     })
 }
 
 /// All paths of a connection.
-pub(crate) fn candidates(connection: &Connection) -> Vec<Candidate> {
+pub(crate) fn open_paths(connection: &Connection) -> Vec<OpenPath> {
     let paths = connection.paths();
-    let candidates = paths.iter().map(|path| Candidate {
+    let open = paths.iter().map(|path| OpenPath {
         kind: path_kind(path.remote_addr()),
         remote: remote_text(path.remote_addr()),
+        local: local_text(path.local_addr()),
         rtt_ms: path.rtt().as_secs_f64() * 1000.0,
         selected: path.is_selected(),
     });
-    candidates.collect()
+    open.collect()
 }
 
 /// The path that data takes now, and its address where it has one.
@@ -199,11 +255,23 @@ pub(crate) fn selected(connection: &Connection) -> (Option<Path>, Option<SocketA
         kind: path_kind(path.remote_addr()),
         remote: remote_text(path.remote_addr()),
         rtt_ms: path.rtt().as_secs_f64() * 1000.0,
+        local: local_text(path.local_addr()),
+        since: None,
+        loss: None,
+        in_bytes_per_s: 0,
+        out_bytes_per_s: 0,
     };
     (Some(shown), address)
 }
 
-fn remote_text(address: &TransportAddr) -> String {
+fn local_text(address: &LocalTransportAddr) -> Option<String> {
+    match address {
+        LocalTransportAddr::Ip(address) => address.map(|ip| ip.to_string()),
+        _ => None,
+    }
+}
+
+pub(crate) fn remote_text(address: &TransportAddr) -> String {
     match address {
         TransportAddr::Ip(address) => address.to_string(),
         TransportAddr::Relay(url) => url.to_string(),
@@ -211,7 +279,7 @@ fn remote_text(address: &TransportAddr) -> String {
     }
 }
 
-fn path_kind(address: &TransportAddr) -> PathKind {
+pub(crate) fn path_kind(address: &TransportAddr) -> PathKind {
     match address {
         TransportAddr::Ip(address) if is_near(address.ip()) => PathKind::Lan,
         TransportAddr::Ip(_) => PathKind::Direct,
@@ -220,7 +288,7 @@ fn path_kind(address: &TransportAddr) -> PathKind {
 }
 
 /// Addresses that do not leave a local network.
-fn is_near(ip: IpAddr) -> bool {
+pub(crate) fn is_near(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),

@@ -3,14 +3,16 @@
 use crate::attachments::Attachment;
 use crate::core::{Caller, PeerId};
 use crate::failure::Failure;
+use crate::pairing::{self, Target};
 use crate::pairing::{EXPIRES, internal};
-use crate::view::{self, FailureCode, Role, Via};
+use crate::peers::Named;
+use crate::view::{self, FailureCode, Via};
 use crate::{Hub, Inner, Selector, attaching, links, plugging};
 use link::Duplex;
 use std::time::Duration;
 use tokio::sync::watch;
 use wire::pair::Ticket;
-use wire::{Address, DeviceId, Name, Open, Priority};
+use wire::{Address, DeviceId, HostPort, Name, Open, Priority};
 
 /// How long a device that is asked for may take to appear on its hub's shelf.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
@@ -25,8 +27,9 @@ impl Hub {
         for peer in &mut state.peers {
             // round trip times change all the time: they are looked up when they are looked at
             let id = peer.id.parse().ok();
-            let link = id.and_then(|id: PeerId| self.0.links.latest(&id));
-            peer.path = link.and_then(|connection| links::selected(&connection).0);
+            let link = id.as_ref().and_then(|id: &PeerId| self.0.links.latest(id));
+            let path = link.and_then(|connection| links::selected(&connection).0);
+            peer.path = id.zip(path).map(|(id, path)| self.0.complete_path(&id, path));
         }
         state
     }
@@ -72,7 +75,8 @@ impl Hub {
         self.0.keep_device(caller, &id, false, None).await
     }
 
-    /// A ticket that lets one hub pair with this one, and how long it is good.
+    /// A ticket that lets one hub pair with this one, and how long it is good; the hub of a
+    /// `guest` is forgotten so long after it has paired.
     ///
     /// # Errors
     /// When a grant cannot be read.
@@ -81,12 +85,13 @@ impl Hub {
         caller: Caller,
         expires_in: Duration,
         grants: &[view::Grant],
+        guest: Option<Duration>,
     ) -> Result<(Ticket, Duration)> {
         self.0.allowed(caller)?;
         if expires_in > EXPIRES.1 {
             return Err(Failure::bad_request("a ticket may not be good for more than a week"));
         }
-        self.0.invite(caller, expires_in, grants).await
+        self.0.invite(caller, expires_in, grants, guest).await
     }
 
     /// Pairs with the hub of a ticket.
@@ -104,6 +109,101 @@ impl Hub {
         self.0.peer_view(&id)
     }
 
+    /// Asks another hub to pair by code; then the code is shown.
+    ///
+    /// # Errors
+    /// When there is no such hub, it cannot be reached, or does not want to be asked.
+    pub async fn ask_to_pair(
+        &self,
+        caller: Caller,
+        target: &Target,
+        name: Option<Name>,
+    ) -> Result<view::Pairing> {
+        self.0.allowed(caller)?;
+        self.0.audit(&caller.actor(), "pair.asked", target, "").await.map_err(internal)?;
+        let id = self.0.ask_to_pair(target, name).await?;
+        pairing::view_of(&self.0, id)
+    }
+
+    /// What somebody typed here for a pairing: what the other hub's screen shows.
+    ///
+    /// # Errors
+    /// When there is no such pairing, or it shows something else.
+    pub async fn typed(&self, caller: Caller, id: u32, text: &str) -> Result<view::Pairing> {
+        self.0.allowed(caller)?;
+        self.0.audit(&caller.actor(), "pair.typed", id, "").await.map_err(internal)?;
+        self.0.typed(id, text).await?;
+        pairing::view_of(&self.0, id)
+    }
+
+    /// Declines a pairing or takes it back; one that is over is no longer shown.
+    ///
+    /// # Errors
+    /// When there is no such pairing.
+    pub async fn decline(&self, caller: Caller, id: u32) -> Result<()> {
+        self.0.allowed(caller)?;
+        self.0.audit(&caller.actor(), "pair.declined", id, "").await.map_err(internal)?;
+        self.0.decline(id)
+    }
+
+    /// Remembers where a peer is, beside what is known of it.
+    ///
+    /// # Errors
+    /// When there is no such peer, or it has many places already.
+    pub async fn add_address(
+        &self,
+        caller: Caller,
+        name: &str,
+        place: &HostPort,
+    ) -> Result<view::Peer> {
+        self.set_address(caller, name, place, Named::Here).await
+    }
+
+    /// Forgets where somebody said that a peer is.
+    ///
+    /// # Errors
+    /// When there is no such peer, or nobody said so.
+    pub async fn remove_address(
+        &self,
+        caller: Caller,
+        name: &str,
+        place: &HostPort,
+    ) -> Result<view::Peer> {
+        self.set_address(caller, name, place, Named::NotHere).await
+    }
+
+    async fn set_address(
+        &self,
+        caller: Caller,
+        name: &str,
+        place: &HostPort,
+        named: Named,
+    ) -> Result<view::Peer> {
+        self.0.allowed(caller)?;
+        let id = self.0.shared.look(|core| core.peer_named(name))?;
+        let action = match named {
+            Named::Here => "peer.address_added",
+            Named::NotHere => "peer.address_removed",
+        };
+        self.0.audit(&caller.actor(), action, name, place).await.map_err(internal)?;
+        let changed = self.0.shared.change(|core| {
+            let peer = core.peers.get_mut(&id)?;
+            Some(peer.reach.set_named(place, named).map(|new| (new, peer.reach.clone())))
+        });
+        let gone = || Failure::not_found("the peer was removed meanwhile");
+        let (new, reach) = changed.ok_or_else(gone)?.map_err(|_| {
+            Failure::bad_request(format!("{name} has as many addresses as it can have"))
+                .hint(format!("forget one: farhub peers remove-address {name} HOST:PORT"))
+        })?;
+        if !new && named == Named::NotHere {
+            return Err(Failure::not_found(format!("nobody said that {name} is at {place}"))
+                .hint("see what was said: farhub peers --json"));
+        }
+        let text = serde_json::to_string(&reach).expect("addresses are plain data");
+        self.0.store.set_reach(&id.to_string(), &text).await?;
+        self.0.peer_view(&id)
+    }
+
     /// Forgets a peer: its connections, sessions, grants and attachments end.
     ///
     /// # Errors
@@ -111,21 +211,7 @@ impl Hub {
     pub async fn remove_peer(&self, caller: Caller, name: &str) -> Result<()> {
         self.0.allowed(caller)?;
         let id = self.0.shared.look(|core| core.peer_named(name))?;
-        self.0.audit(&caller.actor(), "peer.removed", name, id).await.map_err(internal)?;
-        self.0.store.remove_peer(&id.to_string()).await?;
-        self.0.shared.change(|core| {
-            core.attachments.retain(|(peer, _), attachment| {
-                if *peer == id {
-                    attachment.end.cancel();
-                }
-                *peer != id
-            });
-            if let Some(peer) = core.peers.remove(&id) {
-                peer.removed.cancel();
-            }
-            core.end_forbidden_sessions();
-        });
-        Ok(())
+        self.0.forget_peer(&caller.actor(), "peer.removed", &id).await
     }
 
     /// Whether keyboards and network adapters of a peer may be attached here.
@@ -142,53 +228,6 @@ impl Hub {
             if let Some(peer) = core.peers.get_mut(&id) {
                 peer.trusted = trusted;
             }
-        });
-        self.0.peer_view(&id)
-    }
-
-    /// Lets a peer do something with devices of this hub.
-    ///
-    /// # Errors
-    /// When there is no such peer, or the selector cannot be read.
-    pub async fn grant(
-        &self,
-        caller: Caller,
-        name: &str,
-        grant: &view::Grant,
-    ) -> Result<view::Peer> {
-        self.0.allowed(caller)?;
-        let id = self.0.shared.look(|core| core.peer_named(name))?;
-        let selector = self.0.parse_selector(&grant.selector)?;
-        self.0.put_grant(id, selector, grant.role, caller).await?;
-        self.0.peer_view(&id)
-    }
-
-    /// Takes back one grant, or all; what it allowed ends.
-    ///
-    /// # Errors
-    /// When there is no such peer or grant.
-    pub async fn revoke(
-        &self,
-        caller: Caller,
-        name: &str,
-        selector: Option<&str>,
-    ) -> Result<view::Peer> {
-        self.0.allowed(caller)?;
-        let id = self.0.shared.look(|core| core.peer_named(name))?;
-        let selector = selector.map(|text| self.0.parse_selector(text)).transpose()?;
-        let text = selector.as_ref().map(ToString::to_string);
-        let what = text.as_deref().unwrap_or("all");
-        self.0.audit(&caller.actor(), "grant.revoked", name, what).await.map_err(internal)?;
-        let count = self.0.store.remove_grants(&id.to_string(), text.as_deref()).await?;
-        if count == 0 {
-            return Err(Failure::not_found(format!("{name} has no such grant"))
-                .hint("see which there are: farhub grant"));
-        }
-        self.0.shared.change(|core| {
-            if let Some(peer) = core.peers.get_mut(&id) {
-                peer.grants.retain(|(known, _)| selector.as_ref().is_some_and(|s| known != s));
-            }
-            core.end_forbidden_sessions();
         });
         self.0.peer_view(&id)
     }
@@ -280,15 +319,7 @@ impl Hub {
     pub fn path(&self, caller: Caller, name: &str) -> Result<view::PathReport> {
         self.0.allowed(caller)?;
         let id = self.0.shared.look(|core| core.peer_named(name))?;
-        let link = self.0.links.latest(&id);
-        let candidates = link.as_ref().map(links::candidates).unwrap_or_default();
-        let (since, error) = self.0.shared.look(|core| {
-            let peer = core.peers.get(&id);
-            let since = peer.and_then(|peer| peer.since).map(|since| since.to_string());
-            (since, peer.and_then(|peer| peer.error.clone()))
-        });
-        let online = link.is_some();
-        Ok(view::PathReport { online, connected_since: since, error, candidates })
+        Ok(self.0.path_report(&id))
     }
 
     /// A stream to a peer's API.
@@ -327,27 +358,6 @@ impl Inner {
                 .hint("use *, a device's name or id, class:CLASS (as in class:hid) or VID:PID"),
             _ => failure,
         })
-    }
-
-    pub(crate) async fn put_grant(
-        &self,
-        peer: PeerId,
-        selector: Selector,
-        role: Role,
-        caller: Caller,
-    ) -> Result<()> {
-        let (id, what, role_word) = (peer.to_string(), selector.to_string(), serde_word(&role));
-        let detail = format!("{id} {what}");
-        self.audit(&caller.actor(), "grant.given", detail, &role_word).await.map_err(internal)?;
-        self.store.put_grant(&id, &what, &role_word).await?;
-        self.shared.change(|core| {
-            if let Some(known) = core.peers.get_mut(&peer) {
-                known.grants.retain(|(old, _)| *old != selector);
-                known.grants.push((selector, role));
-            }
-            core.end_forbidden_sessions();
-        });
-        Ok(())
     }
 
     async fn keep_device(
@@ -392,14 +402,14 @@ impl Inner {
             .ok_or_else(gone)
     }
 
-    fn peer_view(&self, id: &PeerId) -> Result<view::Peer> {
+    pub(crate) fn peer_view(&self, id: &PeerId) -> Result<view::Peer> {
         let view = self.shared.look(|core| Some(core.peers.get(id)?.view(id, core)));
         view.ok_or_else(|| Failure::not_found("the peer was removed meanwhile"))
     }
 }
 
 /// The word that serde writes for a variant.
-fn serde_word(value: &impl serde::Serialize) -> String {
+pub(crate) fn serde_word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => unreachable!("a variant without fields is a word"),

@@ -1,5 +1,15 @@
-//! Pairing: invitations given, and tickets used.
+//! Pairing: invitations given, and tickets used; and by code (`by_code`).
 
+mod by_code;
+mod codes;
+mod pending;
+mod who;
+
+pub use by_code::Target;
+pub(crate) use by_code::{answer_code, view_of};
+pub(crate) use pending::{Asks, Pairings};
+
+use crate::access::Promise;
 use crate::core::{Caller, PeerId};
 use crate::failure::Failure;
 use crate::peers::{Peer, Reach};
@@ -8,6 +18,7 @@ use crate::{Inner, links};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::Connection;
+use jiff::Timestamp;
 use link::{Duplex, Rx, Tx};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,21 +31,32 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub const EXPIRES: (Duration, Duration) =
     (Duration::from_secs(600), Duration::from_secs(7 * 24 * 3600));
 
+/// A guest that stays longer is none.
+const GUEST_S_MAX: u64 = 366 * 24 * 3600;
+
 impl Inner {
     pub(crate) async fn invite(
         &self,
         caller: Caller,
         expires_in: Duration,
         grants: &[view::Grant],
+        guest: Option<Duration>,
     ) -> Result<(Ticket, Duration), Failure> {
         for grant in grants {
-            self.parse_selector(&grant.selector)?;
+            self.promised(grant.clone()).await?;
+        }
+        let guest_s = guest.map(|guest| guest.as_secs());
+        if guest_s.is_some_and(|guest_s| guest_s == 0 || guest_s > GUEST_S_MAX) {
+            return Err(Failure::bad_request(
+                "a guest stays for a second at least, a year at most",
+            ));
         }
         let secret = Secret(rand::random());
         let seconds = format!("{} s", expires_in.as_secs());
-        let grants = serde_json::to_string(grants).expect("grants are plain data");
-        self.audit(&caller.actor(), "peer.invited", seconds, &grants).await.map_err(internal)?;
-        self.store.put_invite(&secret.0, expires_in, &grants).await?;
+        let promise = Promise { grants: grants.to_vec(), guest_s };
+        let promise = serde_json::to_string(&promise).expect("grants are plain data");
+        self.audit(&caller.actor(), "peer.invited", seconds, &promise).await.map_err(internal)?;
+        self.store.put_invite(&secret.0, expires_in, &promise).await?;
         let reach = self.own_reach().await;
         let expires = std::time::SystemTime::now() + expires_in;
         let expires = expires.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -64,7 +86,7 @@ impl Inner {
         let mut addresses: Vec<_> = address.ip_addrs().copied().collect();
         addresses.truncate(wire::pair::ADDRESSES_MAX - 2);
         let relays = address.relay_urls().take(2).map(ToString::to_string).collect();
-        Reach { addresses, relays }
+        Reach { addresses, relays, ..Reach::default() }
     }
 
     /// Uses a ticket that somebody gave us.
@@ -77,7 +99,8 @@ impl Inner {
             return Err(Failure::bad_request("this is a ticket of this hub itself")
                 .hint("use it on the other computer: farhub pair TICKET"));
         }
-        let reach = Reach { addresses: ticket.addresses, relays: ticket.relays };
+        let (addresses, relays) = (ticket.addresses, ticket.relays);
+        let reach = Reach { addresses, relays, ..Reach::default() };
         let dialled = tokio::time::timeout(TIMEOUT, self.use_ticket(peer, &reach, ticket.secret));
         let called = match dialled.await {
             Ok(Ok(called)) => called,
@@ -88,11 +111,11 @@ impl Inner {
             Ok(Err(error)) => return Err(unreachable(format!("{error:#}"))),
             Err(_) => return Err(unreachable("it does not answer".to_owned())),
         };
-        self.add_peer(peer, &name.unwrap_or(called), reach, Caller::Local).await
+        self.add_peer(peer, &name.unwrap_or(called), reach, None, Caller::Local).await
     }
 
     async fn use_ticket(&self, peer: PeerId, reach: &Reach, secret: Secret) -> Result<Name> {
-        let address = links::address(peer, reach);
+        let address = links::address(peer, reach).await;
         let connection = self.endpoint.connect(address, wire::pair::ALPN).await?;
         let (send, receive) = connection.open_bi().await?;
         let name = self.shared.look(|core| core.hub.name.clone());
@@ -119,7 +142,7 @@ impl Inner {
         let (request, _) =
             Rx::<Request>::new(receive).without_bodies().recv().await?.context("no request")?;
         let mut tx = Tx::<Answer, _>::new(send);
-        let Some(grants) = self.store.take_invite(&request.secret.0).await? else {
+        let Some(promise) = self.store.take_invite(&request.secret.0).await? else {
             self.audit_refusal(peer, "pair.refused", &request.name, "").await?;
             return Ok(tx.send(&Refusal::Ticket.into(), Bytes::new()).await?);
         };
@@ -128,11 +151,12 @@ impl Inner {
             reach.worked(address);
         }
         let caller = Caller::Peer(peer);
-        let id = self.add_peer(peer, &request.name, reach, caller).await?;
-        let grants: Vec<view::Grant> = serde_json::from_str(&grants)?;
-        for grant in grants {
-            let selector = self.parse_selector(&grant.selector)?;
-            self.put_grant(id, selector, grant.role, caller).await?;
+        let promise: Promise = serde_json::from_str(&promise)?;
+        let expires = self.shared.look(|core| promise.expires(core.peers.get(&peer)));
+        let id = self.add_peer(peer, &request.name, reach, expires, caller).await?;
+        for grant in promise.grants {
+            let grant = self.promised(grant).await?;
+            self.put_grant(id, grant, caller).await?;
         }
         tx.feed(&Answer::Ok, Bytes::new()).await?;
         let name = self.shared.look(|core| core.hub.name.clone());
@@ -146,9 +170,15 @@ impl Inner {
         &self,
         id: PeerId,
         wanted: &Name,
-        reach: Reach,
+        mut reach: Reach,
+        expires: Option<Timestamp>,
         caller: Caller,
     ) -> Result<PeerId, Failure> {
+        self.shared.look(|core| {
+            let named = core.peers.get(&id).map(|known| known.reach.named.clone());
+            reach.named = named.unwrap_or_default();
+            reach.found(core.nearby.addresses(&id));
+        });
         let name = self.shared.look(|core| {
             let taken = |name: &Name| {
                 core.hub.name == *name
@@ -160,13 +190,17 @@ impl Inner {
         });
         self.audit(&caller.actor(), "peer.paired", &name, id).await.map_err(internal)?;
         let text = serde_json::to_string(&reach).expect("addresses are plain data");
-        self.store.put_peer(&id.to_string(), name.as_str(), &text).await?;
+        let expires_us = expires.map(Timestamp::as_microsecond);
+        self.store.put_peer(&id.to_string(), name.as_str(), &text, expires_us).await?;
         let new = self.shared.change(|core| match core.peers.get_mut(&id) {
             Some(known) => {
-                (known.name, known.reach) = (name, reach);
+                (known.name, known.reach, known.expires) = (name, reach, expires);
                 false
             }
-            None => core.peers.insert(id, Peer::new(name, reach)).is_none(),
+            None => {
+                let new = Peer { expires, ..Peer::new(name, reach) };
+                core.peers.insert(id, new).is_none()
+            }
         });
         if new {
             self.new_peers.send(id).await.map_err(|_| internal("the hub is stopping"))?;

@@ -1,9 +1,9 @@
 //! What a peer may ask of this hub: each stream that it opens ends up here.
 
-use crate::Inner;
 use crate::core::PeerId;
 use crate::devices::Local;
 use crate::session::{self, Session};
+use crate::{Inner, benching};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
@@ -55,6 +55,16 @@ pub(crate) async fn stream(
                 }
             }
         }
+        Open::Unlock { device, proof } => {
+            let proven = inner.unlock(peer, &device, proof).await;
+            if let Err(refusal) = proven {
+                inner.audit_refusal(peer, "factor.refused", &device, refusal).await?;
+            }
+            Ok(duplex.answer(proven).await?)
+        }
+        Open::Ask { device, message } => {
+            inner.serve_request(&connection, &device, message, duplex).await
+        }
         Open::Endpoint { session, endpoint, received } => {
             let found = inner.shared.look(|core| {
                 let leases = core.devices.values().filter_map(|local| {
@@ -69,13 +79,16 @@ pub(crate) async fn stream(
             };
             session::join(lines, endpoints, (endpoint, received), duplex).await
         }
+        Open::Bench { measure } => benching::serve(&inner, peer, measure, duplex).await,
     }
 }
 
 fn priority(inner: &Inner, open: &Open) -> Priority {
     match open {
-        Open::Shelf | Open::Device { .. } => Priority::Control,
-        Open::Http => Priority::Background,
+        Open::Shelf | Open::Device { .. } | Open::Unlock { .. } | Open::Ask { .. } => {
+            Priority::Control
+        }
+        Open::Http | Open::Bench { .. } => Priority::Background,
         Open::Endpoint { endpoint: 0, .. } => Priority::Control,
         Open::Endpoint { session, endpoint, .. } => inner.shared.look(|core| {
             let mut locals = core.devices.values();

@@ -7,14 +7,14 @@
 use crate::core::PeerId;
 use crate::devices::{EndpointStream, Lease, Source};
 use crate::links::IDLE_TIMEOUT;
-use crate::{Inner, links, view};
+use crate::{Inner, links};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use link::resume::Lines;
 use link::{Duplex, Tx};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,6 +56,7 @@ impl Session {
         let lease = Lease {
             session,
             peer,
+            began: Instant::now(),
             end: end.clone(),
             lines: lines.clone(),
             endpoints: endpoints_tx,
@@ -159,9 +160,7 @@ fn lend(
     lease: Lease,
 ) -> std::result::Result<Source, Refusal> {
     inner.shared.try_change(|core| {
-        if core.role(&peer, id) < Some(view::Role::Use) {
-            return Err(Refusal::NotGranted);
-        }
+        let began = core.admit(&peer, id)?;
         if inner.stopping.is_cancelled() {
             return Err(Refusal::Busy);
         }
@@ -170,7 +169,7 @@ fn lend(
         if local.lease.is_some() {
             return Err(Refusal::InUse);
         }
-        local.lease = Some(lease);
+        local.lease = Some(Lease { began, ..lease });
         Ok(source)
     })
 }
@@ -231,7 +230,11 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.inner.shared.change(|core| {
             let Some(local) = core.devices.get_mut(&self.id) else { return };
-            local.lease.take_if(|lease| lease.session == self.session);
+            let lease = local.lease.take_if(|lease| lease.session == self.session);
+            if let Some(lease) = lease {
+                core.session_ended(&self.id, self.peer, lease.began);
+            }
+            let Some(local) = core.devices.get(&self.id) else { return };
             if local.source.is_none() && !local.kept {
                 core.devices.remove(&self.id);
             }

@@ -2,14 +2,24 @@
 //!
 //! These types are the API's contract; `wire` has what goes between hubs.
 
+mod access;
+mod audit;
 mod login;
+mod path;
 
+pub use crate::discovery::Discovery;
+pub use access::{Asked, Factor, Grant, Granted, NewGrant, Request, Role, Totp, Turn};
+pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
 pub use login::{Login, LoginState, NewPassword, WebSession, WebStatus, WebTls};
+pub use path::{
+    Candidate, CandidateState, Measure, Measured, OpenPath, Path, PathChange, PathEvent, PathKind,
+    PathReport, Race, RaceReason, Why, WhyCode,
+};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::device::{Kind, State as DeviceState};
-use wire::{Address, DeviceId, Name, Text};
+use wire::{Address, DeviceId, HostPort, Name, Text};
 
 /// Everything that there is to see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -18,6 +28,18 @@ pub struct State {
     pub peers: Vec<Peer>,
     pub devices: Vec<Device>,
     pub attachments: Vec<Attachment>,
+    /// What peers ask of this hub.
+    #[serde(default)]
+    pub requests: Vec<Request>,
+    /// What this hub asked of peers.
+    #[serde(default)]
+    pub asked: Vec<Asked>,
+    /// Other hubs that are announced on this network.
+    #[serde(default)]
+    pub nearby: Vec<Nearby>,
+    /// Pairings by code that are under way or ended a moment ago.
+    #[serde(default)]
+    pub pairings: Vec<Pairing>,
 }
 
 /// The hub that was asked.
@@ -31,6 +53,80 @@ pub struct Hub {
     pub demo: bool,
     /// Where its web UI is.
     pub web: Option<String>,
+    /// Where it looks for other hubs.
+    #[serde(default)]
+    pub discovery: Discovery,
+}
+
+/// A hub as it is announced on this network. Anybody can announce anything: the name may be
+/// somebody else's, and the addresses may lead nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Nearby {
+    /// The Ed25519 public key that it says it has, in hexadecimal.
+    pub id: String,
+    pub name: Name,
+    pub version: String,
+    pub addresses: Vec<String>,
+    /// What it is called here, where the key is a peer's.
+    pub peer: Option<Name>,
+    /// Why it may not be what it seems.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why a hub may not be what it seems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// It has the name of a peer, and another key.
+    NameOfPeer,
+    /// It has the name of this hub.
+    NameOfThisHub,
+    /// Another one on this network has the same name.
+    NameTwice,
+}
+
+/// A pairing by code. What is shown on one screen is typed on the other: first the code of the
+/// hub that asks, then the check number of the hub that was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pairing {
+    pub id: u32,
+    pub side: PairingSide,
+    pub state: PairingState,
+    /// The other hub's key, which it has proven.
+    pub hub_id: String,
+    /// What the other hub calls itself.
+    pub name: Name,
+    /// Where it is.
+    pub remote: String,
+    pub doubt: Option<Doubt>,
+    /// What to type on the other hub.
+    pub shown: Option<String>,
+    /// Until it is over without an answer.
+    pub left_s: u32,
+    /// What it is called here, when it is a peer.
+    pub peer: Option<Name>,
+    /// Why it failed.
+    pub problem: Option<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingSide {
+    /// This hub asks the other.
+    Asking,
+    /// The other asks this hub.
+    Asked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingState {
+    /// The code is to be typed on the hub that was asked.
+    Code,
+    /// The check number is to be typed on the hub that asks.
+    Check,
+    Paired,
+    Failed,
 }
 
 /// A hub that this one has paired with.
@@ -46,52 +142,21 @@ pub struct Peer {
     pub path: Option<Path>,
     /// What it may do here.
     pub grants: Vec<Grant>,
+    /// Grants in the database that cannot be read, and grant nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u32,
+    /// A guest's end, RFC 3339: then it is no peer any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// Why it cannot be reached.
     pub error: Option<String>,
-}
-
-/// How a peer is reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Path {
-    pub kind: PathKind,
-    pub remote: String,
-    /// Round trip time in milliseconds.
-    pub rtt_ms: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PathKind {
-    Lan,
-    Direct,
-    Relay,
-}
-
-/// What a peer may do with which devices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Grant {
-    /// `*`, a device's name or id, `class:CLASS` or `VID:PID`.
-    pub selector: String,
+    /// Where people said that it is, as HOST:PORT.
     #[serde(default)]
-    pub role: Role,
+    pub named: Vec<HostPort>,
 }
 
-/// Each role includes those before it.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// See that it is there.
-    View,
-    /// Attach it.
-    #[default]
-    Use,
-    /// Also steer what can be steered, such as a machine; for USB devices the same as `use`.
-    Control,
-    /// Also share it, and change what the hub does with it.
-    Admin,
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A device, of this hub or of a peer.
@@ -124,6 +189,9 @@ pub struct Attachment {
     /// Device nodes that the kernel's drivers made.
     pub nodes: Vec<String>,
     pub error: Option<Problem>,
+    /// What its hub wants to be shown first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<Factor>,
 }
 
 /// By which door a device comes in.
@@ -191,27 +259,6 @@ pub struct Invite {
     /// RFC 3339.
     pub expires: String,
     pub qr_svg: String,
-}
-
-/// How a peer can be reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct PathReport {
-    pub online: bool,
-    /// RFC 3339.
-    pub connected_since: Option<String>,
-    /// Why the last try to reach it failed.
-    #[serde(default)]
-    pub error: Option<String>,
-    pub candidates: Vec<Candidate>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Candidate {
-    pub kind: PathKind,
-    pub remote: String,
-    pub rtt_ms: f64,
-    /// Whether data goes this way now.
-    pub selected: bool,
 }
 
 /// The body of every answer that is not a success.

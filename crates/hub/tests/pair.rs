@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use hub::view::{FailureCode, Grant, Role};
+use hub::view::{FailureCode, Grant, NewGrant, Role};
 use hub::{Caller, Config, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -14,12 +14,23 @@ const LOCAL: Caller = Caller::Local;
 const MINUTES: Duration = Duration::from_secs(600);
 
 async fn start(name: &str, data: &TempDir, simulated: Vec<Arc<sim::Simulated>>) -> Hub {
+    start_with(name, data, simulated, hub::Kinds::ALL).await
+}
+
+async fn start_with(
+    name: &str,
+    data: &TempDir,
+    simulated: Vec<Arc<sim::Simulated>>,
+    only: hub::Kinds,
+) -> Hub {
     let config = Config {
         data: data.path().to_owned(),
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        only,
         grace: hub::Grace::default(),
+        discovery: hub::Discovery::Off,
         simulated,
         real: false,
         demo: false,
@@ -41,14 +52,14 @@ async fn pair(grants: &[Grant]) -> Pair {
     let disk = Arc::new(sim::Simulated::disk(1, 8 << 20));
     let garage = start("garage", &garage_data, vec![disk.clone()]).await;
     let office = start("office", &office_data, vec![]).await;
-    let (ticket, _) = garage.invite(LOCAL, MINUTES, grants).await.unwrap();
+    let (ticket, _) = garage.invite(LOCAL, MINUTES, grants, None).await.unwrap();
     let peer = office.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
     assert_eq!(peer.name.as_str(), "garage");
     Pair { garage, office, disk, garage_data, _office_data: office_data }
 }
 
 fn everything() -> Vec<Grant> {
-    vec![Grant { selector: "*".into(), role: Role::Use }]
+    vec![Grant { selector: "*".into(), ..Grant::default() }]
 }
 
 /// Waits until a hub's state is as wanted.
@@ -94,17 +105,18 @@ async fn nothing_is_granted_by_pairing() {
     let address = "garage/disk".parse().unwrap();
     let failure = office.attach(LOCAL, &address, Default::default(), true).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::NotFound);
-    let grant = Grant { selector: "class:hid".into(), role: Role::Use };
-    garage.grant(LOCAL, "office", &grant).await.unwrap();
-    let grant = Grant { selector: "class:mass-storage".into(), role: Role::View };
-    garage.grant(LOCAL, "office", &grant).await.unwrap();
+    let grant = NewGrant { selector: "class:hid".into(), role: Role::Use, ..NewGrant::default() };
+    garage.grant(LOCAL, "office", grant).await.unwrap();
+    let grant =
+        NewGrant { selector: "class:mass-storage".into(), role: Role::View, ..NewGrant::default() };
+    garage.grant(LOCAL, "office", grant).await.unwrap();
     until(&office, "seen under a class grant", sees_disk).await;
 }
 
 #[tokio::test]
 async fn a_ticket_works_once() {
     let Pair { garage, office, .. } = pair(&[]).await;
-    let (ticket, _) = garage.invite(LOCAL, MINUTES, &[]).await.unwrap();
+    let (ticket, _) = garage.invite(LOCAL, MINUTES, &[], None).await.unwrap();
     let third_data = TempDir::new().unwrap();
     let third = start("third", &third_data, vec![]).await;
     third.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
@@ -113,6 +125,28 @@ async fn a_ticket_works_once() {
     let own = garage.pair(LOCAL, &ticket.to_string(), None).await.unwrap_err();
     assert_eq!(own.code, FailureCode::BadRequest);
     assert_eq!(garage.state(LOCAL).peers.len(), 2);
+}
+
+/// The hub that made a ticket says by its own clock whether it is good; the other one's clock,
+/// and what the ticket says of the time, do not count.
+#[tokio::test]
+async fn clocks_that_differ_by_a_day_do_not_matter() {
+    let Pair { garage, office, .. } = pair(&[]).await;
+    let day = 24 * 3600;
+    for wrong in [0, 1, u64::MAX] {
+        let (mut ticket, _) = garage.invite(LOCAL, MINUTES, &[], None).await.unwrap();
+        ticket.expires_s = match wrong {
+            0 => ticket.expires_s - day,
+            1 => ticket.expires_s + day,
+            other => other,
+        };
+        office.pair(LOCAL, &ticket.to_string(), None).await.unwrap();
+    }
+    let (mut ticket, _) = garage.invite(LOCAL, Duration::from_nanos(1), &[], None).await.unwrap();
+    ticket.expires_s += day;
+    let refused = office.pair(LOCAL, &ticket.to_string(), None).await.unwrap_err();
+    assert_eq!(refused.code, FailureCode::Refused, "good for a day more only by its own words");
+    assert!(refused.hint.unwrap().contains("ask for a new one"));
 }
 
 #[tokio::test]
@@ -153,8 +187,8 @@ async fn peers_manage_only_under_an_admin_grant() {
     assert_eq!(refused.code, FailureCode::Refused);
     assert!(garage.state(caller).devices.is_empty(), "not shared: not seen");
     assert!(garage.state(caller).peers.is_empty(), "peers do not see each other");
-    let admin = Grant { selector: "*".into(), role: Role::Admin };
-    garage.grant(LOCAL, "office", &admin).await.unwrap();
+    let admin = NewGrant { selector: "*".into(), role: Role::Admin, ..NewGrant::default() };
+    garage.grant(LOCAL, "office", admin).await.unwrap();
     garage.share(caller, disk.id.as_str(), None).await.unwrap();
     let state = garage.state(caller);
     assert_eq!((state.devices.len(), state.peers.len()), (1, 1), "who manages sees all");
@@ -169,7 +203,9 @@ async fn a_second_hub_on_the_same_data_is_refused() {
         name: "second".parse().unwrap(),
         bind: None,
         relays: vec![],
+        only: hub::Kinds::ALL,
         grace: hub::Grace::default(),
+        discovery: hub::Discovery::Off,
         simulated: vec![],
         real: false,
         demo: false,

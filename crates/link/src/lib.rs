@@ -3,10 +3,11 @@
 //! A [`Duplex`] is a byte stream with both its directions, whatever is below: a QUIC stream
 //! between hubs, an in-memory pipe in a test ([`lossy`]). [`Rx`] and [`Tx`] speak [`wire::frame`]
 //! over its halves. [`Opener`] opens further streams of the same session. [`resume`] lets streams
-//! outlive their connection.
+//! outlive their connection. [`race`] chooses among several ways to the same thing.
 
 mod duplex;
 pub mod lossy;
+pub mod race;
 pub mod resume;
 mod rx;
 mod tx;

@@ -7,23 +7,30 @@
 mod attachments;
 mod audit;
 mod devices;
+mod grants;
 mod invites;
 mod peers;
 mod web;
 
 pub use attachments::Attachment;
-pub use audit::{Broken, Entry};
+pub use audit::{Broken, Entry, Filter, How, Verified, WORDS_MAX};
 pub use devices::Device;
-pub use peers::{Grant, Peer};
+pub use grants::Grant;
+pub use peers::Peer;
 pub use web::{WebPassword, WebSession};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the database said.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("the database {0}: {1}")]
+    File(String, io::Error),
     #[error("the database {0}: {1}")]
     Open(String, sqlx::Error),
     #[error("the database was written by a newer farhub, or is damaged: {0}")]
@@ -47,6 +54,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be used, or is from a newer version.
     pub async fn open(file: &Path) -> Result<Self, Error> {
+        for_its_owner(file).map_err(|error| Error::File(file.display().to_string(), error))?;
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -66,6 +74,22 @@ impl Store {
     pub async fn close(&self) {
         self.db.close().await;
     }
+}
+
+/// The file holds hashes of tickets and PINs and secrets of TOTPs: nobody else may read it, also
+/// when the folder is open. SQLite gives the files that it makes beside it the same mode.
+fn for_its_owner(file: &Path) -> io::Result<()> {
+    let mode = 0o600;
+    OpenOptions::new().append(true).create(true).mode(mode).open(file)?;
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(ending);
+        match fs::set_permissions(&name, Permissions::from_mode(mode)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Microseconds since 1970.

@@ -11,21 +11,38 @@ async fn store(dir: &tempfile::TempDir) -> Store {
 async fn peers_and_grants_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.put_peer("aa", "garage", "[]").await.unwrap();
-    store.put_peer("bb", "office", "[]").await.unwrap();
-    let taken = store.put_peer("cc", "garage", "[]").await;
+    store.put_peer("aa", "garage", "[]", None).await.unwrap();
+    store.put_peer("bb", "office", "[]", None).await.unwrap();
+    let taken = store.put_peer("cc", "garage", "[]", None).await;
     assert!(matches!(taken, Err(Error::NameTaken(name)) if name == "garage"));
 
     store.set_trusted("aa", true).await.unwrap();
-    store.put_peer("aa", "garage", "[1]").await.unwrap();
+    store.put_peer("aa", "garage", "[1]", Some(7)).await.unwrap();
     let garage = &store.peers().await.unwrap()[0];
     assert_eq!((garage.trusted, garage.reach.as_str()), (true, "[1]"));
+    assert_eq!(garage.expires_us, Some(7));
 
-    store.put_grant("aa", "*", "view").await.unwrap();
-    store.put_grant("aa", "*", "use").await.unwrap();
-    store.put_grant("aa", "disk", "use").await.unwrap();
-    assert_eq!(store.grants().await.unwrap().len(), 2);
-    assert!(store.put_grant("zz", "*", "use").await.is_err());
+    let grant = |peer: &str, selector: &str, role: &str| Grant {
+        peer_id: peer.into(),
+        selector: selector.into(),
+        role: role.into(),
+        terms: "{}".into(),
+        asked: false,
+        pin: None,
+        totp: Some("GEZDGNBV".into()),
+        totp_step: 0,
+    };
+    store.put_grant(&grant("aa", "*", "view")).await.unwrap();
+    store.put_grant(&grant("aa", "*", "use")).await.unwrap();
+    store.put_grant(&grant("aa", "disk", "use")).await.unwrap();
+    let asked = Grant { asked: true, ..grant("aa", "disk", "use") };
+    store.put_grant(&asked).await.unwrap();
+    assert_eq!(store.grants().await.unwrap().len(), 3);
+    assert!(store.put_grant(&grant("zz", "*", "use")).await.is_err());
+    for (step, good) in [(7, true), (7, false), (6, false), (8, true)] {
+        assert_eq!(store.use_totp_step(&asked, step).await.unwrap(), good, "{step}");
+    }
+    assert_eq!(store.remove_grants("aa", Some("disk")).await.unwrap(), 2);
     assert_eq!(store.remove_grants("aa", Some("*")).await.unwrap(), 1);
     store.remove_peer("aa").await.unwrap();
     assert!(store.grants().await.unwrap().is_empty());
@@ -45,7 +62,7 @@ async fn devices_and_attachments_survive_a_restart() {
     {
         let store = store(&dir).await;
         store.put_device(&device).await.unwrap();
-        store.put_peer("aa", "garage", "[]").await.unwrap();
+        store.put_peer("aa", "garage", "[]", None).await.unwrap();
         store.put_attachment(&attachment).await.unwrap();
         store.close().await;
     }
@@ -106,7 +123,8 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     for device in ["disk", "laser", "camera"] {
         store.audit("local", "device.share", device).await.unwrap();
     }
-    assert_eq!(store.verify_audit().await.unwrap(), None);
+    let whole = store.verify_audit().await.unwrap();
+    assert_eq!((whole.entries, whole.broken), (3, None));
     let change = sqlx::query("UPDATE audit SET detail = 'disk' WHERE seq = 2");
     assert!(change.execute(&store.db).await.is_err());
     assert!(sqlx::query("DELETE FROM audit").execute(&store.db).await.is_err());
@@ -117,5 +135,63 @@ async fn the_audit_log_cannot_be_changed_unseen() {
     {
         sqlx::query(sql).execute(&store.db).await.unwrap();
     }
-    assert_eq!(store.verify_audit().await.unwrap(), Some(Broken { seq: 2 }));
+    let changed = store.verify_audit().await.unwrap();
+    assert_eq!(changed.broken, Some(Broken { seq: 2, how: How::Changed }));
+    for sql in ["DROP TRIGGER audit_is_not_shortened", "DELETE FROM audit WHERE seq = 1"] {
+        sqlx::query(sql).execute(&store.db).await.unwrap();
+    }
+    let missing = store.verify_audit().await.unwrap();
+    assert_eq!(missing.broken, Some(Broken { seq: 1, how: How::Missing }));
+}
+
+#[tokio::test]
+async fn only_its_owner_reads_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let file = dir.path().join("farhub.db");
+    std::fs::write(&file, "").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let store = store(&dir).await;
+    store.audit("local", "hub.start", "").await.unwrap();
+    for name in ["farhub.db", "farhub.db-wal", "farhub.db-shm"] {
+        let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_searched() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let entries = [
+        ("local", "hub.start", "0.1.0"),
+        ("local", "device.share", "disk usb-1"),
+        ("aa", "session.start", "usb-1"),
+        ("aa", "device.refused", "usb-12"),
+        ("bb", "devices", "%"),
+    ];
+    for (actor, action, detail) in entries {
+        store.audit(actor, action, detail).await.unwrap();
+    }
+    let found = async |filter: Filter| {
+        let page = store.audit_page(&filter, 10).await.unwrap();
+        page.iter().map(|entry| entry.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(found(Filter::default()).await, [5, 4, 3, 2, 1]);
+    let by = |actor: &str| Filter { actor: Some(actor.into()), ..Filter::default() };
+    assert_eq!(found(by("aa")).await, [4, 3]);
+    let done = |action: &str| Filter { action: Some(action.into()), ..Filter::default() };
+    assert_eq!(found(done("device")).await, [4, 2]);
+    assert_eq!(found(done("session.start")).await, [3]);
+    let of = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Filter { words, ..Filter::default() }
+    };
+    assert_eq!(found(of(&["usb-1"])).await, [3, 2]);
+    assert_eq!(found(of(&["nothing", "usb-12"])).await, [4]);
+    let page = Filter { before: Some(4), ..Filter::default() };
+    assert_eq!(store.audit_page(&page, 2).await.unwrap()[1].seq, 2);
+    let later = Filter { since_us: Some(i64::MAX), ..Filter::default() };
+    assert!(found(later).await.is_empty());
 }

@@ -5,8 +5,10 @@
 //! Unix socket in the data folder, and peers on streams of their connections, each under its
 //! grants.
 
+mod access;
 mod answer;
 mod assets;
+mod audit;
 mod crowd;
 mod devices;
 mod events;
@@ -48,6 +50,8 @@ fn api() -> OpenApiRouter<Hub> {
         .routes(routes!(events::events))
         .merge(devices::routes())
         .merge(peers::routes())
+        .merge(access::routes())
+        .merge(audit::routes())
         .merge(login::routes())
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn admit(
         return Failed(Failure::new(FailureCode::Refused, message)).into_response();
     }
     let path = request.uri().path();
-    let by = if path.ends_with("/events") { Use::Watches } else { Use::Acts };
+    let by = if changes || path == "/api/v1/session" { Use::Acts } else { Use::Watches };
     let session = match token(request.headers()) {
         Some(token) => front.hub.web_session(token, by).await,
         None => None,

@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use hub::view::{Grant, Role};
+use hub::view::{NewGrant, Role};
 use hub::{Caller, Config, Hub};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
@@ -34,7 +34,9 @@ async fn serve(name: &str, simulated: Vec<Arc<sim::Simulated>>) -> Served {
         name: name.parse().unwrap(),
         bind: Some(anywhere),
         relays: vec![],
+        only: hub::Kinds::ALL,
         grace: hub::Grace::default(),
+        discovery: hub::Discovery::Off,
         simulated,
         real: false,
         demo: false,
@@ -136,14 +138,35 @@ async fn one_hub_shows_and_drives_another_under_its_grants() {
     let (status, refused) = office.socket(Method::POST, &share, Some(json!({}))).await;
     assert_eq!((status, &refused["error"]["code"]), (StatusCode::FORBIDDEN, &json!("refused")));
 
-    let admin = Grant { selector: "*".into(), role: Role::Admin };
-    garage.hub.grant(LOCAL, "office", &admin).await.unwrap();
+    let admin = NewGrant { selector: "*".into(), role: Role::Admin, ..NewGrant::default() };
+    garage.hub.grant(LOCAL, "office", admin).await.unwrap();
     let named = Some(json!({"name": "disk"}));
     let (status, device) = office.socket(Method::POST, &share, named).await;
     assert_eq!((status, &device["address"]), (StatusCode::OK, &json!("garage/disk")));
     let (_, state) = office.socket(Method::GET, &format!("{garages}/state"), None).await;
     assert_eq!(state["devices"].as_array().unwrap().len(), 1);
     assert_eq!(state["peers"][0]["name"], "office", "who manages sees all");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_read_and_checked() {
+    let served = serve("desk", vec![Arc::new(sim::Simulated::disk(1, 8 << 20))]).await;
+    let mut changes = served.hub.changes();
+    while served.hub.state(LOCAL).devices.is_empty() {
+        changes.changed().await.unwrap();
+    }
+    let named = Some(json!({"name": "disk"}));
+    served.socket(Method::POST, "/api/v1/devices/sim-1/share", named).await;
+    let (status, page) = served.socket(Method::GET, "/api/v1/audit?device=disk", None).await;
+    assert_eq!((status, &page["entries"][0]["action"]), (StatusCode::OK, &json!("device.share")));
+    let (_, page) = served.socket(Method::GET, "/api/v1/audit?who=local&limit=1", None).await;
+    assert_eq!((page["entries"].as_array().unwrap().len(), &page["more"]), (1, &json!(true)));
+    let (_, check) = served.socket(Method::GET, "/api/v1/audit/check", None).await;
+    assert_eq!((&check["entries"], &check["broken"]), (&json!(2), &Value::Null));
+    for wrong in ["since=yesterday", "who=nobody", "wo=local"] {
+        let path = format!("/api/v1/audit?{wrong}");
+        assert!(served.socket(Method::GET, &path, None).await.0.is_client_error(), "{wrong}");
+    }
 }
 
 #[tokio::test]
@@ -169,7 +192,17 @@ fn the_description_names_every_path() {
         "/api/v1/devices/{device}/share",
         "/api/v1/attachments/{hub}/{device}",
         "/api/v1/peers/{name}/grants",
+        "/api/v1/peers/{name}/path",
+        "/api/v1/peers/{name}/bench",
         "/api/v1/pair",
+        "/api/v1/unlock",
+        "/api/v1/asked",
+        "/api/v1/requests/{number}/accept",
+        "/api/v1/devices/{device}/handover",
+        "/api/v1/audit",
+        "/api/v1/audit/check",
+        "/api/v1/pairings/{id}/accept",
+        "/api/v1/peers/{name}/addresses",
         "/api/v1/login",
         "/api/v1/web/sessions/{id}",
     ] {

@@ -139,6 +139,7 @@ impl Usb {
     #[must_use]
     pub fn needs_trust(&self) -> bool {
         self.class == 0xe0
+            || crate::adapters::is_adapter(self.vendor_id, self.product_id)
             || self.interfaces.iter().any(|interface| {
                 let (class, subclass) = (interface.class, interface.subclass);
                 // RNDIS says that it is a modem with a protocol of its own

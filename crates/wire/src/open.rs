@@ -1,6 +1,8 @@
 //! The first frame of a stream, and the answer to it.
 
-use crate::DeviceId;
+use crate::ask::Proof;
+use crate::bench::Measure;
+use crate::{DeviceId, Text};
 use serde::{Deserialize, Serialize};
 
 /// The use of one device by one peer, from attach to detach. A number that the serving hub draws
@@ -21,6 +23,12 @@ pub enum Open {
     /// further one, or one that goes on where the last connection was cut. `received` bytes have
     /// reached who opens.
     Endpoint { session: SessionId, endpoint: u8, received: u64 },
+    /// Proves the user of the peer, where a grant for the device asks for that.
+    Unlock { device: DeviceId, proof: Proof },
+    /// Asks the owner for the use of a device.
+    Ask { device: DeviceId, message: Text },
+    /// A measurement of the path.
+    Bench { measure: Measure },
 }
 
 /// After [`Answer::Ok`] to an [`Open::Endpoint`]: what has reached who answers.
@@ -55,6 +63,27 @@ pub enum Refusal {
     NotUnderstood,
     #[error("the ticket is unknown, used or expired")]
     Ticket,
+    #[error("a PIN is needed")]
+    NeedsPin,
+    #[error("the code of an authenticator app is needed")]
+    NeedsCode,
+    #[error("a PIN and the code of an authenticator app are needed")]
+    NeedsPinAndCode,
+    /// Which part is not told.
+    #[error("the PIN or the code is wrong")]
+    Wrong,
+    #[error("too many wrong tries")]
+    LockedOut,
+    #[error("the time for one session is used up")]
+    TimeUsedUp,
+    #[error("the other hub pairs by code only within its own network")]
+    NotNear,
+    #[error("somebody at the other hub said no, or took it back")]
+    Declined,
+    #[error("the codes differ: it was mistyped, or somebody is in between")]
+    CodesDiffer,
+    #[error("nobody answered in time")]
+    NotAnswered,
     #[error("refused for a reason that this version does not know (code {0})")]
     Unknown(u8),
 }
@@ -70,6 +99,16 @@ impl Refusal {
             Self::Busy => 5,
             Self::NotUnderstood => 6,
             Self::Ticket => 7,
+            Self::NeedsPin => 8,
+            Self::NeedsCode => 9,
+            Self::NeedsPinAndCode => 10,
+            Self::Wrong => 11,
+            Self::LockedOut => 12,
+            Self::TimeUsedUp => 13,
+            Self::NotNear => 32,
+            Self::Declined => 33,
+            Self::CodesDiffer => 34,
+            Self::NotAnswered => 35,
             Self::Unknown(code) => code,
         }
     }
@@ -84,6 +123,16 @@ impl Refusal {
             5 => Self::Busy,
             6 => Self::NotUnderstood,
             7 => Self::Ticket,
+            8 => Self::NeedsPin,
+            9 => Self::NeedsCode,
+            10 => Self::NeedsPinAndCode,
+            11 => Self::Wrong,
+            12 => Self::LockedOut,
+            13 => Self::TimeUsedUp,
+            32 => Self::NotNear,
+            33 => Self::Declined,
+            34 => Self::CodesDiffer,
+            35 => Self::NotAnswered,
             code => Self::Unknown(code),
         }
     }
@@ -122,8 +171,15 @@ mod tests {
         let session = SessionId(300);
         let endpoint = Open::Endpoint { session, endpoint: 0x81, received: 129 };
         assert_eq!(bytes(&endpoint), hex!("03 ac02 81 8101"));
+        assert_eq!(bytes(&Open::Bench { measure: Measure::Echo }), hex!("06 00"));
+        assert_eq!(bytes(&Open::Bench { measure: Measure::Up }), hex!("06 02"));
         let joined = postcard::to_stdvec(&Joined { received: 300 }).unwrap();
         assert_eq!(joined, hex!("ac02"));
+        let proof = Proof { pin: None, code: Some("123456".parse().unwrap()) };
+        let unlock = Open::Unlock { device: "usb-1".parse().unwrap(), proof };
+        assert_eq!(bytes(&unlock), hex!("04 05 7573622d31 00 01 06 313233343536"));
+        let ask = Open::Ask { device: "usb-1".parse().unwrap(), message: "hi".into() };
+        assert_eq!(bytes(&ask), hex!("05 05 7573622d31 02 6869"));
         let answer = |answer: &Answer| postcard::to_stdvec(answer).unwrap();
         assert_eq!(answer(&Answer::Ok), hex!("00"));
         assert_eq!(answer(&Refusal::InUse.into()), hex!("01 02"));

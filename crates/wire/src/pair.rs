@@ -5,6 +5,8 @@
 //! TLS proves both keys, and sends a [`Request`]; the inviting hub answers with
 //! [`crate::Answer::Ok`] and an [`Accepted`], or refuses without saying why.
 
+pub mod code;
+
 use crate::Name;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -134,6 +136,15 @@ mod tests {
         let text = ticket().to_string();
         assert_eq!(text[..text.len() - 4].parse::<Ticket>(), Err(TicketError::Damaged));
         assert_eq!("hello".parse::<Ticket>(), Err(TicketError::Prefix));
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let name: Name = "ab".parse().unwrap();
+        let request = Request { secret: Secret([9; 16]), name: name.clone() };
+        let expected = [&[9; 16][..], &[2, b'a', b'b']].concat();
+        assert_eq!(postcard::to_stdvec(&request).unwrap(), expected);
+        assert_eq!(postcard::to_stdvec(&Accepted { name }).unwrap(), [2, b'a', b'b']);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::lab::{Lab, Rtt};
 use crate::mon::Monitor;
 use crate::net::run;
 use crate::sound::Start;
-use crate::{disk, keyboard, serial, sound, sys, sysfs, usbtest, video};
+use crate::{disk, keyboard, net, serial, sound, sys, sysfs, usbtest, video};
 
 pub(super) fn disk_over_two_hubs(lab: &mut Lab) -> Result<()> {
     files_survive(lab, 32)
@@ -148,6 +148,39 @@ pub(super) fn two_devices_of_two_hubs(lab: &mut Lab) -> Result<()> {
     }
     files.join().expect("the disk's thread does not panic")?;
     Ok(())
+}
+
+/// A disk and a serial port in one device, at the same time.
+pub(super) fn composite_device(lab: &mut Lab) -> Result<()> {
+    let both = lab.gadget("ms+acm", &[])?;
+    serial::echo(both.tty());
+    let pair = lab.pair(Rtt(0))?;
+    let attached = pair.share_and_attach(&both.bus_id)?;
+    let (disk, port) = (attached.disk()?, serial::open(&attached.tty()?)?);
+    let files = std::thread::spawn(move || disk::write_and_read_back(&disk, 16));
+    while !files.is_finished() {
+        serial::exchange(&port, 64 << 10)?;
+    }
+    files.join().expect("the disk's thread does not panic")?;
+    pair.detach(&attached)
+}
+
+pub(super) fn network_carries_a_file(lab: &mut Lab) -> Result<()> {
+    let adapter = lab.gadget("ncm", &[])?;
+    let pair = lab.pair(Rtt(0))?;
+    let attached = pair.share_and_attach(&adapter.bus_id)?;
+    net::carry_a_file(&adapter.network(), &attached.network()?, 4)
+}
+
+/// Notes, both ways.
+pub(super) fn midi_notes_in_order(lab: &mut Lab) -> Result<()> {
+    let keys = lab.gadget("midi", &[])?;
+    let pair = lab.pair(Rtt(0))?;
+    let attached = pair.share_and_attach(&keys.bus_id)?;
+    let near = sound::midi(&sound::card_of("f_midi")?)?;
+    let far = sound::midi(&attached.card()?)?;
+    sound::notes(&near, &far, 1000)?;
+    sound::notes(&far, &near, 1000)
 }
 
 pub(super) fn reset_reaches_the_device(lab: &mut Lab) -> Result<()> {

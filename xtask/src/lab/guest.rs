@@ -1,8 +1,8 @@
 //! One guest: start it with a command, carry its output, end it.
 //!
 //! A private folder is shared with the guest's init: `command`, `path` and `interactive` go in,
-//! `status` comes out. The command's terminal is our child's stdin and stdout, the kernel's
-//! console its stderr.
+//! `status` comes out; `enough` goes in when it has had its time. The command's terminal is our
+//! child's stdin and stdout, the kernel's console its stderr.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
+use super::patience::{Patience, Verdict};
 use super::{Backend, Lab, uml, vm};
 
 #[derive(Debug)]
@@ -27,7 +28,8 @@ pub(crate) struct Guest<'a> {
     pub path: Option<PathBuf>,
     /// Emulated devices of the vm.
     pub plugs: Vec<String>,
-    /// The guest is killed after this time; also when we are.
+    /// The guest is ended after this time, not counting that in which it had no processor; also
+    /// when we are.
     pub limit: Duration,
 }
 
@@ -36,6 +38,7 @@ pub(crate) struct Report {
     pub ending: Ending,
     /// What the kernel said.
     pub console: String,
+    pub verdict: Verdict,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,7 +61,7 @@ impl<'a> Guest<'a> {
     /// with `@qmp ` is for QEMU instead.
     pub(crate) fn run(&self, mut line: impl FnMut(&str)) -> Result<Report> {
         let folder = self.folder()?;
-        let seconds = self.limit.as_secs().to_string();
+        let seconds = (self.limit * STARVED_MAX).as_secs().to_string();
         // timeout(1) kills the whole group, and setpriv(1) has it killed when we die first
         let mut limited = Command::new("setpriv");
         limited.args(["--pdeathsig", "TERM", "timeout", "-k", "2", &seconds]);
@@ -70,6 +73,7 @@ impl<'a> Guest<'a> {
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start the guest")?;
+        let patience = Patience::new(child.id(), folder.path().into(), self.limit);
         let mut stderr = child.stderr.take().context("no console")?;
         let console = std::thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -92,13 +96,14 @@ impl<'a> Guest<'a> {
             bytes.clear();
         }
         let status = child.wait()?;
+        let verdict = patience.verdict();
         let console = console.join().unwrap_or_default();
         let ending = match fs::read_to_string(folder.path().join("status")) {
             Ok(code) if !code.is_empty() => Ending::Exit(code.trim().parse()?),
-            _ if matches!(status.code(), Some(124 | 137) | None) => Ending::Limit,
+            _ if verdict.killed || matches!(status.code(), Some(124 | 137) | None) => Ending::Limit,
             _ => Ending::Died,
         };
-        Ok(Report { ending, console })
+        Ok(Report { ending, console, verdict })
     }
 
     /// Gives the guest our terminal.
@@ -265,6 +270,9 @@ fn qmp(socket: &Path, request: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// However little of a processor it gets, it is ended after so many times its limit.
+const STARVED_MAX: u32 = 5;
 
 /// What init prints when the status is there.
 const END: &str = "@end";

@@ -4,6 +4,7 @@ use super::{Area, Finding, In};
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Exit};
+use crate::peers::unreadable;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -17,10 +18,12 @@ pub(super) async fn look(
 ) -> Vec<Finding> {
     let mut findings = vec![folder(data)];
     findings.extend(key(&data.join("key")));
+    findings.extend(database(&data.join("farhub.db")));
     if let Err(error) = config {
         findings.push(HUB.fail(&error.message, "correct the file: the hub does not start with it"));
     }
     findings.push(running(client).await);
+    findings.extend(grants(client).await);
     findings.push(clock(SystemTime::now()));
     findings
 }
@@ -58,6 +61,14 @@ fn key(key: &Path) -> Option<Finding> {
     })
 }
 
+/// It holds the secrets of second factors. The hub closes it at its next start.
+fn database(file: &Path) -> Option<Finding> {
+    let shown = file.display();
+    let open = file.metadata().ok()?.permissions().mode() & 0o077 != 0;
+    let fix = format!("chmod 600 {shown}*");
+    open.then(|| HUB.fail(format!("the database can be read by others: {shown}"), fix))
+}
+
 async fn running(client: &Client) -> Finding {
     match client.state().await {
         Ok(state) if state.hub.version == env!("CARGO_PKG_VERSION") => {
@@ -77,6 +88,14 @@ async fn running(client: &Client) -> Finding {
         }
         Err(error) => HUB.fail(error.message, error.hint.unwrap_or("farhub up".into())),
     }
+}
+
+/// A row that cannot be read, of a newer version or damaged, grants nothing.
+async fn grants(client: &Client) -> Option<Finding> {
+    let state = client.state().await.ok()?;
+    let peer = state.peers.iter().find(|peer| peer.unreadable > 0)?;
+    let fix = format!("farhub revoke {}, then grant it anew", peer.name);
+    Some(HUB.fail(unreadable(peer), fix))
 }
 
 /// Tickets expire by the clock, and the audit log tells times.
@@ -108,6 +127,18 @@ mod tests {
         assert_eq!(key(&path).unwrap().fix, Some(format!("chmod 600 {}", path.display())));
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert_eq!(key(&path).unwrap().verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn a_database_that_others_can_read_must_be_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("farhub.db");
+        assert_eq!(database(&path), None);
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(database(&path).unwrap().verdict, Verdict::Fail);
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(database(&path), None);
     }
 
     #[test]

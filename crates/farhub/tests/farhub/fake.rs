@@ -8,6 +8,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::convert::Infallible;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -106,6 +107,13 @@ pub(crate) struct Ran {
     pub status: i32,
     pub stdout: String,
     pub stderr: String,
+}
+
+/// With something piped in.
+pub(crate) fn run_with(folder: &Path, args: &[&str], stdin: &str) -> Ran {
+    let mut child = command(folder, args).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    Ran::new(child.wait_with_output().unwrap(), folder)
 }
 
 pub(crate) fn run(folder: &Path, args: &[&str]) -> Ran {

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
+mod access;
 mod fake;
 mod state;
 mod web;
@@ -38,6 +39,7 @@ fn help_teaches() {
     golden("help.txt", &run(folder.path(), &["--help"]).told());
     golden("help-short.txt", &run(folder.path(), &["-h"]).told());
     golden("help-attach.txt", &run(folder.path(), &["attach", "--help"]).told());
+    golden("help-attach.txt", &run(folder.path(), &["help", "attach"]).told());
     golden("help-grant.txt", &run(folder.path(), &["grant", "--help"]).told());
     golden("help-web.txt", &run(folder.path(), &["web", "--help"]).told());
     golden("help-up.txt", &run(folder.path(), &["up", "--help"]).told());
@@ -132,7 +134,7 @@ fn a_wrong_command_line_is_status_2() {
         &["attach", "garage/disk", "--via", "serial"],
         &["invite", "--expires", "soon"],
         &["invite", "--grant", "disk=owner"],
-        &["pair", "farhub1abc"],
+        &["pair", "farhub1abcdefghijklmnopqrst"],
         &["grant", "laptop", "*", "--role", "owner"],
         &["detach"],
         &["up", "--hub", "garage"],
@@ -185,7 +187,7 @@ fn invite_prints_the_ticket_and_a_code() {
     let body = asked.strip_prefix("POST /api/v1/invites ").unwrap();
     let body: Value = serde_json::from_str(body).unwrap();
     let grants = json!([{"selector": "disk", "role": "use"}, {"selector": "*", "role": "view"}]);
-    assert_eq!(body, json!({"expires_s": 600, "grants": grants}));
+    assert_eq!(body, json!({"expires_s": 600, "grants": grants, "guest_s": null}));
 }
 
 #[test]
@@ -198,6 +200,82 @@ fn pair_names_the_new_peer() {
 }
 
 #[test]
+fn nearby_shows_hubs_doubts_and_who_asks() {
+    let asks = state::while_pairing("asked", "code", None);
+    golden("nearby.txt", &Fake::with_state(asks.clone()).farhub(&["nearby"]).told());
+    let mut off = state::empty();
+    off["hub"]["discovery"] = json!("off");
+    let told = [state::empty(), off].map(|it| Fake::with_state(it).farhub(&["nearby"]).told());
+    golden("nearby-empty.txt", &told.join("\n"));
+    let ran = Fake::with_state(asks.clone()).farhub(&["nearby", "--json"]);
+    let data: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(data, json!({"hubs": asks["nearby"], "pairings": asks["pairings"]}));
+
+    let mut gone = asks.clone();
+    gone["nearby"].as_array_mut().unwrap().remove(1);
+    gone["pairings"] = json!([]);
+    let events = vec![state::nearby(), asks.clone(), asks, gone];
+    let script = Script { events, stops: true, ..Script::default() };
+    golden("nearby-watch.txt", &Fake::start(script).farhub(&["nearby", "--watch"]).told());
+}
+
+#[test]
+fn pair_by_code_shows_it_and_waits_for_both_screens() {
+    let asking = |word: &str| state::while_pairing("asking", word, Some("189 869"));
+    let post = state::pairing("asking", "code", Some("189 869"));
+    let script = |last: &str| Script {
+        answers: vec![
+            ("POST /api/v1/pairings", 200, post.clone()),
+            ("GET /api/v1/state", 200, asking("paired")),
+        ],
+        events: vec![asking("code"), asking("code"), asking("check"), asking(last)],
+        stops: false,
+    };
+    let hub = Fake::start(script("paired"));
+    golden("pair-code.txt", &hub.farhub(&["pair", "garage"]).told());
+    assert_eq!(hub.requests()[1], "POST /api/v1/pairings {\"hub\":\"garage\"}");
+    let hub = Fake::start(script("failed"));
+    let ran = hub.farhub(&["pair", "--at", "garage.lan:3482", "--name", "shed"]);
+    assert_eq!(ran.status, 4);
+    assert!(ran.stderr.ends_with("is no peer: the codes differ\n  hint: ask\n"), "{}", ran.stderr);
+    let asked = "POST /api/v1/pairings {\"at\":\"garage.lan:3482\",\"name\":\"shed\"}";
+    assert_eq!(hub.requests()[1], asked);
+}
+
+#[test]
+fn the_hub_that_is_asked_takes_the_code_and_shows_two_digits() {
+    let asked = |word: &str, shown| state::while_pairing("asked", word, shown);
+    let answers = vec![
+        ("GET /api/v1/state", 200, asked("code", None)),
+        ("POST /api/v1/pairings/7/accept", 200, state::pairing("asked", "check", Some("20"))),
+        ("DELETE /api/v1/pairings/7", 204, Value::Null),
+    ];
+    let events = vec![asked("code", None), asked("check", Some("20")), asked("paired", None)];
+    let hub = Fake::start(Script { answers, events, stops: false });
+    golden("pair-accept.txt", &hub.farhub(&["pair", "--accept", "189 869"]).told());
+    let said = "POST /api/v1/pairings/7/accept {\"code\":\"189 869\"}";
+    assert!(hub.requests().iter().any(|it| it == said), "{:?}", hub.requests());
+    assert_eq!(hub.farhub(&["pair", "--decline"]).status, 0);
+    assert_eq!(hub.farhub(&["pair", "attic", "--decline"]).status, 5, "it does not ask");
+    assert_eq!(hub.farhub(&["pair", "attic", "--accept", "189869"]).status, 5);
+}
+
+#[test]
+fn addresses_of_a_peer_are_added_and_removed() {
+    let peer = state::busy()["peers"][0].clone();
+    let hub = answers(&[
+        ("POST /api/v1/peers/garage/addresses", 200, peer.clone()),
+        ("DELETE /api/v1/peers/garage/addresses?at=%5B%3A%3A1%5D%3A3482", 200, peer),
+    ]);
+    let ran = hub.farhub(&["peers", "add-address", "garage", "garage.lan:3482"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let ran = hub.farhub(&["peers", "remove-address", "garage", "[::1]:3482"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(hub.requests()[0].ends_with("{\"at\":\"garage.lan:3482\"}"));
+    assert_eq!(hub.farhub(&["peers", "add-address", "garage", "garage.lan"]).status, 2);
+}
+
+#[test]
 fn grants_are_given_and_taken() {
     let peer = |selectors: &[&str]| {
         let mut peer = state::busy()["peers"][0].clone();
@@ -206,7 +284,7 @@ fn grants_are_given_and_taken() {
         peer
     };
     let hub = answers(&[
-        ("POST /api/v1/peers/garage/grants", 200, peer(&["laser", "class:hid"])),
+        ("POST /api/v1/peers/garage/grants", 200, json!({"peer": peer(&["laser", "class:hid"])})),
         ("DELETE /api/v1/peers/garage/grants?selector=class%3Ahid", 200, peer(&["laser"])),
         ("DELETE /api/v1/peers/garage/grants", 200, peer(&[])),
         ("PUT /api/v1/peers/garage/trust", 200, peer(&[])),
@@ -315,15 +393,41 @@ fn detach_one_or_all() {
 }
 
 #[test]
-fn path_shows_every_way() {
-    let lan = json!({"kind": "lan", "remote": "192.168.1.7:3482", "rtt_ms": 0.42,
-        "selected": true});
-    let relay = json!({"kind": "relay", "remote": "https://relay.example.org/", "rtt_ms": 48.0,
-        "selected": false});
-    let report = json!({"online": true, "error": null,
-        "candidates": [lan, relay]});
-    let hub = answers(&[("GET /api/v1/peers/garage/path", 200, report)]);
-    golden("path.txt", &hub.farhub(&["path", "garage"]).told());
+fn path_shows_every_way_and_why() {
+    let hub = answers(&[
+        ("GET /api/v1/peers/garage/path", 200, state::relayed()),
+        ("GET /api/v1/peers/attic/path", 200, state::out_of_reach()),
+    ]);
+    let told = ["garage", "attic"].map(|peer| hub.farhub(&["path", peer]).told());
+    golden("path.txt", &told.join("\n"));
+    let ran = hub.farhub(&["path", "garage", "--json"]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(told, state::relayed());
+}
+
+#[test]
+fn path_watch_goes_on() {
+    let hub = answers(&[("GET /api/v1/peers/garage/path", 200, state::relayed())]);
+    let mut child = command(hub.folder.path(), &["path", "garage", "--watch"]).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(2);
+    for line in lines.map(Result::unwrap) {
+        let (_, told) = line.split_once("Z  ").unwrap();
+        assert!(told.starts_with("relay, 48.0 ms, in 1.5 MB/s, out 512 B/s, loss up to 0.4 %"));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn bench_measures_three_things_in_turn() {
+    let hub = answers(&[("POST /api/v1/peers/garage/bench", 200, state::measured())]);
+    golden("bench.txt", &hub.farhub(&["bench", "garage"]).told());
+    let asked = ["echo", "down", "up"]
+        .map(|what| format!("POST /api/v1/peers/garage/bench {{\"what\":\"{what}\"}}"));
+    assert_eq!(hub.requests(), asked);
+    let ran = hub.farhub(&["bench", "garage", "--json"]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(told, json!([state::measured(), state::measured(), state::measured()]));
 }
 
 #[test]
@@ -389,6 +493,10 @@ fn the_service_is_shown_written_and_removed() {
         format!("$ farhub {}\n{}", args[..2].join(" "), run(folder.path(), &args).told())
     };
     golden("service-dry-run.txt", &service(&["install", "--dry-run"]));
+    let json = ["--json", "service", "install", "--dry-run", "--root", root];
+    let steps: Value = serde_json::from_str(&run(folder.path(), &json).stdout).unwrap();
+    let written = |step: &Value| step["write"]["path"].is_string();
+    assert_eq!(steps.as_array().unwrap().iter().filter(|step| written(step)).count(), 5);
     assert!(!std::path::Path::new(root).exists(), "a dry run writes nothing");
     let steps: [&[&str]; 5] =
         [&["status"], &["install"], &["status"], &["uninstall"], &["uninstall"]];

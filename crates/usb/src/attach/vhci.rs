@@ -221,13 +221,16 @@ impl Vhci {
     }
 
     /// What programs know the device by, such as `/dev/sdb` or `/dev/ttyACM0`; for people to see.
+    ///
+    /// It may block until a driver has made sense of the device, and for that the driver needs our
+    /// answers: never to be called by a thread that gives them.
     #[must_use]
     pub fn nodes(&self, bus_id: &str) -> Vec<PathBuf> {
         let is_bus_id = |c: char| c.is_ascii_digit() || "-.".contains(c);
         let mut nodes = Vec::new();
         if bus_id.starts_with(|c: char| c.is_ascii_digit()) && bus_id.chars().all(is_bus_id) {
             let device = self.sysfs.join("bus/usb/devices").join(bus_id);
-            collect_nodes(&device, NODE_DEPTH_MAX, &mut nodes);
+            below(&device, |directory| collect_nodes(directory, NODE_DEPTH_MAX, &mut nodes));
         }
         nodes.sort();
         nodes
@@ -256,17 +259,31 @@ impl Port {
     }
 }
 
-/// Device nodes of the drivers below a directory of sysfs.
+/// Device nodes of the drivers in a directory of sysfs and below.
+///
+/// `uevent` is read only where there is a node: it takes the lock of its device (`uevent_show`,
+/// 6.1 and others), which the kernel holds while a driver tries the USB device, an interface or a
+/// SCSI device. Those have no node; what has one has no driver to be tried.
 fn collect_nodes(directory: &Path, depth: usize, nodes: &mut Vec<PathBuf>) {
-    if let Ok(uevent) = fs::read_to_string(directory.join("uevent")) {
+    if directory.join("dev").exists()
+        && let Ok(uevent) = fs::read_to_string(directory.join("uevent"))
+    {
         let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="));
         nodes.extend(name.filter(|name| is_shown(name)).map(|name| Path::new("/dev").join(name)));
     }
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        let below = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if below && depth > 0 && nodes.len() < NODES_MAX {
-            collect_nodes(&entry.path(), depth - 1, nodes);
+    if depth > 0 {
+        below(directory, |directory| {
+            if nodes.len() < NODES_MAX {
+                collect_nodes(directory, depth - 1, nodes);
+            }
+        });
+    }
+}
+
+fn below(directory: &Path, mut visit: impl FnMut(&Path)) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            visit(&entry.path());
         }
     }
 }
@@ -399,15 +416,18 @@ pub(super) mod tests {
     fn nodes_are_found_below_the_device() {
         let root = tempfile::tempdir().unwrap();
         let device = root.path().join("bus/usb/devices/3-1");
-        for (path, name) in [
-            ("", "bus/usb/003/002"),
-            ("3-1:1.0/host6/target6:0:0/6:0:0:0/block/sda", "sda"),
-            ("3-1:1.0/host6/target6:0:0/6:0:0:0/scsi_generic/sg0", "sg0"),
-            ("3-1:1.1/tty/ttyACM0", "ttyACM0"),
+        // Neither the first nor what has no number may be read: a lock could be in the way.
+        for (path, number, name) in [
+            ("", "dev", "sdx"),
+            ("3-1:1.0/host6/target6:0:0/6:0:0:0", "no dev", "sdy"),
+            ("3-1:1.0/host6/target6:0:0/6:0:0:0/block/sda", "dev", "sda"),
+            ("3-1:1.0/host6/target6:0:0/6:0:0:0/scsi_generic/sg0", "dev", "sg0"),
+            ("3-1:1.1/tty/ttyACM0", "dev", "ttyACM0"),
         ] {
-            fs::create_dir_all(device.join(path)).unwrap();
-            fs::write(device.join(path).join("uevent"), format!("MAJOR=1\nDEVNAME={name}\n"))
-                .unwrap();
+            let directory = device.join(path);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join(number), "8:0\n").unwrap();
+            fs::write(directory.join("uevent"), format!("MAJOR=1\nDEVNAME={name}\n")).unwrap();
         }
         std::os::unix::fs::symlink(&device, device.join("loop")).unwrap();
         let nodes = Vhci::at(root.path()).nodes("3-1");

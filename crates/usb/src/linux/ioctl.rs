@@ -187,6 +187,11 @@ impl Urbs {
         self.handle.clone()
     }
 
+    /// Whether no transfer is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
     /// Starts a transfer. `key` names it until it is reaped.
     pub(super) fn submit(&mut self, key: u64, request: &Request) -> Result<(), Errno> {
         const OPCODE: Opcode = opcode::read::<UrbHead>(b'U', 10);

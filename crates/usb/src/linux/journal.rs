@@ -37,8 +37,9 @@ impl Entry {
 /// is opened; `state` as given to [`super::open()`]. It does blocking I/O.
 ///
 /// # Errors
-/// When the journal can't be read. A device that can't be given back is logged, and forgotten:
-/// it gets its drivers when it is plugged in again.
+/// When the journal's folder or sysfs can't be read. A device that can't be given back is logged,
+/// and forgotten: it gets its drivers when it is plugged in again. An entry that can't be read
+/// stays, and is in nobody's way.
 pub fn give_back_leftovers(root: &Path, state: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(state.join(DIRECTORY)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -49,7 +50,14 @@ pub fn give_back_leftovers(root: &Path, state: &Path) -> io::Result<()> {
         let entry = Entry(entry?.path());
         let port = entry.0.file_name().unwrap_or_default();
         if let Some(device) = devices.iter().find(|device| port == device.usb.port.as_str()) {
-            let borrowed = parse(&fs::read_to_string(&entry.0)?);
+            let text = match fs::read(&entry.0) {
+                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Err(error) => {
+                    tracing::warn!(%error, path = %entry.0.display(), "reading a journal entry");
+                    continue;
+                }
+            };
+            let borrowed = parse(&text);
             // After a restart of the computer, say, all have drivers: a reset would disturb them.
             let bare = |interface| !device.drivers.contains_key(interface);
             if borrowed.drivers.keys().any(bare) {
@@ -110,5 +118,24 @@ mod tests {
         Entry::write(state.path(), "9-9", &borrowed).unwrap();
         give_back_leftovers(root.path(), state.path()).unwrap();
         assert!(!state.path().join("detached/9-9").exists());
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_in_nobodys_way() {
+        let (root, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let port = root.path().join("sys/bus/usb/devices/1-1");
+        fs::create_dir_all(&port).unwrap();
+        let attributes = [("speed", "480"), ("busnum", "1"), ("devnum", "2")];
+        attributes.iter().for_each(|(name, value)| fs::write(port.join(name), value).unwrap());
+        fs::write(port.join("descriptors"), crate::descriptor::tests::DISK).unwrap();
+        let journal = state.path().join("detached");
+        fs::create_dir_all(journal.join("1-1/a folder")).unwrap();
+        let borrowed = parse("1\n0 usb-storage");
+        for port in ["0-1", "9-9"] {
+            Entry::write(state.path(), port, &borrowed).unwrap();
+        }
+        give_back_leftovers(root.path(), state.path()).unwrap();
+        let left: Vec<_> = fs::read_dir(journal).unwrap().map(|it| it.unwrap().path()).collect();
+        assert_eq!(left, [state.path().join("detached/1-1")]);
     }
 }

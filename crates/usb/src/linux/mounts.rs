@@ -1,9 +1,9 @@
-//! Which USB devices carry file systems in use: whoever takes those away loses data, or the
-//! machine.
+//! Which USB devices carry file systems or swap in use: whoever takes those away loses data, or
+//! the machine.
 //!
-//! `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`) names block devices; sysfs says what they
-//! are made of, through partitions, RAID, LVM and encryption (`slaves/`), down to the USB device
-//! whose directory they are in.
+//! `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`) and `/proc/swaps` (`proc_swaps(5)`) name block
+//! devices; sysfs says what they are made of, through partitions, RAID, LVM and encryption
+//! (`slaves/`), down to the USB device whose directory they are in.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,6 +26,13 @@ impl Mounts {
                 mounts.add(&real, &unescape(point), DEPTH_MAX);
             }
         }
+        let swaps = fs::read_to_string(root.join("proc/swaps")).unwrap_or_default();
+        // The first line is a title; a swap file is on a file system that is mounted anyway.
+        for source in swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()) {
+            if let Some(real) = by_source(root, &unescape(source)) {
+                mounts.add(&real, SWAP, DEPTH_MAX);
+            }
+        }
         mounts
     }
 
@@ -39,7 +46,8 @@ impl Mounts {
         }
     }
 
-    /// Where something on the device with this sysfs directory is mounted, the shortest first.
+    /// Where something on the device with this sysfs directory is mounted, the shortest first;
+    /// [`SWAP`] for swap.
     pub(super) fn of_device(&self, device: &Path) -> Option<&str> {
         let blocks = self.0.iter().filter(|(block, _)| block.starts_with(device));
         let points = blocks.flat_map(|(_, points)| points);
@@ -64,6 +72,9 @@ fn by_source(root: &Path, source: &str) -> Option<PathBuf> {
 fn unescape(point: &str) -> String {
     point.replace("\\040", " ").replace("\\011", " ").replace("\\134", "\\")
 }
+
+/// In place of a mount point, as lsblk(8) has it.
+pub(super) const SWAP: &str = "[SWAP]";
 
 /// Partition of a volume of a group of encrypted RAID, and then some.
 const DEPTH_MAX: usize = 8;

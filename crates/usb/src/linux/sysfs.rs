@@ -2,7 +2,7 @@
 //!
 //! `linux/Documentation/ABI/stable/sysfs-bus-usb`, `linux/drivers/usb/core/sysfs.c`.
 
-use super::mounts::Mounts;
+use super::mounts::{Mounts, SWAP};
 use crate::descriptor;
 use rustix::fs::Access;
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub enum Problem {
     RootDisk,
     #[error("a file system on it is mounted at {0}: unmount it first")]
     Mounted(String),
+    #[error("this computer swaps to it: run `swapoff --all` first")]
+    Swap,
     #[error(
         "no permission to use {}: run `sudo farhub service install`, which adds a udev rule, \
          then plug the device in again", .0.display()
@@ -111,6 +113,7 @@ fn look(root: &Path, port: &str, directory: &Path, mounts: &Mounts) -> Option<Fo
 fn problem(real: &Path, node: &Path, mounts: &Mounts) -> Option<Problem> {
     match mounts.of_device(real) {
         Some("/" | "/usr" | "/boot" | "/boot/efi" | "/boot/firmware") => Some(Problem::RootDisk),
+        Some(SWAP) => Some(Problem::Swap),
         Some(point) => Some(Problem::Mounted(point.to_owned())),
         None => rustix::fs::access(node, Access::READ_OK | Access::WRITE_OK)
             .is_err()
@@ -328,7 +331,8 @@ mod tests {
     #[test]
     fn disks_in_use_are_not_taken_away() {
         let tree = Tree::new();
-        for (port, number, block) in [("1-1", 2, "sda"), ("1-2", 3, "sdb"), ("1-3", 4, "sdc")] {
+        let disks = [("1-1", 2, "sda"), ("1-2", 3, "sdb"), ("1-3", 4, "sdc"), ("1-4", 5, "sdd")];
+        for (port, number, block) in disks {
             tree.plug(PCI, port, number, &DISK, port);
             let partition =
                 format!("sys/devices/{PCI}/usb1/{port}/{port}:1.0/host0/block/{block}/{block}1");
@@ -337,7 +341,8 @@ mod tests {
             let link = tree.path(&format!("sys/class/block/{block}1"));
             symlink(tree.path(&partition), link).unwrap();
         }
-        // The root file system is on a volume on sda1; sdb1 is btrfs; sdc1 is not mounted.
+        // The root file system is on a volume on sda1; sdb1 is btrfs; sdc1 is not mounted; sdd1
+        // is swap.
         fs::create_dir_all(tree.path("sys/devices/virtual/block/dm-0/slaves")).unwrap();
         fs::create_dir_all(tree.path("sys/dev/block")).unwrap();
         let volume = tree.path("sys/devices/virtual/block/dm-0");
@@ -349,9 +354,13 @@ mod tests {
             24 22 0:31 / /media/my\\040disk rw - btrfs /dev/sdb1 rw\n\
             25 22 0:5 / /proc rw - proc proc rw\n";
         tree.write("proc/self/mountinfo", mounts.as_bytes());
+        let swaps = "Filename\tType\tSize\tUsed\tPriority\n\
+            /dev/sdd1   partition\t4194300\t0\t-2\n/swap\\040file file\t1\t0\t-3\n";
+        tree.write("dev/sdd1", b"");
+        tree.write("proc/swaps", swaps.as_bytes());
         let problems: Vec<_> = tree.list().into_iter().map(|found| found.problem).collect();
         let mounted = Problem::Mounted("/media/my disk".to_owned());
-        assert_eq!(problems, [Some(Problem::RootDisk), Some(mounted), None]);
+        assert_eq!(problems, [Some(Problem::RootDisk), Some(mounted), None, Some(Problem::Swap)]);
     }
 
     #[test]

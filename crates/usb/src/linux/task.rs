@@ -186,6 +186,9 @@ impl Node {
     }
 }
 
+/// Everything that has ended. Asks at least once, which also tells that the device is gone, and
+/// not again when nothing is left that could have ended.
+///
 /// # Errors
 /// `ENODEV` when the device is gone.
 fn reap(
@@ -195,6 +198,9 @@ fn reap(
 ) -> Result<(), Errno> {
     while let Some(reaped) = urbs.reap()? {
         done.extend(transfers.reaped(reaped));
+        if urbs.is_empty() {
+            break;
+        }
     }
     Ok(())
 }

@@ -104,6 +104,8 @@ impl Record {
                 _ => {}
             }
         }
+        // Their number is one byte.
+        interfaces.truncate(usize::from(u8::MAX));
         Self {
             speed,
             vendor_id: word(8),
@@ -146,7 +148,7 @@ pub fn put_devlist(record: &Record, id: &BusId, out: &mut BytesMut) {
     put_common(OP_REP_DEVLIST, 0, out);
     out.put_u32(1);
     record.put(id, out);
-    for class in record.interfaces.iter().take(usize::from(u8::MAX)) {
+    for class in &record.interfaces {
         out.put_slice(class);
         out.put_u8(0);
     }

@@ -117,7 +117,7 @@ pub(crate) enum Command {
     #[command(after_help = ATTACHED)]
     Attached,
     /// Open the web UI to the network: its password, and who is logged in
-    #[command(subcommand, after_help = WEB)]
+    #[command(subcommand, disable_help_subcommand = true, after_help = WEB)]
     Web(Web),
     /// Show how a peer is reached
     #[command(after_help = PATH)]

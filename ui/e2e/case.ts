@@ -9,9 +9,19 @@ type Named = { name: string; options?: BrowserContextOptions };
 /** Passes on any hub that has a device. */
 export type AnyCase = Named & { any: (page: Page, hub: Hub) => Promise<void> };
 /** Needs things to happen that only the mock hub can be told to do. */
-export type MockCase = Named & { mock: (page: Page, mock: Mock) => Promise<void>; empty?: boolean };
+export type MockCase = Named & {
+  mock: (page: Page, mock: Mock) => Promise<void>;
+  empty?: boolean;
+  /** The hub asks for it before anything else. */
+  password?: string;
+};
 
 export const row = (page: Page, address: string) => page.locator(`[data-device="${address}"]`);
 export const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
+/** Logs in, in any language. */
+export async function enter(page: Page, password: string): Promise<void> {
+  await page.locator("input[type=password]").fill(password);
+  await page.keyboard.press("Enter");
+}
 export const attach = (page: Page, address: string) =>
   row(page, address).getByRole("button", { name: "Attach", exact: true });

@@ -1,6 +1,7 @@
 /**
  * The page in a real browser. Against the mock hub by default; with FARHUB_URL, those tests that
- * any hub with at least one device passes (`farhub up --demo` is one).
+ * any hub with at least one device passes (`farhub up --demo` is one). One that asks for a login
+ * gets FARHUB_PASSWORD.
  */
 import assert from "node:assert/strict";
 import type { Browser } from "playwright-core";
@@ -8,13 +9,14 @@ import type { State } from "../src/api";
 import { access } from "./access";
 import { anywhere } from "./anywhere";
 import { launch, visit, type Visit } from "./browser";
-import type { AnyCase, MockCase } from "./case";
+import { enter, type AnyCase, type MockCase } from "./case";
+import { login } from "./login";
 import { Mock } from "./mock";
 import { mocked } from "./mocked";
 import { nothing, world } from "./world";
 
 type Case = AnyCase | MockCase;
-const tests: Case[] = [...anywhere, ...mocked, ...access];
+const tests: Case[] = [...anywhere, ...mocked, ...access, ...login];
 
 export async function main(): Promise<void> {
   const real = process.env.FARHUB_URL;
@@ -44,11 +46,17 @@ async function run(browser: Browser, test: Case, real: string | undefined): Prom
   const mock = new Mock(empty ? nothing() : world());
   let seen: Visit | null = null;
   try {
+    const password = "password" in test ? test.password : undefined;
+    mock.password = password ?? null;
     if (!real) await mock.up();
     const url = real ?? mock.url;
-    seen = await visit(browser, url, test.options);
-    await seen.page.locator("[data-link=live]").waitFor();
-    const state = async () => (await (await fetch(`${url}/api/v1/state`)).json()) as State;
+    // A certificate that a hub made for itself is known to nobody.
+    seen = await visit(browser, url, { ignoreHTTPSErrors: true, ...test.options });
+    const { page } = seen;
+    if (real && process.env.FARHUB_PASSWORD) await enter(page, process.env.FARHUB_PASSWORD);
+    if (password === undefined) await page.locator("[data-link=live]").waitFor();
+    const state = () =>
+      page.evaluate(async () => (await (await fetch("/api/v1/state")).json()) as State);
     if ("any" in test) await test.any(seen.page, { url, state });
     else await test.mock(seen.page, mock);
     assert.deepEqual(seen.complaints, [], "the browser's console");

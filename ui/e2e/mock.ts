@@ -18,8 +18,14 @@ import type {
 } from "../src/api";
 import { hubId, pairing, way, world } from "./world";
 
-type Failure = { status: number; code: string; message: string; hint: string | null };
-type Answer = { status: number; body?: unknown };
+type Failure = {
+  status: number;
+  code: string;
+  message: string;
+  hint: string | null;
+  headers?: Record<string, string>;
+};
+type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
 
 const DIST = new URL("../dist", import.meta.url).pathname;
 const CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
@@ -29,6 +35,7 @@ const MIME: Record<string, string> = {
   ".css": "text/css",
   ".svg": "image/svg+xml",
 };
+const NEEDED: Failure = { status: 401, code: "login_needed", message: "log in first", hint: null };
 const NOT_FOUND: Failure = {
   status: 404,
   code: "not_found",
@@ -46,6 +53,14 @@ export class Mock {
   /** What the next changing request is answered with, instead of being done. */
   fail: Failure | null = null;
 
+  /** Asks for a login where it is set. */
+  password: string | null = null;
+  /** Seconds that the next try has to wait. */
+  wait_s = 0;
+
+  /** Cookies of those who are logged in. */
+  #sessions = new Set<string>();
+  #logins = 0;
   #streams = new Set<ServerResponse>();
   #sockets = new Set<Socket>();
   #port = 0;
@@ -105,20 +120,77 @@ export class Mock {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(request.url ?? "/", this.url);
     if (!pathname.startsWith("/api/v1/")) return serveFile(pathname, response);
+    const cookie = /__Host-farhub=(\w+)/.exec(request.headers.cookie ?? "")?.[1] ?? "";
+    const ways = ["/api/v1/session", "/api/v1/login", "/api/v1/logout"];
+    const stranger = this.password !== null && !this.#sessions.has(cookie);
+    if (stranger && !ways.includes(pathname)) {
+      response.writeHead(401, { "content-type": "application/json" });
+      return void response.end(JSON.stringify({ error: NEEDED }));
+    }
     if (pathname === "/api/v1/events") return this.#stream(response);
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();
     const body = (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>;
     const parts = pathname.slice("/api/v1/".length).split("/").map(decodeURIComponent);
-    const answer = this.#answer(request.method ?? "GET", parts, body, searchParams);
+    const own = request.method === "GET" || request.headers["farhub-request"] !== undefined;
+    const answer = !own
+      ? { ...NEEDED, status: 403, code: "refused" }
+      : ways.includes(pathname)
+        ? this.#login(parts[0], cookie, body)
+        : this.#answer(request.method ?? "GET", parts, body, searchParams);
     const json =
       "code" in answer
         ? { error: { code: answer.code, message: answer.message, hint: answer.hint } }
         : answer.body;
-    response.writeHead(answer.status, { "content-type": "application/json" });
+    const headers = "headers" in answer ? answer.headers : {};
+    response.writeHead(answer.status, { "content-type": "application/json", ...headers });
     response.end(json === undefined ? "" : JSON.stringify(json));
     if (request.method !== "GET" && !("code" in answer)) this.#send("state", this.state);
+  }
+
+  /** Ends every session, but not what is streamed to it. */
+  forget(): void {
+    this.#sessions.clear();
+  }
+
+  /** Ends every session, and with it what is streamed to it. */
+  expire(): void {
+    this.forget();
+    for (const stream of this.#streams) stream.end();
+    this.#streams.clear();
+  }
+
+  #login(what: string | undefined, cookie: string, body: Record<string, unknown>): Answer | Failure {
+    const done = this.#sessions.has(cookie);
+    const session = { id: "3f2a9c01", account: "admin", address: "192.0.2.1", agent: "Chromium" };
+    const times = { since: "2026-11-21T05:00:00Z", seen: "2026-11-21T05:00:00Z" };
+    const whole = { ...session, ...times, expires: "2026-11-21T17:00:00Z" };
+    const attributes = "Path=/; Secure; HttpOnly; SameSite=Strict";
+    if (what === "session") {
+      const login = this.password === null ? "off" : done ? "done" : "needed";
+      return { status: 200, body: { login, session: login === "done" ? whole : null } };
+    }
+    if (what === "logout") {
+      this.expire();
+      return {
+        status: 204,
+        headers: { "set-cookie": `__Host-farhub=; Max-Age=0; ${attributes}` },
+      };
+    }
+    if (this.wait_s > 0) {
+      const headers = { "retry-after": String(this.wait_s) };
+      return { ...NEEDED, status: 429, code: "too_many", headers };
+    }
+    if (body.password !== this.password) return { ...NEEDED, status: 401 };
+    this.#logins += 1;
+    const token = `token${this.#logins}`;
+    this.#sessions.add(token);
+    return {
+      status: 200,
+      body: { login: "done", session: whole },
+      headers: { "set-cookie": `__Host-farhub=${token}; Max-Age=600; ${attributes}` },
+    };
   }
 
   #stream(response: ServerResponse): void {

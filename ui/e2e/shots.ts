@@ -12,6 +12,7 @@ type Shot = {
   options?: object;
   full?: boolean;
   empty?: boolean;
+  password?: string;
   go?: (page: Page, mock: Mock) => Promise<unknown>;
 };
 
@@ -265,6 +266,38 @@ const shots: Shot[] = [
       await page.getByText("Connection lost").waitFor();
     },
   },
+  { name: "login", password: "x", go: (page) => page.getByLabel("Password").fill("correct") },
+  {
+    name: "login-wrong-dark-german",
+    password: "x",
+    options: { ...dark, locale: "de-DE" },
+    go: async (page) => {
+      await page.getByLabel("Passwort").fill("guess");
+      await page.keyboard.press("Enter");
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  {
+    name: "login-wait-phone",
+    password: "x",
+    options: phone,
+    go: async (page, mock) => {
+      mock.wait_s = 95;
+      await page.getByLabel("Password").fill("guess");
+      await page.keyboard.press("Enter");
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  {
+    name: "logged-in-phone",
+    password: "x",
+    options: phone,
+    go: async (page) => {
+      await page.getByLabel("Password").fill("x");
+      await page.keyboard.press("Enter");
+      await page.locator("[data-link=live]").waitFor();
+    },
+  },
   {
     name: "confirm",
     go: (page) =>
@@ -290,9 +323,10 @@ export async function main(): Promise<void> {
     const mock = new Mock(
       shot.empty ? nothing() : world(),
     );
+    mock.password = shot.password ?? null;
     await mock.up();
     const { page, complaints, close } = await visit(browser, mock.url, shot.options);
-    await page.locator("[data-link=live]").waitFor();
+    if (!shot.password) await page.locator("[data-link=live]").waitFor();
     for (let second = 0; second < 40; second += 1) mock.rates(traffic(second));
     await shot.go?.(page, mock);
     await page.evaluate(() => new Promise((drawn) => setTimeout(drawn, 250)));

@@ -282,18 +282,35 @@ export type Paths = {
   why: Why[];
 };
 
+/** `off`: nobody is asked; `needed`: nothing else is answered before. */
+export type LoginState = "off" | "needed" | "done";
+export type WebSession = {
+  id: string;
+  account: string;
+  address: string;
+  agent: string;
+  since: string;
+  seen: string;
+  expires: string;
+};
+export type Login = { login: LoginState; session: WebSession | null };
+
 /** What went wrong, for a person. `code` is `silent` when the hub itself did not answer. */
 export class Trouble extends Error {
   constructor(
     readonly code: string,
     message: string,
     readonly hint: string | null,
+    /** Seconds before it is worth trying again, where the hub says so. */
+    readonly wait_s: number | null = null,
   ) {
     super(message);
   }
 }
 
 const BASE = "/api/v1";
+/** No page of another origin can send it: a hub that asks for a login wants to see it. */
+const OWN = { "farhub-request": "1" };
 const one = encodeURIComponent;
 
 /** `garage/disk` keeps its slash: the two halves are two path segments. */
@@ -363,20 +380,25 @@ export const checkAudit = () => call<AuditCheck>("GET", "/audit/check");
 
 export const peerPaths = (peer: string) => call<Paths>("GET", `/peers/${one(peer)}/path`);
 
+export const session = () => call<Login>("GET", "/session");
+
+export const logIn = (password: string) => call<Login>("POST", "/login", { password });
+
+export const logOut = () => call<void>("POST", "/logout");
+
 async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
   let answer: Response;
   try {
     answer = await fetch(BASE + path, {
       method,
-      ...(body === undefined
-        ? {}
-        : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+      headers: body === undefined ? OWN : { ...OWN, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch (cause) {
     throw new Trouble("silent", String((cause as Error).message), null);
   }
   const text = await answer.text();
-  if (!answer.ok) throw troubleFrom(answer.status, text);
+  if (!answer.ok) throw troubleFrom(answer.status, text, answer.headers.get("retry-after"));
   try {
     return (text === "" ? undefined : JSON.parse(text)) as T;
   } catch {
@@ -385,12 +407,13 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
 }
 
 /** A proxy or an older hub may answer with something other than our error document. */
-export function troubleFrom(status: number, text: string): Trouble {
+export function troubleFrom(status: number, text: string, wait: string | null = null): Trouble {
   try {
     const { error } = JSON.parse(text) as { error: Record<string, unknown> };
     if (typeof error.message === "string") {
       const hint = typeof error.hint === "string" ? error.hint : null;
-      return new Trouble(String(error.code), error.message, hint);
+      const wait_s = wait !== null && /^\d+$/.test(wait) ? Number(wait) : null;
+      return new Trouble(String(error.code), error.message, hint, wait_s);
     }
   } catch {
     // Not JSON, or not our shape.

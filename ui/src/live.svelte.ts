@@ -6,13 +6,26 @@ import { t } from "./text/index.svelte";
 
 type Outcome<T> = { value: T; problem: null } | { value: null; problem: Problem };
 
+/** `asking`: the hub has not said yet whether it wants a login. */
+type Gate = "asking" | "login" | "open";
+
 let view = $state.raw<View>(nothing);
+let gate = $state<Gate>("asking");
+let session = $state.raw<api.WebSession | null>(null);
+let feed: Feed | undefined;
 let quiet: ReturnType<typeof setTimeout> | undefined;
 let toasts = 0;
 
 export const live = {
   get view() {
     return view;
+  },
+  get gate() {
+    return gate;
+  },
+  /** The login that this page has, where the hub asks for one. */
+  get session() {
+    return session;
   },
 };
 
@@ -22,24 +35,74 @@ export function dispatch(action: Action): void {
 
 /** Connects and stays connected; returns how to stop. */
 export function connect(): () => void {
-  const feed = new Feed(() => new EventSource("/api/v1/events"), {
+  const one = new Feed(() => new EventSource("/api/v1/events"), {
     state: (state) => dispatch({ type: "state", state }),
     rates: (rates) => {
       dispatch({ type: "rates", rates });
       clearTimeout(quiet);
       quiet = setTimeout(() => dispatch({ type: "quiet" }), RATES_STALE_MS);
     },
-    link: (up) => dispatch({ type: "link", live: up }),
+    link: (up) => {
+      dispatch({ type: "link", live: up });
+      // An `EventSource` does not tell why: perhaps the session is over.
+      if (!up) void ask();
+    },
   });
-  const nudge = () => document.visibilityState === "visible" && feed.nudge();
+  const nudge = () => {
+    if (document.visibilityState !== "visible") return;
+    if (gate === "open") one.nudge();
+    // Another tab may have logged in.
+    else void ask();
+  };
   addEventListener("online", nudge);
   document.addEventListener("visibilitychange", nudge);
-  feed.start();
+  feed = one;
+  void ask();
   return () => {
     removeEventListener("online", nudge);
     document.removeEventListener("visibilitychange", nudge);
-    feed.stop();
+    one.stop();
+    feed = undefined;
   };
+}
+
+/** Asks the hub whether it wants a login first. */
+async function ask(): Promise<void> {
+  try {
+    pass(await api.session());
+  } catch (error) {
+    if (!(error instanceof api.Trouble)) throw error;
+    // It is silent, or too old to know of logins: the feed goes on trying, and shows that.
+    if (gate === "asking") open();
+  }
+}
+
+function pass(answer: api.Login): void {
+  session = answer.session;
+  if (answer.login !== "needed") return open();
+  gate = "login";
+  feed?.stop();
+}
+
+function open(): void {
+  const was = gate;
+  gate = "open";
+  if (was !== "open") feed?.nudge();
+}
+
+/** Logs in; throws the hub's `Trouble`. What was on the page before is there again. */
+export async function logIn(password: string): Promise<void> {
+  pass(await api.logIn(password));
+}
+
+/** Logs out, and forgets all that the page knows. */
+export async function logOut(): Promise<void> {
+  try {
+    await api.logOut();
+    location.reload();
+  } catch (error) {
+    toast("bad", t("logout_failed"), problemOf(error));
+  }
 }
 
 /** Runs what a person asked of one device; its failure stays beside that device. */
@@ -78,6 +141,7 @@ export async function attempt<T>(work: () => Promise<T>): Promise<Outcome<T>> {
 
 export function problemOf(error: unknown): Problem {
   if (!(error instanceof api.Trouble)) throw error;
+  if (error.code === "login_needed") void ask();
   if (error.code === "silent") {
     return { message: t("unreachable"), hint: t("unreachable_hint") };
   }

@@ -116,6 +116,9 @@ pub(crate) enum Command {
     /// Show which devices of peers are used here, and where they are
     #[command(after_help = ATTACHED)]
     Attached,
+    /// Open the web UI to the network: its password, and who is logged in
+    #[command(subcommand, disable_help_subcommand = true, after_help = WEB)]
+    Web(Web),
     /// Show how a peer is reached
     #[command(after_help = PATH)]
     Path(PathArgs),
@@ -150,7 +153,7 @@ pub(crate) struct Up {
     /// What peers call this hub [default: the computer's name]
     #[arg(long)]
     pub name: Option<Name>,
-    /// Where the web UI is [default: 127.0.0.1:3482]
+    /// Where the web UI is; beyond this computer with a login only [default: 127.0.0.1:3482]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
     /// Where peers reach this hub over UDP [default: any address and port]
@@ -402,6 +405,27 @@ pub(crate) struct Detach {
     pub all: bool,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Web {
+    /// Set the password; everybody is logged out
+    Password,
+    /// Show where the web UI is, for whom, and the fingerprint of its certificate
+    Status,
+    /// Show who is logged in, or log them out
+    Sessions(WebSessions),
+}
+
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub(crate) struct WebSessions {
+    /// Log this browser out
+    #[arg(long, value_name = "ID")]
+    pub end: Option<String>,
+    /// Log all of them out
+    #[arg(long)]
+    pub all: bool,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct PathArgs {
     /// As `farhub peers` shows it
@@ -554,6 +578,7 @@ Examples:
   farhub up --demo                  with simulated devices
   farhub up --name garage           peers see garage/laser, garage/disk
   farhub up --listen 127.0.0.1:0    the web UI on any free port, which is printed
+  farhub up --listen 0.0.0.0:3482   the web UI for the network; first: farhub web password
   farhub up --only lan,direct       no relay, even if some are set";
 const DEVICES: &str = "\
 Examples:
@@ -690,6 +715,19 @@ const ATTACHED: &str = "\
 Examples:
   farhub attached
   farhub attached --json | jq -r '.[].nodes[]'";
+const WEB: &str = "\
+The web UI is for this computer alone until it listens on another address (farhub up --listen, or
+listen in farhub.toml). Then it asks for the password of the one account that there is, the
+owner's, and speaks TLS: with your own certificate, or one that it makes itself. The password is
+typed, or read from stdin; it is never an argument, which everybody on the computer could see.
+
+Examples:
+  farhub web password
+  farhub web password < file
+  farhub web status                            the address, and the fingerprint to compare
+  farhub web sessions
+  farhub web sessions --end 3f2a9c01
+  farhub web sessions --all                    log everybody out";
 const PATH: &str = "\
 lan: in the same network; direct: from network to network; relay: by way of a relay, and still
 encrypted from hub to hub. Says how its addresses were tried, which one won, and where it is relayed

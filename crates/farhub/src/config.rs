@@ -20,6 +20,11 @@ use wire::{Name, Relay};
 pub(crate) struct Config {
     pub name: Option<Name>,
     pub listen: Option<SocketAddr>,
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    #[serde(default)]
+    pub login: web::Login,
+    pub tls: Option<web::Certificate>,
     pub bind: Option<SocketAddr>,
     #[serde(default)]
     pub relay: Vec<Relay>,
@@ -71,10 +76,19 @@ impl Config {
                 return Err(Error::failed(cannot));
             }
         };
-        parse(&text).map_err(|wrong| {
+        let parsed = parse::<Self>(&text).map_err(|wrong| {
             let error = Error::failed(format!("the settings in {}, {wrong}", path.display()));
             error.hint("docs/farhub.sample.toml explains every setting")
-        })
+        });
+        parsed.map(|config| config.beside(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    /// Files are named from where the settings are.
+    fn beside(mut self, folder: &Path) -> Self {
+        if let Some(tls) = &mut self.tls {
+            (tls.cert, tls.key) = (folder.join(&tls.cert), folder.join(&tls.key));
+        }
+        self
     }
 }
 
@@ -111,6 +125,10 @@ mod tests {
         let config = parse::<Config>(&uncommented).unwrap();
         assert_eq!(config.name.unwrap().as_str(), "garage");
         assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:3482");
+        assert_eq!(config.hosts, ["garage.example.org"]);
+        assert_eq!(config.login, web::Login::Always);
+        let tls = config.tls.clone().unwrap();
+        assert_eq!((tls.cert, tls.key), ("garage.pem".into(), "garage.key".into()));
         assert_eq!(config.bind.unwrap().to_string(), "0.0.0.0:3482");
         assert_eq!((config.relay[0].host(), config.relay[0].port()), ("relay.example.org", 443));
         assert!(!config.offline);
@@ -126,9 +144,9 @@ mod tests {
         let wrong = |text: &str| parse::<Config>(text).unwrap_err();
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
-            "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'bind', 'relay', \
-             'offline', 'paths', 'grace_disks', 'grace_others', 'discovery', 'log' \
-             (in: lisen = \"127.0.0.1:1\")"
+            "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'hosts', 'login', \
+             'tls', 'bind', 'relay', 'offline', 'paths', 'grace_disks', 'grace_others', \
+             'discovery', 'log' (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
         assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));
@@ -137,6 +155,17 @@ mod tests {
         assert!(wrong("paths = [\"wifi\"]").contains("lan, direct or relay"));
         assert!(wrong("paths = []").contains("at least one"));
         assert!(wrong("name = \"a\"\nname = \"b\"").starts_with("line 2: duplicate key"));
+    }
+
+    #[test]
+    fn a_certificate_is_named_from_where_the_settings_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("farhub.toml");
+        std::fs::write(&file, "tls = { cert = \"a.pem\", key = \"/etc/b.key\" }").unwrap();
+        let tls = Config::load(None, folder.path()).unwrap().tls.unwrap();
+        assert_eq!((tls.cert, tls.key), (folder.path().join("a.pem"), "/etc/b.key".into()));
+        assert!(parse::<Config>("tls = { cert = \"a.pem\" }").unwrap_err().contains("key"));
+        assert!(parse::<Config>("login = \"sometimes\"").is_err());
     }
 
     #[test]

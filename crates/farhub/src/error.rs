@@ -82,6 +82,8 @@ impl From<Failure> for Error {
             FailureCode::Conflict => (Exit::Failed, "conflict"),
             FailureCode::Unreachable => (Exit::Failed, "unreachable"),
             FailureCode::TimedOut => (Exit::TimedOut, "timed_out"),
+            FailureCode::LoginNeeded => (Exit::Refused, "login_needed"),
+            FailureCode::TooMany => (Exit::Refused, "too_many"),
             FailureCode::Internal => (Exit::Failed, "internal"),
         };
         Self { exit, code, message, hint }

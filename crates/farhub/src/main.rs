@@ -27,11 +27,13 @@ mod relay;
 mod requests;
 mod root;
 mod run;
+mod secret;
 mod service;
 mod sse;
 mod table;
 mod udev;
 mod up;
+mod web_login;
 mod when;
 
 use clap::Parser;

@@ -7,7 +7,7 @@ use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
     attach, audit, bench, cli, data, devices, doctor, grants, invite, nearby, pair, paths, peers,
-    relay, requests, service, up,
+    relay, requests, service, up, web_login,
 };
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
@@ -54,6 +54,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Attach(args) => attach::attach(&client, out, args).await,
         Command::Detach(args) => attach::detach(&client, args).await,
         Command::Attached => attach::list(&client, out).await,
+        Command::Web(action) => {
+            here(&global, "web")?;
+            let folder = data::of_client(global.data.as_deref());
+            web_login::web(&client, out, action, &folder).await
+        }
         Command::Doctor(args) => {
             here(&global, "doctor")?;
             let folder = data::of_client(global.data.as_deref());

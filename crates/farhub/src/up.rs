@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use web::{Front, Web};
 use wire::{Name, Relay};
 
 /// What is meant: typed, else set in `farhub.toml`, else usual.
@@ -17,7 +18,7 @@ pub(crate) struct Args {
     pub data: PathBuf,
     /// `None`: the computer's name.
     pub name: Option<Name>,
-    pub listen: SocketAddr,
+    pub front: Front,
     /// `None`: any address, the port of the last start or any.
     pub bind: Option<SocketAddr>,
     pub relay: Vec<Relay>,
@@ -38,7 +39,12 @@ impl Args {
         Self {
             data,
             name: typed.name.or(config.name),
-            listen: typed.listen.or(config.listen).unwrap_or(usual),
+            front: Front {
+                listen: typed.listen.or(config.listen).unwrap_or(usual),
+                hosts: config.hosts,
+                login: config.login,
+                tls: config.tls,
+            },
             bind: typed.bind.or(config.bind),
             relay: config.relay,
             only: match typed.only.as_slice() {
@@ -61,13 +67,6 @@ impl Args {
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn up(args: Args) -> Result<(), Error> {
     tell(&args.log)?;
-    if !args.listen.ip().is_loopback() {
-        let message = format!("the web UI has no password, so it cannot be on {}", args.listen);
-        return Err(Error::new(Exit::Usage, message).hint(
-            "use --listen 127.0.0.1:3482; to manage this hub from another, pair the two and see \
-             farhub --help about --hub",
-        ));
-    }
     let ended = Ended::listen()?;
     let (hub, neighbour) = if args.demo {
         let (hub, neighbour) = demo::start(&args).await.map_err(start_failed)?;
@@ -88,19 +87,32 @@ pub(crate) async fn up(args: Args) -> Result<(), Error> {
 /// Opens the web UI and the socket for commands, until a signal comes.
 async fn serve(args: &Args, hub: &Hub, ended: Ended) -> Result<(), Error> {
     let socket = data::socket(&args.data);
-    let web = web::serve(hub.clone(), args.listen, &socket).await.map_err(|error| {
-        Error::failed(format!("cannot listen on {} or {}: {error}", args.listen, socket.display()))
-            .hint("is another hub running? Then choose another port: --listen 127.0.0.1:0")
-    })?;
-    let url = format!("http://{}", web.address);
-    hub.web_is_at(&url);
-    ready(args, hub, &url)?;
+    let web = web::serve(hub.clone(), args.front.clone(), &socket).await.map_err(web_failed)?;
+    hub.web_is_at(&web.url);
+    ready(args, hub, &web)?;
     ended.wait().await;
     eprintln!("farhub: giving devices back");
     if let Err(error) = notify::stopping() {
         tracing::warn!("systemd does not hear us: {error}");
     }
     Ok(())
+}
+
+fn web_failed(error: web::Error) -> Error {
+    let exit = match error {
+        web::Error::NoPassword(_) => Exit::Refused,
+        web::Error::Tls(_) | web::Error::Listen(..) => Exit::Failed,
+    };
+    let hint = match error {
+        web::Error::NoPassword(_) => {
+            "set one: farhub web password; or stay on this computer: --listen 127.0.0.1:3482"
+        }
+        web::Error::Tls(_) => "see tls in docs/farhub.sample.toml",
+        web::Error::Listen(..) => {
+            "is another hub running? Then choose another port: --listen 127.0.0.1:0"
+        }
+    };
+    Error::new(exit, error.to_string()).hint(hint)
 }
 
 fn config(args: &Args) -> Result<hub::Config, Error> {
@@ -126,15 +138,20 @@ pub(crate) fn computer() -> Name {
     Name::from_text(name.split('.').next().unwrap_or_default(), "hub")
 }
 
-fn ready(args: &Args, hub: &Hub, url: &str) -> Result<(), Error> {
+fn ready(args: &Args, hub: &Hub, web: &Web) -> Result<(), Error> {
     let view::Hub { id, name, .. } = hub.state(Caller::Local).hub;
-    eprintln!("farhub: ready. {name} is on {url}");
+    eprintln!("farhub: ready. {name} is on {}", web.url);
+    if let Some(tls) = web.tls.as_ref().filter(|tls| tls.self_signed) {
+        eprintln!("farhub: browsers do not know its certificate; compare its SHA-256 fingerprint:");
+        eprintln!("  {}", tls.fingerprint);
+    }
     if args.demo {
         eprintln!("farhub: all devices of the hub \"garage\" are simulated; Ctrl-C ends the demo");
     }
     if args.json {
         let line = serde_json::json!({
-            "event": "ready", "hub": { "id": id, "name": name }, "web": url,
+            "event": "ready", "hub": { "id": id, "name": name }, "web": web.url,
+            "fingerprint": web.tls.as_ref().map(|tls| &tls.fingerprint),
         });
         let mut out = std::io::stdout().lock();
         writeln!(out, "{line}").and_then(|()| out.flush())?;
@@ -216,9 +233,9 @@ mod tests {
         let args =
             Args::new(typed(&["farhub", "up", "--name", "typed"]), config(), "x".into(), false);
         assert_eq!(args.name.unwrap().as_str(), "typed");
-        assert_eq!(args.listen.port(), 1);
+        assert_eq!(args.front.listen.port(), 1);
         let args = Args::new(typed(&["farhub", "up"]), Config::default(), "x".into(), false);
-        assert_eq!((args.name, args.listen.to_string()), (None, "127.0.0.1:3482".into()));
+        assert_eq!((args.name, args.front.listen.to_string()), (None, "127.0.0.1:3482".into()));
         assert_eq!(args.only, Kinds::ALL);
         let config = toml::from_str("paths = [\"relay\"]").unwrap();
         let only = typed(&["farhub", "up", "--only", "lan,direct"]);

@@ -59,7 +59,7 @@ impl Core {
             })
         });
         let actor = query.who.as_deref().map(|who| match who {
-            "local" | "kernel" => Ok(who.to_owned()),
+            "local" | "kernel" | "web" => Ok(who.to_owned()),
             key if key.len() == KEY_CHARS => Ok(key.to_owned()),
             name => self.peer_named(name).map(|id| id.to_string()).map_err(|failure| {
                 failure.hint("who is `local`, `kernel`, a peer's name, or the key of any hub")

@@ -5,6 +5,7 @@ use crate::benching::Benches;
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
+use crate::login::Login;
 use crate::pairing::Asks;
 use crate::paths::Paths;
 use crate::peers::Peer;
@@ -30,6 +31,8 @@ use tokio_util::task::TaskTracker;
 
 /// Streams that peers opened for management and that wait to be served.
 const HTTP_WAITING_MAX: usize = 32;
+/// In the data folder.
+pub(crate) const DATABASE: &str = "farhub.db";
 /// Pairings at the same time: strangers wait for each other, and peers for none of them.
 const PAIRINGS_MAX: usize = 8;
 /// Proofs that are looked at at the same time: each takes 19 MiB for a moment.
@@ -72,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) checks: Semaphore,
     /// Places for those who want to pair.
     pub(crate) pairings: Arc<Semaphore>,
+    pub(crate) login: Login,
     /// Who has asked to pair by code of late.
     pub(crate) asks: Mutex<Asks>,
     _lock: File,
@@ -84,10 +88,11 @@ impl Hub {
     /// When the data folder, the key, the database or the port cannot be used.
     pub async fn start(config: Config) -> Result<Self> {
         let data = config.data.clone();
-        DirBuilder::new().recursive(true).mode(0o700).create(&data).with_context(|| in_(&data))?;
+        make_folder(&data)?;
         let lock = lock(&data)?;
         let key = identity::load_or_make(&data.join("key"))?;
-        let store = Store::open(&data.join("farhub.db")).await?;
+        let store = Store::open(&data.join(DATABASE)).await?;
+        let login = Login::load(&store).await?;
         let relayed = !config.offline && config.only.has(Kind::Relay);
         let relays = if relayed { Relays::new(config.relays) } else { Relays::never() };
         let endpoint = links::bind(key, config.bind, &relays, config.only, &data).await?;
@@ -132,6 +137,7 @@ impl Hub {
             refused_peers: Mutex::new((0, Instant::now())),
             checks: Semaphore::new(CHECKS_MAX),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
+            login,
             asks: Mutex::default(),
             _lock: lock,
         });
@@ -164,6 +170,12 @@ impl Hub {
     #[must_use]
     pub fn http_streams(&self) -> Option<mpsc::Receiver<(PeerId, Duplex)>> {
         self.0.http_streams.lock().expect("nobody panics with it").take()
+    }
+
+    /// The folder with the key and the database, for what else is kept there.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.0.data
     }
 
     /// Says where the web UI is.
@@ -301,8 +313,12 @@ async fn remembered(core: &mut Core, store: &Store) -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn make_folder(data: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| in_(data))
+}
+
 /// One hub at a time uses a data folder.
-fn lock(data: &Path) -> Result<File> {
+pub(crate) fn lock(data: &Path) -> Result<File> {
     let file = data.join("lock");
     let lock = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&file);
     let lock = lock.with_context(|| in_(&file))?;

@@ -4,11 +4,13 @@
 
 mod access;
 mod audit;
+mod login;
 mod path;
 
 pub use crate::discovery::Discovery;
 pub use access::{Asked, Factor, Grant, Granted, NewGrant, Request, Role, Totp, Turn};
 pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
+pub use login::{Login, LoginState, NewPassword, WebSession, WebStatus, WebTls};
 pub use path::{
     Candidate, CandidateState, Measure, Measured, OpenPath, Path, PathChange, PathEvent, PathKind,
     PathReport, Race, RaceReason, Why, WhyCode,
@@ -285,5 +287,9 @@ pub enum FailureCode {
     Conflict,
     Unreachable,
     TimedOut,
+    /// The web UI asks for a login first.
+    LoginNeeded,
+    /// Too many tries: wait.
+    TooMany,
     Internal,
 }

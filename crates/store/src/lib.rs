@@ -10,12 +10,14 @@ mod devices;
 mod grants;
 mod invites;
 mod peers;
+mod web;
 
 pub use attachments::Attachment;
 pub use audit::{Broken, Entry, Filter, How, Verified, WORDS_MAX};
 pub use devices::Device;
 pub use grants::Grant;
 pub use peers::Peer;
+pub use web::{WebPassword, WebSession};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use std::fs::{self, OpenOptions, Permissions};

@@ -88,6 +88,35 @@ async fn an_invite_is_good_once_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn a_new_password_of_the_web_ends_its_sessions() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    assert_eq!(store.web_password("admin").await.unwrap(), None);
+    let session = WebSession {
+        id: "1".into(),
+        token_hash: "aa".into(),
+        since_us: 1,
+        seen_us: 1,
+        address: "192.0.2.1".into(),
+        agent: "Browser".into(),
+    };
+    assert!(store.put_web_session("admin", &session).await.is_err(), "nobody's session");
+    let first = WebPassword { password: "$1".into(), changed_us: 1 };
+    store.set_web_password("admin", &first).await.unwrap();
+    store.put_web_session("admin", &session).await.unwrap();
+    let other = WebSession { id: "2".into(), token_hash: "bb".into(), ..session.clone() };
+    store.put_web_session("admin", &other).await.unwrap();
+    store.web_session_seen("1", 7).await.unwrap();
+    store.remove_web_session("2").await.unwrap();
+    let seen = WebSession { seen_us: 7, ..session };
+    assert_eq!(store.web_sessions().await.unwrap(), [seen]);
+    let second = WebPassword { password: "$2".into(), changed_us: 9 };
+    store.set_web_password("admin", &second).await.unwrap();
+    assert_eq!(store.web_password("admin").await.unwrap(), Some(second));
+    assert_eq!(store.web_sessions().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn the_audit_log_cannot_be_changed_unseen() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;

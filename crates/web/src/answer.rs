@@ -26,6 +26,8 @@ impl IntoResponse for Failed {
             FailureCode::Conflict => StatusCode::CONFLICT,
             FailureCode::Unreachable => StatusCode::BAD_GATEWAY,
             FailureCode::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            FailureCode::LoginNeeded => StatusCode::UNAUTHORIZED,
+            FailureCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
             FailureCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, Json(view::Failure { error: self.0 })).into_response()

@@ -1,69 +1,101 @@
-//! Whom the loopback port answers: the pages that it served itself, and programs at this computer.
+//! Whom the web UI's port answers: the pages that it served itself, and programs that call it by
+//! a name that is ours.
 //!
-//! A web page from elsewhere can make a browser send requests to loopback. Its requests carry an
+//! A web page from elsewhere can make a browser send requests to us. Its requests carry an
 //! `Origin` that is not ours, and one that got here by a forged DNS answer carries a `Host` that
 //! is not ours (DNS rebinding).
 
 use crate::answer::Failed;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, header};
+use crate::front::Open;
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hub::Failure;
 use hub::view::FailureCode;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Which connection a request came on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    pub(crate) from: SocketAddr,
+    /// Our own end.
+    pub(crate) at: SocketAddr,
+}
 
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
-                      frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+                      object-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
+                      form-action 'none'";
+/// A year, as browsers want it; for this name only.
+const HTTPS_ONLY: &str = "max-age=31536000";
+const ALWAYS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
 
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    let mut response = if is_ours(request.headers()) {
+pub(crate) async fn guard(
+    State(front): State<Arc<Open>>,
+    Extension(visit): Extension<Visit>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = if is_ours(&front, visit.at.ip(), &request) {
         next.run(request).await
     } else {
         let message = "this port answers its own pages only";
         Failed(Failure::new(FailureCode::Refused, message)).into_response()
     };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if front.tls.is_some() {
+        let value = HeaderValue::from_static(HTTPS_ONLY);
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    // what a hub answers is for whoever asked, now
+    let keep = headers.entry(header::CACHE_CONTROL);
+    keep.or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
-fn is_ours(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let Some(host) = text(header::HOST) else { return false };
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host }
-    });
-    let near = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-    let same_origin = text(header::ORIGIN).is_none_or(|origin| origin == format!("http://{host}"));
-    let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("?"));
-    near && same_origin && site.is_none_or(|site| matches!(site, "same-origin" | "none"))
+fn is_ours(front: &Open, at: IpAddr, request: &Request) -> bool {
+    let headers = request.headers();
+    let Some(host) = host_of(headers) else { return false };
+    let origin = text(headers, header::ORIGIN);
+    let same_origin = origin.is_none_or(|origin| front.is_origin(origin, host));
+    let site = text(headers, HeaderName::from_static("sec-fetch-site"));
+    let own_page = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
+    front.is_called(name_of(host), at) && same_origin && (own_page || is_a_link(request))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A person followed a link to the page. Its cookie does not come along, which is `SameSite`.
+fn is_a_link(request: &Request) -> bool {
+    let is = |name, value| text(request.headers(), HeaderName::from_static(name)) == Some(value);
+    request.method() == Method::GET
+        && !request.uri().path().starts_with("/api")
+        && is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
+}
 
-    fn ours(host: &str, origin: Option<&str>) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
-        }
-        is_ours(&headers)
-    }
+pub(crate) fn host_of(headers: &HeaderMap) -> Option<&str> {
+    text(headers, header::HOST)
+}
 
-    #[test]
-    fn only_our_own_pages_and_programs_are_answered() {
-        assert!(ours("127.0.0.1:3482", None));
-        assert!(ours("localhost:3482", Some("http://localhost:3482")));
-        assert!(ours("[::1]:3482", None));
-        assert!(!ours("evil.example:3482", None));
-        assert!(!ours("127.0.0.1.evil.example", None));
-        assert!(!ours("127.0.0.1:3482", Some("http://evil.example")));
-        assert!(!ours("127.0.0.1:3482", Some("http://localhost:3482")));
-        assert!(!ours("127.0.0.1:3482", Some("null")));
-        assert!(!is_ours(&HeaderMap::new()));
+/// A `Host` without its port.
+pub(crate) fn name_of(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        Some(_) | None => host,
     }
+}
+
+/// What cannot be read is not ours.
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }

@@ -1,27 +1,36 @@
 //! The HTTP API under `/api/v1`, and the web UI.
 //!
-//! One router answers three kinds of callers: browsers on loopback ([`guard`] sees to it that no
-//! other web page drives them), the command line on a Unix socket in the data folder, and peers
-//! on streams of their connections, each under its grants.
+//! One router answers three kinds of callers: browsers ([`guard`] sees to it that no other web
+//! page drives them, [`login`] that beyond loopback only the owner does), the command line on a
+//! Unix socket in the data folder, and peers on streams of their connections, each under its
+//! grants.
 
 mod access;
 mod answer;
 mod assets;
 mod audit;
+mod crowd;
 mod devices;
 mod events;
 mod forward;
+mod front;
 mod guard;
+mod login;
 mod peers;
+mod plain;
 mod serve;
+mod tls;
 
+pub use front::{Certificate, Error, Front, Login};
 pub use serve::{Web, serve};
+pub use tls::Error as TlsError;
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use hub::{Caller, Hub, view};
+use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,6 +52,7 @@ fn api() -> OpenApiRouter<Hub> {
         .merge(peers::routes())
         .merge(access::routes())
         .merge(audit::routes())
+        .merge(login::routes())
 }
 
 /// The outermost router's title is the one that counts.
@@ -83,6 +93,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Asking {
         let found = Extension::<Self>::from_request_parts(parts, state).await;
         found.map(|Extension(asking)| asking).map_err(IntoResponse::into_response)
     }
+}
+
+/// By which door a request came in.
+#[derive(Clone, Debug)]
+enum Door {
+    Web(Arc<front::Open>),
+    Socket(Arc<front::Open>),
+    Peer,
 }
 
 /// Everything that the caller may see.

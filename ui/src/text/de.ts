@@ -399,6 +399,19 @@ export const de: Record<Key, string> = {
   pairing_decline: "Ablehnen",
   pairing_take_back: "Koppeln abbrechen",
 
+  // Login
+  logout: "Abmelden",
+  logout_failed: "Das Abmelden ist gescheitert",
+  login_title: "Anmelden",
+  login_body: "Gib das Passwort dieses Hubs ein.",
+  login_ended: "Deine Sitzung ist abgelaufen. Melde dich an, und du bist wieder, wo du warst.",
+  login_password: "Passwort",
+  login_go: "Anmelden",
+  login_busy: "Prüfe …",
+  login_wrong: "Das ist nicht das Passwort.",
+  login_wrong_hint: "Vergessen? Setz auf dem Rechner des Hubs ein neues: farhub web password",
+  login_wait: "Zu viele Versuche. Der nächste ist möglich in {time}.",
+
   // Trouble
   unreachable: "Der Hub antwortet nicht.",
   unreachable_hint: "Prüfe, ob auf diesem Rechner „farhub up“ läuft; die Seite verbindet sich von selbst neu.",

@@ -393,6 +393,19 @@ export const en = {
   pairing_decline: "Decline",
   pairing_take_back: "Cancel pairing",
 
+  // Login
+  logout: "Log out",
+  logout_failed: "Logging out failed",
+  login_title: "Log in",
+  login_body: "Enter the password of this hub.",
+  login_ended: "Your session is over. Log in, and you are back where you were.",
+  login_password: "Password",
+  login_go: "Log in",
+  login_busy: "Checking…",
+  login_wrong: "That is not the password.",
+  login_wrong_hint: "Forgotten? Set a new one on the hub's computer: farhub web password",
+  login_wait: "Too many tries. The next one is possible in {time}.",
+
   // Trouble
   unreachable: "The hub does not answer.",
   unreachable_hint: "Check that “farhub up” is running on this computer; the page reconnects by itself.",

@@ -9,6 +9,7 @@ mod access;
 mod fake;
 mod relay;
 mod state;
+mod web;
 
 use fake::{Fake, Ran, Script, command, run};
 use serde_json::{Value, json};
@@ -41,6 +42,7 @@ fn help_teaches() {
     golden("help-attach.txt", &run(folder.path(), &["attach", "--help"]).told());
     golden("help-attach.txt", &run(folder.path(), &["help", "attach"]).told());
     golden("help-grant.txt", &run(folder.path(), &["grant", "--help"]).told());
+    golden("help-web.txt", &run(folder.path(), &["web", "--help"]).told());
     golden("help-up.txt", &run(folder.path(), &["up", "--help"]).told());
 }
 

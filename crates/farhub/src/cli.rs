@@ -545,8 +545,6 @@ fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(text.into()).ok()
 }
 
-/// The end of `farhub -h`.
-
 #[cfg(test)]
 mod tests {
     use super::*;

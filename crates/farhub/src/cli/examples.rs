@@ -1,5 +1,6 @@
 //! What `--help` says after the options: examples, and what has to be known.
 
+/// The end of `farhub -h`.
 pub(super) const END: &str = "\
 farhub --help tells more, farhub COMMAND --help has examples.";
 

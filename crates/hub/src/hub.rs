@@ -198,6 +198,7 @@ impl Hub {
         if tokio::time::timeout(STOP_TIMEOUT, given_back).await.is_err() {
             tracing::warn!("some devices were not given back in time");
         }
+        inner.links.stop();
         inner.endpoint.close().await;
         inner.tasks.close();
         if tokio::time::timeout(STOP_TIMEOUT, inner.tasks.wait()).await.is_err() {

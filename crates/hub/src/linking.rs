@@ -127,7 +127,7 @@ pub(crate) async fn linked(inner: Arc<Inner>, connection: Connection) {
                     streams.spawn(log(serving::stream(inner.clone(), connection.clone(), stream)));
                 }
                 Err(error) => {
-                    tracing::info!(peer = %peer.fmt_short(), "disconnected: {error}");
+                    tracing::debug!(peer = %peer.fmt_short(), "a connection ended: {error}");
                     break;
                 }
             },
@@ -142,6 +142,7 @@ pub(crate) async fn linked(inner: Arc<Inner>, connection: Connection) {
         if inner.links.remove(&connection)
             && let Some(known) = core.peers.get_mut(&peer)
         {
+            tracing::info!(peer = %known.name, "is out of reach");
             (known.online, known.since, known.path) = (false, None, None);
             known.shelf.clear();
         }

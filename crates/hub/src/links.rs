@@ -30,6 +30,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 const PATH_IDLE_TIMEOUT: Duration = Duration::from_millis(1700);
 /// The code that ends a silent connection when there is a new one.
 const SUPERSEDED: u32 = 409;
+/// The code of a connection that nobody kept: of two that were dialled at once, the slower.
+const DROPPED: u32 = 0;
+/// The code that ends all connections of a hub that stops, and what runs over them.
+const STOPPED: u32 = 503;
 
 /// Between peers, and what strangers may speak.
 const ALPNS: [&[u8]; 4] = [wire::ALPN, wire::pair::ALPN, wire::pair::code::ALPN, wire::LOOK_ALPN];
@@ -123,6 +127,13 @@ impl Links {
         of_peer.push(Live { connection: connection.clone(), silent: false });
     }
 
+    /// Ends all, and what runs over them: the hub stops.
+    pub(crate) fn stop(&self) {
+        for live in self.lock().values().flatten() {
+            live.connection.close(STOPPED.into(), b"the hub stops");
+        }
+    }
+
     /// Says whether it was the last one of its peer.
     pub(crate) fn remove(&self, connection: &Connection) -> bool {
         let mut links = self.lock();
@@ -184,7 +195,9 @@ pub(crate) fn is_cut(error: &std::io::Error) -> bool {
     };
     let why = of_reader.or_else(of_writer).or_else(|| inner.downcast_ref::<ConnectionError>());
     why.is_some_and(|why| match why {
-        ConnectionError::ApplicationClosed(close) => close.error_code == SUPERSEDED.into(),
+        ConnectionError::ApplicationClosed(close) => {
+            [DROPPED, SUPERSEDED].map(VarInt::from_u32).contains(&close.error_code)
+        }
         _ => true,
     })
 }

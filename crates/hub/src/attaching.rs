@@ -129,6 +129,9 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     let stream = Duplex { reader: Box::new(rx.into_reader()), writer: duplex.writer };
     let (rx, tx) = resuming.first(stream)?.framed::<Down, Up>();
     let mut streams = (rx.with_urbs(), tx);
+    // one for both: a client may come while the session is frozen
+    let kept = resuming.keep();
+    tokio::pin!(kept);
 
     let (socket, place) = match way {
         Way::Vhci(door) => door::plug(door, &attached).await?,
@@ -138,7 +141,7 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
                 imported = door::imported(listener, &attached, &descriptors) => imported?,
                 // nothing was asked yet, so whatever comes is the end
                 _ = streams.0.recv() => return Ok(End::DeviceGone),
-                end = resuming.keep() => return end,
+                end = &mut kept => return end,
             }
         }
     };
@@ -149,7 +152,7 @@ async fn attach(inner: &Inner, key: &Key, device: &Device) -> Result<End> {
     let nodes = watch_nodes(inner, key, &place);
     let end = tokio::select! {
         end = run => end.map_err(anyhow::Error::from),
-        end = resuming.keep() => end,
+        end = &mut kept => end,
         never = nodes => match never {},
     };
     place.gone().await;

@@ -81,7 +81,7 @@ impl<'a> Resuming<'a> {
         })
     }
 
-    /// Resolves when the session cannot go on.
+    /// Resolves when the session cannot go on. Not cancel safe: what was lost is told once.
     ///
     /// # Errors
     /// When the peer refused a stream.
@@ -183,4 +183,103 @@ async fn opened(
     let mut stream = links::open(connection, priority).await?;
     stream.open(open).await?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::{Grant, State, Via};
+    use crate::{Caller, Config, Hub};
+    use std::net::{Ipv4Addr, SocketAddr};
+    use tempfile::TempDir;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    async fn start(name: &str, data: &TempDir, simulated: Vec<Arc<sim::Simulated>>) -> Hub {
+        let config = Config {
+            data: data.path().to_owned(),
+            name: name.parse().unwrap(),
+            bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            relays: vec![],
+            offline: true,
+            only: crate::Kinds::ALL,
+            grace: crate::Grace::default(),
+            discovery: crate::Discovery::Off,
+            simulated,
+            real: false,
+            demo: false,
+        };
+        Hub::start(config).await.unwrap()
+    }
+
+    async fn until<R>(hub: &Hub, found: impl Fn(&State) -> Option<R>) -> R {
+        let waits = hub.0.shared.until(|core| found(&core.state(Caller::Local)));
+        tokio::time::timeout(Duration::from_secs(20), waits).await.expect("in time")
+    }
+
+    /// The session that a device of the hub is in.
+    fn session(hub: &Hub) -> Option<SessionId> {
+        hub.0.shared.look(|core| Some(core.devices.values().next()?.lease.as_ref()?.session))
+    }
+
+    /// Imports the device as a USB/IP client does, and asks for its descriptor; `place` is the
+    /// command that would do so.
+    async fn ask(place: &str) -> [u8; 18] {
+        let after = |option: &str| {
+            let mut words = place.split_whitespace().skip_while(|word| *word != option);
+            words.nth(1).unwrap_or_else(|| panic!("{option} in {place}"))
+        };
+        let port: u16 = after("--tcp-port").parse().unwrap();
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        // OP_REQ_IMPORT of USB/IP 1.1.1, with a bus id of 32 bytes
+        let mut import = vec![1, 0x11, 0x80, 3, 0, 0, 0, 0];
+        import.extend(after("-b").as_bytes());
+        import.resize(40, 0);
+        client.write_all(&import).await.unwrap();
+        client.read_exact(&mut [0; 320]).await.unwrap();
+        // USBIP_CMD_SUBMIT 1 of 18 bytes from endpoint 0: GET_DESCRIPTOR(DEVICE)
+        let numbers = [1, 1, 0, 1, 0, 0, 18, 0, 0, 0u32];
+        let mut submit: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+        submit.extend([0x80, 6, 0, 1, 0, 0, 18, 0]);
+        client.write_all(&submit).await.unwrap();
+        let mut answer = [0; 48 + 18];
+        client.read_exact(&mut answer).await.unwrap();
+        answer[48..].try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_session_goes_on_over_the_next_connection() {
+        let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let disk = Arc::new(sim::Simulated::disk(1, 8 << 20));
+        let garage = start("garage", &there, vec![disk]).await;
+        let office = start("office", &here, vec![]).await;
+        let device = until(&garage, |state| state.devices.first().cloned()).await;
+        let name = Some("disk".parse().unwrap());
+        garage.share(Caller::Local, device.id.as_str(), name).await.unwrap();
+        let grants = [Grant { selector: "*".into(), ..Grant::default() }];
+        let minute = Duration::from_secs(60);
+        let (ticket, _) = garage.invite(Caller::Local, minute, &grants, None).await.unwrap();
+        office.pair(Caller::Local, &ticket.to_string(), None).await.unwrap();
+        until(&office, |state| (!state.devices.is_empty()).then_some(())).await;
+        let address = "garage/disk".parse().unwrap();
+        office.attach(Caller::Local, &address, Via::Usbip, true).await.unwrap();
+        let place = until(&office, |state| state.attachments.first()?.place.clone()).await;
+        let before = session(&garage).expect("in use");
+
+        let peer = garage.0.endpoint.id();
+        let old = office.0.links.latest(&peer).unwrap();
+        // neither hub meant it: for one it is dropped there, for the other closed here
+        old.close(0u32.into(), b"cut");
+        let new = office.0.shared.until(|_| {
+            let latest = office.0.links.latest(&peer)?;
+            (latest.stable_id() != old.stable_id()).then_some(latest)
+        });
+        tokio::time::timeout(Duration::from_secs(20), new).await.expect("dialled again");
+        let descriptor = tokio::time::timeout(Duration::from_secs(20), ask(&place)).await.unwrap();
+        assert_eq!(descriptor[..2], [18, 1], "a device descriptor, over the new connection");
+        assert_eq!(session(&garage), Some(before));
+        office.stop().await;
+        garage.stop().await;
+        assert_eq!(session(&garage), None, "a hub that stops ends what it uses at once");
+    }
 }

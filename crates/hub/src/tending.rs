@@ -67,7 +67,7 @@ async fn ask_when_silent(inner: &Inner, connection: &Connection) -> Infallible {
 }
 
 /// Keeps the direct path busy while a relay stands by, so that its end is noticed in
-/// [`PATH_IDLE_TIMEOUT`]. A connection with one path has nothing to change to, and is left alone.
+/// time. A connection with one path has nothing to change to, and is left alone.
 async fn watch_direct(connection: &Connection) -> Infallible {
     let mut changes = connection.paths_stream();
     let mut heard = 0;

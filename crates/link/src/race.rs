@@ -7,7 +7,7 @@
 //! timeouts that grow, until it has had its tries or the deadline of the whole race comes.
 //!
 //! [`Race`] is sans-IO: it is told what happened and when, as time since its start, and says what
-//! to do ([`Action`]). It knows nothing of what dialing means; [`run`] drives it over any closure
+//! to do ([`Action`]). It knows nothing of what dialing means; [`run()`] drives it over any closure
 //! that returns a future. What came of it, for each candidate and for the whole, is a [`Report`]
 //! at every moment.
 

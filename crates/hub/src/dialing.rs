@@ -210,6 +210,11 @@ async fn dial(
             if [NOT_A_PEER, REMOVED].map(u64::from).contains(&close.error_code.into_inner()) =>
         {
             inner.paths.of(peer, |known| known.refused = true);
+            // the connection's own task may not have noted yet that it is over
+            inner
+                .shared
+                .until(|core| core.peers.get(peer).is_none_or(|p| !p.online).then_some(()))
+                .await;
             fail(inner, peer, "it does not know this hub any more".to_owned());
             Tried::Brief
         }

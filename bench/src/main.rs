@@ -1,16 +1,18 @@
-//! Speeds of farhub beside a peer's: the same simulated disk, the same driver, in the same run.
+//! Speeds of farhub beside a peer's, in the same run: `bench agents`, the same simulated disk and
+//! the same driver; `bench paths`, the path between two hubs ([`paths`]).
 //!
-//! The peer is the server of the `usbip` crate, twice: through a tunnel with the encryption that
+//! For agents the peer is the server of the `usbip` crate, twice: through a tunnel with the encryption that
 //! farhub has, which is the fair comparison, and in plain TCP straight to the process with the
 //! device, which says what the way between two agents costs. Rounds alternate between the three,
 //! and medians over the rounds are shown.
 
 mod client;
 mod farhub;
+mod paths;
 mod peer;
 mod quic;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use client::{BLOCK_BYTES, Client};
 use sim::Simulated;
 use std::io::{Read, Write};
@@ -47,6 +49,14 @@ type Round = [Vec<Figure>; 3];
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match std::env::args().nth(1).as_deref() {
+        Some("agents") => agents(&runtime),
+        Some("paths") => runtime.block_on(paths::run()),
+        _ => bail!("usage: bench agents | paths"),
+    }
+}
+
+fn agents(runtime: &tokio::runtime::Runtime) -> Result<()> {
     let disk = || Simulated::disk(1, DISK_BYTES);
     let mut farhub = Client::new(runtime.block_on(farhub::connect(disk()))?);
     let mut tunnelled = Client::new(runtime.block_on(peer::tunnelled(disk()))?);

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::disk::Noise;
 use crate::sys;
@@ -37,7 +37,7 @@ pub(crate) fn exchange(port: &File, count: usize) -> Result<Duration> {
     let sender = std::thread::spawn(move || writer.write_all(&bytes));
     let came = receive(port, count)?;
     let took = start.elapsed();
-    sender.join().expect("a write does not panic")?;
+    sender.join().expect("a write does not panic").context("writing to the port")?;
     ensure!(blake3::hash(&came) == blake3::hash(&sent), "other bytes came back");
     Ok(took)
 }
@@ -56,8 +56,17 @@ pub(crate) fn round_trips(mut port: &File, count: usize) -> Result<Vec<Duration>
     Ok(times)
 }
 
+/// Opens a port. The echo at the device's end lifts and drops the carrier while it gets ready, and
+/// `cdc_acm` hangs up on a carrier that drops before it has read that nobody minds (CLOCAL, set
+/// after the notifications are asked for in `acm_port_activate`): then once more.
 pub(crate) fn open(tty: &Path) -> Result<File> {
-    Ok(sys::open_tty(tty)?)
+    for _ in 0..HANGUPS_MAX {
+        match sys::open_tty(tty) {
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => {}
+            other => return other.with_context(|| format!("opening {}", tty.display())),
+        }
+    }
+    bail!("{} hangs up again and again", tty.display())
 }
 
 fn receive(mut port: &File, count: usize) -> Result<Vec<u8>> {
@@ -67,11 +76,12 @@ fn receive(mut port: &File, count: usize) -> Result<Vec<u8>> {
         if !sys::readable(port, SILENCE_MAX_MS) {
             bail!("{} of {count} bytes came back", came.len());
         }
-        let n = port.read(&mut bytes)?;
+        let n = port.read(&mut bytes).context("reading from the port")?;
         came.extend_from_slice(&bytes[..n]);
     }
     Ok(came)
 }
 
+const HANGUPS_MAX: u32 = 5;
 /// Longer than any retransmission; also longer than a cable is cut in a test.
 const SILENCE_MAX_MS: u32 = 20_000;

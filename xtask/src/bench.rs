@@ -12,7 +12,7 @@ use crate::lab::{Backend, Door, Ending, Guest, Lab};
 use crate::run;
 
 /// With the build.
-const AGENTS_LIMIT: Duration = Duration::from_secs(1800);
+const NATIVE_LIMIT: Duration = Duration::from_secs(1800);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -26,6 +26,8 @@ enum What {
     Usb(Usb),
     /// A simulated device between two hubs' agents on this machine, beside the `usbip` crate
     Agents,
+    /// The path between two hubs on this machine, beside iroh's own and TCP with TLS
+    Paths,
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,12 +69,15 @@ struct Figure {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Usb(usb) => usb.run(),
-        What::Agents => {
-            let args = ["run", "--quiet", "--locked", "--profile", "lab", "--package", "bench"];
-            run::run(run::program(".", "cargo", args), AGENTS_LIMIT)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        What::Agents => natively("agents"),
+        What::Paths => natively("paths"),
     }
+}
+
+fn natively(what: &str) -> Result<ExitCode> {
+    let args = ["run", "--quiet", "--locked", "--profile", "lab", "--package", "bench", what];
+    run::run(run::program(".", "cargo", args), NATIVE_LIMIT)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Usb {

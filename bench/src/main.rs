@@ -1,10 +1,10 @@
 //! Speeds of farhub beside a peer's, in the same run: `bench agents`, the same simulated disk and
 //! the same driver; `bench paths`, the path between two hubs ([`paths`]).
 //!
-//! For agents the peer is the server of the `usbip` crate, twice: through a tunnel with the encryption that
-//! farhub has, which is the fair comparison, and in plain TCP straight to the process with the
-//! device, which says what the way between two agents costs. Rounds alternate between the three,
-//! and medians over the rounds are shown.
+//! For agents the peer is the server of the `usbip` crate, twice: through a tunnel with the
+//! encryption that farhub has, which is the fair comparison, and in plain TCP straight to the
+//! process with the device, which says what the way between two agents costs. Rounds alternate
+//! between the three, and medians over the rounds are shown.
 
 mod client;
 mod farhub;

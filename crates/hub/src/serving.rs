@@ -80,6 +80,10 @@ pub(crate) async fn stream(
             session::join(lines, endpoints, (endpoint, received), duplex).await
         }
         Open::Bench { measure } => benching::serve(&inner, peer, measure, duplex).await,
+        // no device of this hub is a machine
+        Open::Stop { .. } | Open::Pulse { .. } => {
+            Ok(duplex.answer(Err(Refusal::NotGranted)).await?)
+        }
     }
 }
 
@@ -88,6 +92,7 @@ fn priority(inner: &Inner, open: &Open) -> Priority {
         Open::Shelf | Open::Device { .. } | Open::Unlock { .. } | Open::Ask { .. } => {
             Priority::Control
         }
+        Open::Stop { .. } | Open::Pulse { .. } => Priority::Stop,
         Open::Http | Open::Bench { .. } => Priority::Background,
         Open::Endpoint { endpoint: 0, .. } => Priority::Control,
         Open::Endpoint { session, endpoint, .. } => inner.shared.look(|core| {

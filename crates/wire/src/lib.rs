@@ -36,6 +36,7 @@ pub mod id;
 mod open;
 pub mod pair;
 pub mod relay;
+pub mod serial;
 pub mod shelf;
 pub mod usb;
 

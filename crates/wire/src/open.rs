@@ -29,6 +29,10 @@ pub enum Open {
     Ask { device: DeviceId, message: Text },
     /// A measurement of the path.
     Bench { measure: Measure },
+    /// The stop path of a machine, kept open: [`crate::serial::StopUp`] and its answers.
+    Stop { device: DeviceId },
+    /// The sign of life of who uses a machine: [`crate::serial::Beat`].
+    Pulse { session: SessionId },
 }
 
 /// After [`Answer::Ok`] to an [`Open::Endpoint`]: what has reached who answers.
@@ -154,6 +158,8 @@ pub enum Priority {
     Realtime = 40,
     /// Endpoint 0, attach and detach, the shelf.
     Control = 60,
+    /// Stopping a machine, and the sign of life without which it stops by itself.
+    Stop = 100,
 }
 
 #[cfg(test)]
@@ -173,6 +179,9 @@ mod tests {
         assert_eq!(bytes(&endpoint), hex!("03 ac02 81 8101"));
         assert_eq!(bytes(&Open::Bench { measure: Measure::Echo }), hex!("06 00"));
         assert_eq!(bytes(&Open::Bench { measure: Measure::Up }), hex!("06 02"));
+        let device = "tty-1".parse().unwrap();
+        assert_eq!(bytes(&Open::Stop { device }), hex!("07 05 7474792d31"));
+        assert_eq!(bytes(&Open::Pulse { session }), hex!("08 ac02"));
         let joined = postcard::to_stdvec(&Joined { received: 300 }).unwrap();
         assert_eq!(joined, hex!("ac02"));
         let proof = Proof { pin: None, code: Some("123456".parse().unwrap()) };

@@ -1,0 +1,1 @@
+//! G-code as machines understand it, without I/O: no clock, no socket, no thread.

@@ -1,0 +1,1 @@
+//! Both ends of a serial machine: `serve` where it is, `attach` where it is used.

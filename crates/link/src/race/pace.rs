@@ -16,13 +16,6 @@ impl Rtt {
         Self { smoothed: measured, variation: measured / 2 }
     }
 
-    /// After one more.
-    #[must_use]
-    pub fn then(self, measured: Duration) -> Self {
-        let variation = (self.variation * 3 + self.smoothed.abs_diff(measured)) / 4;
-        Self { smoothed: (self.smoothed * 7 + measured) / 8, variation }
-    }
-
     /// When an answer is overdue.
     #[must_use]
     pub fn overdue(self) -> Duration {
@@ -92,15 +85,5 @@ mod tests {
         assert_eq!((mobile.stagger, mobile.timeout), (ms(300), ms(1800)));
         let orbit = Pace::of(Some(Rtt::first(ms(900))));
         assert_eq!((orbit.stagger, orbit.timeout), (ms(2000), ms(3000)));
-    }
-
-    #[test]
-    fn rfc_6298_section_2() {
-        let steady = (0..50).fold(Rtt::first(ms(80)), |rtt, _| rtt.then(ms(80)));
-        assert_eq!(steady.smoothed, ms(80));
-        assert!(steady.variation < ms(1), "{steady:?}");
-        let jumped = steady.then(ms(160));
-        assert_eq!(jumped.smoothed, ms(90));
-        assert!(jumped.overdue() > ms(160));
     }
 }

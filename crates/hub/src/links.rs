@@ -22,7 +22,7 @@ use std::time::Duration;
 use wire::Priority;
 
 /// A peer that says nothing for so long is gone. Longer than a cable that is put right back.
-pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(14);
 /// Three of these fit into the idle timeout.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// A path without a packet for so long is given up for another one. It does not count for the
@@ -176,13 +176,14 @@ pub(crate) async fn open(connection: &Connection, priority: Priority) -> std::io
     Ok(Duplex::new(receive, send))
 }
 
-/// Whether a stream broke because its connection did, and the peer did not mean to end what runs
-/// over it. What this hub means to end, it ends itself.
-pub(crate) fn is_cut(error: &std::io::Error) -> bool {
+/// For how long the peer had been silent when a stream broke because its connection did, and the
+/// peer did not mean to end what runs over it; `None` when it did. What this hub means to end, it
+/// ends itself.
+pub(crate) fn cut(error: &std::io::Error) -> Option<Duration> {
     if error.kind() == std::io::ErrorKind::TimedOut {
-        return true;
+        return Some(Duration::ZERO); // of ours: a stream that took too long
     }
-    let Some(inner) = error.get_ref() else { return false };
+    let inner = error.get_ref()?;
     let of_reader = inner.downcast_ref().and_then(|error| match error {
         ReadError::ConnectionLost(why) => Some(why),
         _ => None,
@@ -193,13 +194,14 @@ pub(crate) fn is_cut(error: &std::io::Error) -> bool {
             _ => None,
         })
     };
-    let why = of_reader.or_else(of_writer).or_else(|| inner.downcast_ref::<ConnectionError>());
-    why.is_some_and(|why| match why {
+    match of_reader.or_else(of_writer).or_else(|| inner.downcast_ref::<ConnectionError>())? {
         ConnectionError::ApplicationClosed(close) => {
-            [DROPPED, SUPERSEDED].map(VarInt::from_u32).contains(&close.error_code)
+            let cuts = [DROPPED, SUPERSEDED].map(VarInt::from_u32);
+            cuts.contains(&close.error_code).then_some(Duration::ZERO)
         }
-        _ => true,
-    })
+        ConnectionError::TimedOut => Some(IDLE_TIMEOUT),
+        _ => Some(Duration::ZERO),
+    }
 }
 
 /// All paths of a connection.

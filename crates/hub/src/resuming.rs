@@ -6,7 +6,6 @@
 //! then there is nothing to go on with.
 
 use crate::core::PeerId;
-use crate::links::IDLE_TIMEOUT;
 use crate::view::AttachmentState;
 use crate::{Inner, links};
 use anyhow::{Context, Result};
@@ -24,6 +23,8 @@ use wire::{DeviceId, Joined, Open, Priority, SessionId};
 
 /// To join one stream anew.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// After a failure, which may be the connection's, or of the moment.
+const JOIN_AGAIN: Duration = Duration::from_millis(250);
 
 /// The streams of a session with a peer's device.
 pub(crate) struct Resuming<'a> {
@@ -88,16 +89,15 @@ impl<'a> Resuming<'a> {
     pub(crate) async fn keep(&self) -> Result<End> {
         loop {
             let error = self.lines.lost().await;
-            if !links::is_cut(&error) {
+            let Some(silent) = links::cut(&error) else {
                 tracing::debug!(device = %self.key.1, "the peer ended the session: {error}");
                 let refused = error.get_ref().is_some_and(|inner| inner.is::<link::Error>());
                 return if refused { Err(error.into()) } else { Ok(End::PeerGone) };
-            }
+            };
             tracing::info!(device = %self.key.1, "frozen: {error}");
             self.connection.send_replace(None);
             self.enter(AttachmentState::Frozen);
-            // that the peer is silent was noticed after some time
-            let left = self.grace.saturating_sub(IDLE_TIMEOUT);
+            let left = self.grace.saturating_sub(silent);
             match tokio::time::timeout(left, self.resume()).await {
                 Ok(Ok(())) => self.enter(AttachmentState::Attached),
                 Ok(Err(error)) => {
@@ -112,17 +112,14 @@ impl<'a> Resuming<'a> {
         }
     }
 
-    /// Goes on over the next connection that lasts for long enough.
+    /// Goes on over the first connection that lasts for long enough.
     async fn resume(&self) -> Result<()> {
-        let mut tried = None;
         loop {
             let connection = self.inner.shared.until(|_| {
                 let latest = self.inner.links.latest(&self.key.0)?;
-                let new = tried != Some(latest.stable_id()) && latest.close_reason().is_none();
-                new.then_some(latest)
+                latest.close_reason().is_none().then_some(latest)
             });
             let connection = connection.await;
-            tried = Some(connection.stable_id());
             let numbers = self.lines.numbers().into_iter();
             let joined = numbers.map(|endpoint| self.join(&connection, endpoint));
             match try_join_all(joined).await {

@@ -6,7 +6,6 @@
 
 use crate::core::PeerId;
 use crate::devices::{EndpointStream, Lease, Source};
-use crate::links::IDLE_TIMEOUT;
 use crate::{Inner, links};
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -112,18 +111,18 @@ impl Session {
             let local = core.devices.get(&self.id);
             local.map_or(Duration::ZERO, |local| {
                 let Kind::Usb(usb) = &local.kind;
-                // that the peer is silent was noticed after some time
-                self.inner.grace.of(usb).saturating_sub(IDLE_TIMEOUT) + LONGER
+                self.inner.grace.of(usb)
             })
         });
         loop {
             let error = self.lines.lost().await;
-            if !links::is_cut(&error) {
+            let Some(silent) = links::cut(&error) else {
                 tracing::debug!(device = %self.id, "the peer let go: {error}");
                 return;
-            }
+            };
             tracing::info!(device = %self.id, "kept for its peer, which was cut off: {error}");
-            if tokio::time::timeout(grace, self.lines.whole()).await.is_err() {
+            let left = grace.saturating_sub(silent) + LONGER;
+            if tokio::time::timeout(left, self.lines.whole()).await.is_err() {
                 tracing::info!(device = %self.id, "the peer did not come back in time");
                 return;
             }

@@ -80,11 +80,13 @@ impl Lines {
         self.0.signal.lose(error);
     }
 
-    /// Waits until a line loses its stream, and says why. Cancel safe.
+    /// Waits until a line loses its stream, and says why. What was lost and is there again by now
+    /// is not told. Cancel safe.
     pub async fn lost(&self) -> io::Error {
         loop {
             let changed = self.0.signal.changed.notified();
-            if let Some(error) = self.0.signal.lock().take() {
+            let lost = self.0.signal.lock().take();
+            if let Some(error) = lost.filter(|_| !self.is_whole()) {
                 return error;
             }
             changed.await;
@@ -95,11 +97,15 @@ impl Lines {
     pub async fn whole(&self) {
         loop {
             let changed = self.0.signal.changed.notified();
-            if self.lock().values().all(|line| line.runs()) {
+            if self.is_whole() {
                 return;
             }
             changed.await;
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.lock().values().all(|line| line.runs())
     }
 
     /// Ends every line: their users get an error.

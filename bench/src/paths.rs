@@ -4,7 +4,7 @@
 use crate::{Figure, Unit, median, percentiles, quic};
 use anyhow::{Context, Result};
 use hub::view::{Grant, Measure};
-use hub::{Caller, Config, Discovery, Grace, Hub, Kinds};
+use hub::{Caller, Config, Hub};
 use link::Duplex;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -101,17 +101,10 @@ impl Hubs {
 
 async fn start(name: &str, data: &TempDir, simulated: Vec<Arc<sim::Simulated>>) -> Result<Hub> {
     let config = Config {
-        data: data.path().to_owned(),
-        name: name.parse()?,
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        relays: vec![],
         offline: true,
-        only: Kinds::ALL,
-        grace: Grace::default(),
-        discovery: Discovery::Off,
         simulated,
-        real: false,
-        demo: false,
+        ..Config::new(data.path(), name.parse()?)
     };
     Hub::start(config).await
 }

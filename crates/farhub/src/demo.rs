@@ -8,7 +8,7 @@ use crate::data;
 use crate::up::{Args, computer};
 use anyhow::{Context, Result};
 use hub::view::{self, Grant};
-use hub::{Caller, Config, Discovery, Grace, Hub, Kinds};
+use hub::{Caller, Config, Discovery, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,21 +64,16 @@ fn config(
     // the other hub is in this process
     let relays = if real { args.relay.clone() } else { vec![] };
     let offline = args.offline;
-    let grace = Grace::default();
     // the one in the garage listens on loopback only: nobody else has to know of it
     let discovery = if real { args.discovery } else { Discovery::Off };
-    let only = Kinds::ALL;
     Config {
-        data,
-        name,
         bind,
         relays,
         offline,
-        only,
-        grace,
         discovery,
         simulated,
         real,
         demo: true,
+        ..Config::new(data, name)
     }
 }

@@ -117,17 +117,14 @@ fn web_failed(error: web::Error) -> Error {
 
 fn config(args: &Args) -> Result<hub::Config, Error> {
     Ok(hub::Config {
-        data: args.data.clone(),
-        name: args.name.clone().unwrap_or_else(computer),
         bind: args.bind,
         relays: args.relay.clone(),
         offline: args.offline,
         only: args.only,
         grace: args.grace,
         discovery: args.discovery,
-        simulated: vec![],
         real: true,
-        demo: false,
+        ..hub::Config::new(args.data.clone(), args.name.clone().unwrap_or_else(computer))
     })
 }
 

@@ -31,3 +31,23 @@ pub struct Config {
     /// For demonstration: said wherever the hub shows itself.
     pub demo: bool,
 }
+
+impl Config {
+    /// A hub that shares nothing yet and does not look for others: what it needs, and the defaults
+    /// for the rest.
+    pub fn new(data: impl Into<PathBuf>, name: Name) -> Self {
+        Self {
+            data: data.into(),
+            name,
+            bind: None,
+            relays: vec![],
+            offline: false,
+            only: Kinds::ALL,
+            grace: Grace::default(),
+            discovery: Discovery::Off,
+            simulated: vec![],
+            real: false,
+            demo: false,
+        }
+    }
+}

@@ -133,6 +133,7 @@ impl<'a> Resuming<'a> {
                 }
                 Err(error) => tracing::debug!(device = %self.key.1, "not resumed: {error}"),
             }
+            tokio::time::sleep(JOIN_AGAIN).await;
         }
     }
 
@@ -194,17 +195,10 @@ mod tests {
 
     async fn start(name: &str, data: &TempDir, simulated: Vec<Arc<sim::Simulated>>) -> Hub {
         let config = Config {
-            data: data.path().to_owned(),
-            name: name.parse().unwrap(),
             bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-            relays: vec![],
             offline: true,
-            only: crate::Kinds::ALL,
-            grace: crate::Grace::default(),
-            discovery: crate::Discovery::Off,
             simulated,
-            real: false,
-            demo: false,
+            ..Config::new(data.path(), name.parse().unwrap())
         };
         Hub::start(config).await.unwrap()
     }

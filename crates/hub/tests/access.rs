@@ -24,17 +24,9 @@ struct Running {
 
 async fn start(name: &str, data: TempDir, simulated: Vec<Arc<sim::Simulated>>) -> Running {
     let config = Config {
-        data: data.path().to_owned(),
-        name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        relays: vec![],
-        offline: false,
-        grace: hub::Grace::default(),
-        only: hub::Kinds::ALL,
-        discovery: hub::Discovery::Off,
         simulated,
-        real: false,
-        demo: false,
+        ..Config::new(data.path(), name.parse().unwrap())
     };
     Running { hub: Hub::start(config).await.unwrap(), data }
 }

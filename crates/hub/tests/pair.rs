@@ -24,17 +24,10 @@ async fn start_with(
     only: hub::Kinds,
 ) -> Hub {
     let config = Config {
-        data: data.path().to_owned(),
-        name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        relays: vec![],
         only,
-        grace: hub::Grace::default(),
-        discovery: hub::Discovery::Off,
-        offline: false,
         simulated,
-        real: false,
-        demo: false,
+        ..Config::new(data.path(), name.parse().unwrap())
     };
     Hub::start(config).await.unwrap()
 }
@@ -199,19 +192,7 @@ async fn peers_manage_only_under_an_admin_grant() {
 async fn a_second_hub_on_the_same_data_is_refused() {
     let data = TempDir::new().unwrap();
     let _first = start("first", &data, vec![]).await;
-    let config = Config {
-        data: data.path().to_owned(),
-        name: "second".parse().unwrap(),
-        bind: None,
-        relays: vec![],
-        only: hub::Kinds::ALL,
-        grace: hub::Grace::default(),
-        discovery: hub::Discovery::Off,
-        offline: false,
-        simulated: vec![],
-        real: false,
-        demo: false,
-    };
+    let config = Config::new(data.path(), "second".parse().unwrap());
     let error = Hub::start(config).await.unwrap_err();
     assert!(error.to_string().contains("running already"), "{error}");
 }

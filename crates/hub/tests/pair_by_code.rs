@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use hub::view::{FailureCode, Pairing, PairingSide, PairingState};
-use hub::{Caller, Config, Discovery, Hub, Target};
+use hub::{Caller, Config, Hub, Target};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -18,17 +18,8 @@ struct Named {
 async fn start(name: &str) -> Named {
     let data = TempDir::new().unwrap();
     let config = Config {
-        data: data.path().to_owned(),
-        name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        relays: vec![],
-        offline: false,
-        discovery: Discovery::Off,
-        only: hub::Kinds::ALL,
-        grace: hub::Grace::default(),
-        simulated: vec![],
-        real: false,
-        demo: false,
+        ..Config::new(data.path(), name.parse().unwrap())
     };
     Named { hub: Hub::start(config).await.unwrap(), data }
 }

@@ -6,7 +6,7 @@ use hub::view::{
     CandidateState, FailureCode, Measure, NewGrant, PathChange, PathKind, PathReport, RaceReason,
     Role, WhyCode,
 };
-use hub::{Caller, Config, Grace, Hub, Kind, Kinds};
+use hub::{Caller, Config, Hub, Kind, Kinds};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,17 +28,10 @@ async fn start_with(
     simulated: Vec<Arc<sim::Simulated>>,
 ) -> Hub {
     let config = Config {
-        data: data.path().to_owned(),
-        name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        relays: vec![],
-        offline: false,
-        discovery: hub::Discovery::Off,
         only,
-        grace: Grace::default(),
         simulated,
-        real: false,
-        demo: false,
+        ..Config::new(data.path(), name.parse().unwrap())
     };
     Hub::start(config).await.unwrap()
 }

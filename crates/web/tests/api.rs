@@ -30,17 +30,9 @@ async fn serve(name: &str, simulated: Vec<Arc<sim::Simulated>>) -> Served {
     let data = TempDir::new().unwrap();
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = Config {
-        data: data.path().to_owned(),
-        name: name.parse().unwrap(),
         bind: Some(anywhere),
-        relays: vec![],
-        only: hub::Kinds::ALL,
-        grace: hub::Grace::default(),
-        discovery: hub::Discovery::Off,
-        offline: false,
         simulated,
-        real: false,
-        demo: false,
+        ..Config::new(data.path(), name.parse().unwrap())
     };
     let hub = Hub::start(config).await.unwrap();
     let web = web::serve(hub.clone(), anywhere, &data.path().join("hub.sock")).await.unwrap();

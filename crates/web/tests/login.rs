@@ -38,17 +38,8 @@ struct Served {
 async fn hub(name: &str) -> (Hub, TempDir) {
     let data = TempDir::new().unwrap();
     let config = Config {
-        data: data.path().to_owned(),
-        name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        relays: vec![],
-        offline: false,
-        only: hub::Kinds::ALL,
-        grace: hub::Grace::default(),
-        discovery: hub::Discovery::Off,
-        simulated: vec![],
-        real: false,
-        demo: false,
+        ..Config::new(data.path(), name.parse().unwrap())
     };
     (Hub::start(config).await.unwrap(), data)
 }

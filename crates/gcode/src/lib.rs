@@ -9,13 +9,13 @@
 //! Everything that comes from a program, a peer, a file or a machine can be any bytes: it is
 //! bounded, and it cannot panic.
 
-//pub mod beam;
-//pub mod detect;
-//pub mod gate;
+pub mod beam;
+pub mod detect;
+pub mod gate;
 pub mod lines;
-//pub mod order;
+pub mod order;
 pub mod profile;
 pub mod realtime;
-//pub mod status;
+pub mod status;
 //pub mod stop;
 pub mod words;

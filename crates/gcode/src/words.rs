@@ -62,6 +62,8 @@ pub struct Block {
     pub text: Vec<u8>,
     /// The `N` word before the line.
     pub number: Option<u32>,
+    /// Something was taken out as a comment.
+    pub comment: bool,
     /// Empty for an empty line, and for a `$` command, which is in `text`.
     pub words: Vec<Word>,
 }
@@ -125,6 +127,7 @@ impl Block {
     /// Comments, white space and the checksum go; letters become upper case.
     fn strip(&mut self, line: &[u8], profile: Profile) -> Result<(), Unreadable> {
         self.text.clear();
+        self.comment = false;
         if line.len() > LINE_BYTES_MAX {
             return Err(Unreadable::TooLong);
         }
@@ -133,10 +136,14 @@ impl Block {
         while let Some((at, &byte)) = bytes.next() {
             match byte {
                 b' ' | b'\t' => {}
-                b';' => break,
+                b';' => {
+                    self.comment = true;
+                    break;
+                }
                 // Text to Marlin, unless it was built otherwise.
                 b'(' if profile == Profile::Marlin => return Err(Unreadable::Comment),
                 b'(' => {
+                    self.comment = true;
                     let inside = bytes.by_ref().map(|(_, byte)| *byte);
                     match inside.into_iter().find(|byte| matches!(byte, b'(' | b')')) {
                         Some(b')') => {}

@@ -1,6 +1,7 @@
 //! Simulated machines with a serial port.
 
 pub mod grbl;
+pub mod marlin;
 mod motion;
 mod truth;
 mod words;

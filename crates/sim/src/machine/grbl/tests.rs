@@ -208,6 +208,7 @@ fn a_hold_stops_in_good_order_and_resumes() {
     assert_eq!(bench.power(), 0.0, "dynamic power ends with the motion");
     bench.send("~");
     bench.pass(Duration::from_secs(5));
+    assert_eq!(bench.take(), "[MSG:Restoring spindle]\r\n");
     assert!(bench.status().starts_with("<Idle|MPos:100.000,"));
 }
 

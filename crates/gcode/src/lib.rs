@@ -14,6 +14,7 @@ pub mod detect;
 pub mod gate;
 pub mod lines;
 pub mod order;
+pub mod panel;
 pub mod profile;
 pub mod realtime;
 pub mod status;

@@ -17,5 +17,5 @@ pub mod order;
 pub mod profile;
 pub mod realtime;
 pub mod status;
-//pub mod stop;
+pub mod stop;
 pub mod words;

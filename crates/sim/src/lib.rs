@@ -12,6 +12,7 @@ mod disk;
 mod engine;
 mod function;
 pub mod host;
+pub mod machine;
 mod session;
 
 pub use acm::LOOP_BYTES_MAX;

@@ -250,8 +250,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_lines_are_harmless(lines in prop::collection::vec(
-            prop_oneof!["\\[(VER|OPT):[ -~]{0,40}\\]?", "FIRMWARE_NAME:\\PC{0,40}", "\\PC{0,40}"], 0..8)
-        ) {
+            prop_oneof![
+                "\\[(VER|OPT):[ -~]{0,40}\\]?",
+                "FIRMWARE_NAME:\\PC{0,40}",
+                "\\PC{0,40}",
+            ],
+            0..8,
+        )) {
             let mut detector = Detector::new();
             for line in lines {
                 detector.received(line.as_bytes());

@@ -80,7 +80,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_answer_comes_once_and_in_its_place(lines in prop::collection::vec(any::<bool>(), 0..60)) {
+        fn every_answer_comes_once_and_in_its_place(
+            lines in prop::collection::vec(any::<bool>(), 0..60),
+        ) {
             let mut order = Order::default();
             let (mut heard, mut with_machine) = (Vec::new(), VecDeque::new());
             for (at, passes) in (0u8..).zip(&lines) {

@@ -1,1 +1,13 @@
 //! Both ends of a serial machine: `serve` where it is, `attach` where it is used.
+
+#[cfg(target_os = "linux")]
+pub mod guard;
+#[cfg(target_os = "linux")]
+pub mod machine;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod pty;
+#[cfg(target_os = "linux")]
+pub mod serve;
+#[cfg(target_os = "linux")]
+pub mod tty;

@@ -51,7 +51,7 @@ fn what_cannot_be_read_for_sure() {
         "(a",
         "/M3",
         "M\x013",
-        "M\03",
+        "M\x003",
         "G1 X1 *20",
         "M6 T1",
         "M62 P0",
@@ -248,7 +248,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
-    fn no_text_of_these_letters_switches_it_on(line in "[ MmSsGgXNTP$J=/;()*%.+0-9\u{0}\u{1}#-]{0,16}") {
+    fn no_text_of_these_letters_switches_it_on(
+        line in "[ MmSsGgXNTP$J=/;()*%.+0-9\u{0}\u{1}#-]{0,16}",
+    ) {
         for profile in [Profile::Grbl, Profile::GrblHal, Profile::FluidNc] {
             if why(profile, &line).is_none() {
                 prop_assert!(!grbl_would_switch_on(line.as_bytes()), "{line:?}");

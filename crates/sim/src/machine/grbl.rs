@@ -10,6 +10,7 @@
 //! motion, and limit switches other than by [`Grbl::press_limit`].
 
 mod block;
+mod code;
 mod execute;
 mod geometry;
 mod obey;
@@ -22,6 +23,7 @@ mod system;
 use super::motion::Motion;
 use super::truth::Truth;
 use block::{Coolant, Modal, Spindle};
+use code::Code;
 use obey::Order;
 use settings::Settings;
 use std::collections::VecDeque;
@@ -78,45 +80,6 @@ impl Options {
         let flavor = Flavor::GrblHal;
         Self { flavor, rx_bytes: 1024, blocks: 100, deaf_in_writes: false, ..Self::default() }
     }
-}
-
-/// A number behind `error:`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Code(u8);
-
-impl Code {
-    const EXPECTED_LETTER: Self = Self(1);
-    const BAD_NUMBER: Self = Self(2);
-    const STATEMENT: Self = Self(3);
-    const NEGATIVE: Self = Self(4);
-    const SETTING_DISABLED: Self = Self(5);
-    const STEP_PULSE: Self = Self(6);
-    const NOT_IDLE: Self = Self(8);
-    const LOCKED: Self = Self(9);
-    const SOFT_LIMIT: Self = Self(10);
-    const OVERFLOW: Self = Self(11);
-    const DOOR: Self = Self(13);
-    const TRAVEL: Self = Self(15);
-    const JOG: Self = Self(16);
-    const UNSUPPORTED: Self = Self(20);
-    const MODAL_GROUP: Self = Self(21);
-    const NO_FEED: Self = Self(22);
-    const NOT_INTEGER: Self = Self(23);
-    const AXIS_CONFLICT: Self = Self(24);
-    const REPEATED: Self = Self(25);
-    const NO_AXIS: Self = Self(26);
-    const LINE_NUMBER: Self = Self(27);
-    const VALUE_MISSING: Self = Self(28);
-    const SYSTEM: Self = Self(29);
-    const MACHINE_MOTION: Self = Self(30);
-    const AXIS_UNUSED: Self = Self(31);
-    const NO_AXIS_IN_PLANE: Self = Self(32);
-    const TARGET: Self = Self(33);
-    const RADIUS: Self = Self(34);
-    const NO_OFFSET: Self = Self(35);
-    const UNUSED: Self = Self(36);
-    const TOOL_LENGTH_AXIS: Self = Self(37);
-    const MAX_VALUE: Self = Self(38);
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -174,7 +174,9 @@ impl Motion {
             let of = |axis: usize| limits[axis] / unit[axis].abs();
             (0..AXES).filter(|axis| unit[*axis] != 0.0).map(of).fold(f64::INFINITY, f64::min)
         };
-        let (rate, acceleration) = (least(&self.limits.rate), least(&self.limits.acceleration));
+        let rate = least(&self.limits.rate);
+        // A setting of 0 would be a move without end.
+        let acceleration = least(&self.limits.acceleration).max(1e-3);
         let junction = match self.blocks.back() {
             Some(before) => self.junction(&before.unit, &unit, acceleration),
             None => 0.0,

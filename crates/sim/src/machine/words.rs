@@ -15,9 +15,12 @@ pub(super) fn number(text: &str) -> Option<(f64, &str)> {
     if !value.bytes().any(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let value = value.parse().expect("a sign, digits and a point are a number");
-    Some((value, &text[end..]))
+    let value: f64 = value.parse().expect("a sign, digits and a point are a number");
+    Some((value.clamp(-VALUE_MAX, VALUE_MAX), &text[end..]))
 }
+
+/// No machine is so large, and sums of such numbers are still times and places.
+const VALUE_MAX: f64 = 1e9;
 
 #[cfg(test)]
 mod tests {

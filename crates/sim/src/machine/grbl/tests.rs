@@ -517,3 +517,38 @@ fn noise_does_no_harm() {
         assert!(bench.grbl.rx_len() <= 128);
     }
 }
+
+/// What a wire carries, a board takes: lines of 20 bytes at 115200 baud by character counting are
+/// 576 a second, and the buffer never runs over.
+#[test]
+fn a_raster_runs_as_fast_as_its_wire() {
+    const BYTE: Duration = Duration::from_nanos(86_805);
+    let options = Options { settings: vec![(120, 2000.0)], ..Options::default() };
+    let mut grbl = Grbl::new(options, Duration::ZERO);
+    grbl.take_output(Duration::ZERO);
+    let mut lines = vec!["M4S0F6000G1\n".to_owned()];
+    lines.extend(
+        (0..20_000).map(|n| format!("G1X{:08.3}Y0S{:04}\n", f64::from(n) * 0.04, n % 1000)),
+    );
+    let (mut now, mut oks, mut window) = (Duration::ZERO, 0, VecDeque::new());
+    for line in &lines {
+        while window.iter().sum::<usize>() + line.len() > 127 {
+            let next = grbl.next_event().expect("a full window means motion");
+            now = now.max(next);
+            oks += grbl.take_output(now).iter().filter(|byte| **byte == b'\n').count();
+            window.drain(..std::mem::take(&mut oks).min(window.len()));
+        }
+        for byte in line.bytes() {
+            now += BYTE;
+            grbl.received(&[byte], now);
+        }
+        window.push_back(line.len());
+        oks += grbl.take_output(now).iter().filter(|byte| **byte == b'\n').count();
+        window.drain(..std::mem::take(&mut oks).min(window.len()));
+    }
+    assert_eq!(lines[1].len(), 20);
+    assert_eq!((grbl.truth().rx_dropped, grbl.truth().lines_refused), (0, 0));
+    assert!(grbl.truth().rx_peak <= 127);
+    let model = BYTE * lines.iter().map(|line| line.len() as u32).sum::<u32>();
+    assert!(now < model.mul_f64(1.02), "{now:?} instead of {model:?}");
+}

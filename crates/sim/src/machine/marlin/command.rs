@@ -46,7 +46,7 @@ impl Marlin {
     /// Begins the first command of the queue, and answers it if it is done at once.
     pub(super) fn begin(&mut self, command: &Command) {
         let text = command.text.to_ascii_uppercase();
-        let (name, rest) = match text.find(|c: char| c == ' ' || c == '*') {
+        let (name, rest) = match text.find([' ', '*']) {
             Some(end) => (&text[..end], &text[end..]),
             None => split(&text),
         };

@@ -1,0 +1,177 @@
+//! What the machine says, and what is asked of it.
+
+use super::Core;
+use crate::machine::answers::Answers;
+use bytes::Bytes;
+use gcode::detect::Detector;
+use gcode::lines::Lines;
+use gcode::profile::rules;
+use gcode::status::{Report, Status};
+use std::time::{Duration, Instant};
+use wire::serial::Profile;
+
+/// What was heard, and what is known by that.
+#[derive(Debug)]
+pub(super) struct Hearing {
+    lines: Lines,
+    pub(super) detector: Detector,
+    pub(super) status: Option<Status>,
+    pub(super) answers: Answers,
+    /// Asked who it is: nobody uses it before it has answered, or is late.
+    pub(super) identifying: Identifying,
+    asked: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identifying {
+    /// Once it has had time to start: opening a port resets many boards.
+    At(Instant),
+    Until(Instant),
+    Done,
+}
+
+impl Hearing {
+    pub(super) fn new(profile: Profile, now: Instant) -> Self {
+        let identifying = if rules(profile).identify.is_empty() {
+            Identifying::Done
+        } else {
+            Identifying::At(now + START)
+        };
+        Self {
+            lines: Lines::default(),
+            detector: Detector::of(profile),
+            status: None,
+            answers: Answers::new(now),
+            identifying,
+            asked: now,
+        }
+    }
+
+    /// A report leaves out what is as it was.
+    fn merge(&mut self, new: Status) {
+        let Some(old) = &mut self.status else {
+            self.status = Some(new);
+            return;
+        };
+        let old_accessories = if new.overrides.is_some() { None } else { old.accessories };
+        *old = Status {
+            offset: new.offset.or_else(|| old.offset.take()),
+            overrides: new.overrides.or(old.overrides),
+            accessories: new.accessories.or(old_accessories),
+            machine: new.machine,
+            work: new.work,
+            pins: new.pins,
+            ..new
+        };
+    }
+}
+
+impl Core {
+    /// Bytes of the machine.
+    pub(in crate::machine) fn received(&mut self, bytes: &[u8], now: Instant) {
+        self.counters.received += bytes.len() as u64;
+        self.output.show(&Bytes::copy_from_slice(bytes));
+        if self.config.profile == Profile::Raw {
+            let passed = self.output.send(bytes);
+            return self.behind(passed);
+        }
+        let mut reports = Vec::new();
+        let profile = self.config.profile;
+        let Hearing { lines, detector, .. } = &mut self.hearing;
+        lines.push(bytes, |line| {
+            if !line.text.is_empty() {
+                let is_news = detector.received(line.text);
+                reports.push((Report::read(line.text, profile), is_news));
+            }
+        });
+        let passed = self.hearing.answers.pass(bytes, now);
+        let passed = self.output.send(&passed);
+        self.behind(passed);
+        for (report, is_news) in reports {
+            self.changed |= is_news;
+            self.heard(report, now);
+        }
+    }
+
+    fn heard(&mut self, report: Report, now: Instant) {
+        let profile = self.config.profile;
+        self.beam.received(&report);
+        self.climb_heard(&report, now);
+        if matches!(self.hearing.identifying, Identifying::Until(_)) && report.frees_a_line(profile)
+        {
+            self.identified(now);
+        }
+        match report {
+            Report::Status(status) => {
+                let state = self.hearing.status.as_ref().map(|status| status.state);
+                self.changed |= state != Some(status.state);
+                self.hearing.merge(*status);
+            }
+            Report::Greeting => {
+                self.hearing.answers.reset();
+                self.changed = true;
+            }
+            Report::Alarm { .. } | Report::Halted => self.changed = true,
+            _ => {}
+        }
+        self.beam_changed(now);
+    }
+
+    /// Asks what is to be asked now.
+    pub(super) fn poll(&mut self, now: Instant) {
+        if self.port.is_err() || self.climb.is_some() {
+            return;
+        }
+        let rules = rules(self.config.profile);
+        match self.hearing.identifying {
+            Identifying::At(at) if now >= at => {
+                self.hearing.identifying = Identifying::Until(now + IDENTIFY);
+                self.ask(&[rules.identify, rules.modes].concat());
+            }
+            Identifying::Until(until) if now >= until => self.identified(now),
+            _ => {}
+        }
+        if self.poll_at(now).is_some_and(|at| now >= at)
+            && self.hearing.identifying == Identifying::Done
+        {
+            self.hearing.asked = now;
+            self.hearing.answers.we_asked(now);
+            self.ask(rules.query);
+        }
+    }
+
+    /// When there is something to ask.
+    pub(super) fn poll_at(&self, now: Instant) -> Option<Instant> {
+        let rules = rules(self.config.profile);
+        match self.hearing.identifying {
+            Identifying::At(at) | Identifying::Until(at) => return Some(at),
+            Identifying::Done => {}
+        }
+        // a whole line as a question would come among the program's own
+        let [_] = rules.query else { return None };
+        let wanted = self.is_seen || self.output.is_watched() || self.beam_since.is_some();
+        let asks_itself = self.hearing.answers.program_asks(now);
+        (wanted && !asks_itself && self.climb.is_none())
+            .then(|| self.hearing.asked + rules.query_every)
+    }
+
+    fn identified(&mut self, now: Instant) {
+        self.hearing.identifying = Identifying::Done;
+        self.sending.lane_of(self.hearing.detector.firmware());
+        self.changed = true;
+        self.begin_waiting(now);
+    }
+
+    /// Our own lines count as sent: they are answered too.
+    fn ask(&mut self, bytes: &[u8]) {
+        let mut lines = Lines::default();
+        lines.push(bytes, |line| self.beam.line(line.text));
+        self.immediate.push_back(super::Act::Write(Bytes::copy_from_slice(bytes)));
+    }
+}
+
+/// What a board needs after a reset before it listens: a boot loader on AVR waits longer, but then
+/// nothing is lost but its name.
+const START: Duration = Duration::from_millis(1500);
+/// A machine that has not said who it is by then is used without.
+const IDENTIFY: Duration = Duration::from_secs(1);

@@ -1,0 +1,291 @@
+//! What goes to the machine: judged, paced, in order.
+
+use super::{Act, Core};
+use crate::machine::pace::Pace;
+use crate::machine::queue::{Line, Next, Queue};
+use bytes::{Buf, Bytes};
+use gcode::detect::Firmware;
+use gcode::gate::{Gate, Latch, Refused, Verdict};
+use gcode::lines::Lines;
+use gcode::realtime::{Lane, RESUME};
+use std::time::Instant;
+use wire::serial::{Down, LineCoding, Profile, Up};
+
+#[derive(Debug)]
+pub(super) struct Sending {
+    pub(super) queue: Queue,
+    pace: Pace,
+    lane: Lane,
+    profile: Profile,
+    gate: Gate,
+    pub(super) latch: Latch,
+    /// A line that may go, as far as it has not gone.
+    line: Bytes,
+    /// Where the last [`Act`] came from.
+    given: Given,
+    /// What was sent, as lines, where it was not judged by lines.
+    sent: Lines,
+    /// When there is room again.
+    pub(super) retry_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Given {
+    Immediate,
+    Urgent,
+    Line,
+    Queue,
+}
+
+impl Sending {
+    pub(super) fn new(profile: Profile, coding: &LineCoding, now: Instant) -> Self {
+        Self {
+            queue: Queue::default(),
+            // a raw pty is a pipe
+            pace: Pace::new(coding, profile != Profile::Raw, now),
+            lane: Lane::new(profile, false),
+            profile,
+            gate: Gate::new(profile),
+            latch: Latch::new(profile),
+            line: Bytes::new(),
+            given: Given::Immediate,
+            sent: Lines::default(),
+            retry_at: None,
+        }
+    }
+
+    /// More is known of the firmware.
+    pub(super) fn lane_of(&mut self, firmware: &Firmware) {
+        self.lane = Lane::new(firmware.profile, firmware.emergency_parser);
+    }
+
+    /// Forgets everything that has not gone, and says how many bytes that were.
+    pub(super) fn clear(&mut self) -> usize {
+        let bytes = self.queue.bytes() + self.line.len();
+        self.queue.clear();
+        self.line = Bytes::new();
+        self.lane.reset();
+        self.sent.reset();
+        bytes
+    }
+
+    fn room(&mut self, told: Option<usize>, wanted: usize, now: Instant) -> usize {
+        let unsent = self.pace.unsent(told, now);
+        let room = self.pace.room(unsent, wanted);
+        self.retry_at = (room == 0).then(|| now + self.pace.wait(unsent));
+        room
+    }
+}
+
+impl Core {
+    /// Whether the program may send more.
+    pub(in crate::machine) fn has_room(&self) -> bool {
+        self.sending.queue.has_room()
+    }
+
+    /// Bytes of the program, that it sent knowing of every stop.
+    pub(super) fn program_bytes(&mut self, bytes: Bytes, now: Instant) {
+        let Sending { lane, queue, latch, profile, .. } = &mut self.sending;
+        if *profile == Profile::Raw {
+            if latch.is_set() {
+                self.counters.dropped += bytes.len() as u64;
+            } else {
+                queue.push(bytes);
+            }
+            return;
+        }
+        let (mut rest, mut realtime) = (Vec::with_capacity(bytes.len()), Vec::new());
+        lane.split(&bytes, &mut rest, &mut realtime);
+        queue.push(if realtime.is_empty() && rest.len() == bytes.len() {
+            bytes
+        } else {
+            rest.into()
+        });
+        for byte in realtime {
+            if matches!(byte, b'?' | 0x80 | 0x87) {
+                self.hearing.answers.program_asked(now);
+            }
+            // what was stopped does not go on by a byte
+            if latch.is_set() && matches!(byte, RESUME | CYCLE_START) {
+                continue;
+            }
+            latch.realtime(byte);
+            queue.push_urgent(byte);
+        }
+        if !latch.is_set() {
+            self.unlatched();
+        }
+    }
+
+    /// What to do to the port next. `told`: what the port says that is unsent; `is_sent`: whether
+    /// everything is on the wire.
+    pub(in crate::machine) fn act(
+        &mut self,
+        told: Option<usize>,
+        is_sent: impl Fn() -> bool,
+        now: Instant,
+    ) -> Option<Act> {
+        self.sending.retry_at = None;
+        let reckoned = self.sending.pace.unsent(told, now);
+        self.climb_left(reckoned, now);
+        if let Some(act) = self.immediate.front() {
+            self.sending.given = Given::Immediate;
+            return Some(act.clone());
+        }
+        if self.climb.is_some() {
+            return None;
+        }
+        loop {
+            if !self.sending.line.is_empty() && !self.sending.queue.is_urgent() {
+                let room = self.sending.room(told, self.sending.line.len(), now);
+                self.sending.given = Given::Line;
+                return (room > 0).then(|| Act::Write(self.sending.line.slice(..room)));
+            }
+            match self.sending.queue.next() {
+                Next::Urgent(byte) => {
+                    self.sending.given = Given::Urgent;
+                    return Some(Act::Write(Bytes::copy_from_slice(&[byte])));
+                }
+                Next::Bytes(_) if self.is_judged() => {
+                    let line = self.sending.queue.take_line()?;
+                    self.judge(line, now);
+                }
+                Next::Bytes(bytes) => {
+                    let bytes = bytes.clone();
+                    let room = self.sending.room(told, bytes.len(), now);
+                    self.sending.given = Given::Queue;
+                    return (room > 0).then(|| bytes.slice(..room)).map(Act::Write);
+                }
+                Next::Do(_) if reckoned > 0 || !is_sent() => {
+                    self.sending.retry_at = Some(now + self.sending.pace.wait(reckoned));
+                    return None;
+                }
+                Next::Do(up) => {
+                    if let Some(act) = self.due(up, now) {
+                        self.sending.given = Given::Queue;
+                        return Some(act);
+                    }
+                    self.sending.queue.did();
+                }
+                Next::Nothing => return None,
+            }
+        }
+    }
+
+    /// What was given has been done; of a write, so many bytes.
+    pub(in crate::machine) fn did(&mut self, act: &Act, count: usize, now: Instant) {
+        if let Act::Write(bytes) = act {
+            self.counters.sent += count as u64;
+            self.sending.pace.wrote(count, now);
+            self.climb_wrote(count);
+            if matches!(self.sending.given, Given::Queue) && self.sending.profile != Profile::Raw {
+                let beam = &mut self.beam;
+                self.sending.sent.push(&bytes[..count], |line| beam.line(line.text));
+                self.beam_changed(now);
+            }
+            if let Some(user) = &mut self.user {
+                user.sent_at = now;
+            }
+        }
+        if *act == Act::Flush {
+            self.sending.pace.flushed(now);
+        }
+        match self.sending.given {
+            Given::Immediate => self.did_immediate(count),
+            Given::Urgent => self.sending.queue.took_urgent(),
+            Given::Line => self.sending.line.advance(count),
+            Given::Queue if matches!(act, Act::Write(_)) => self.sending.queue.took(count),
+            Given::Queue => self.sending.queue.did(),
+        }
+    }
+
+    /// The port is set to this now.
+    pub(in crate::machine) fn coded(&mut self, coding: LineCoding) {
+        self.coding = coding;
+        self.sending.pace.set(&coding);
+        let told = self.output.tell(Down::Coding(coding));
+        self.behind(told);
+        self.changed = true;
+    }
+
+    fn did_immediate(&mut self, count: usize) {
+        match self.immediate.front_mut() {
+            Some(Act::Write(bytes)) if bytes.len() > count => bytes.advance(count),
+            _ => drop(self.immediate.pop_front()),
+        }
+    }
+
+    /// Whether lines are looked at before they go.
+    fn is_judged(&self) -> bool {
+        let has_lines = self.sending.profile != Profile::Raw;
+        has_lines && (self.config.arming || self.sending.latch.is_set())
+    }
+
+    fn judge(&mut self, line: Line, now: Instant) {
+        let sending = &mut self.sending;
+        let (text, end) = line.bytes.split_at(line.bytes.len() - usize::from(line.is_whole));
+        let mut verdict = sending.latch.line(text);
+        if verdict == Verdict::Pass && self.config.arming && self.armed.is_none() {
+            verdict = if line.is_whole {
+                sending.gate.line(text, &self.beam)
+            } else {
+                Verdict::Refuse(sending.gate.over_long(text))
+            };
+        }
+        match verdict {
+            Verdict::Pass => {
+                self.beam.line(text);
+                self.count_sent(text, end);
+                self.sending.line = Bytes::from(line.bytes);
+            }
+            Verdict::Refuse(Refused { why, answer, instead }) => {
+                tracing::debug!(?why, "a line was refused");
+                self.counters.refused_lines += 1;
+                if let Some(instead) = instead {
+                    self.beam.line(instead.strip_suffix(b"\n").unwrap_or(&instead));
+                    self.count_sent(&instead, b"\n");
+                    self.sending.line = Bytes::from(instead);
+                }
+                self.hearing.answers.refused(Bytes::from(answer), now);
+                let insert = self.hearing.answers.pass(b"", now);
+                let passed = self.output.send(&insert);
+                self.behind(passed);
+            }
+        }
+        self.beam_changed(now);
+        if !self.sending.latch.is_set() {
+            self.unlatched();
+        }
+    }
+
+    /// GRBL answers empty lines too.
+    fn count_sent(&mut self, text: &[u8], end: &[u8]) {
+        let is_answered = gcode::profile::is_grbl(self.sending.profile) || !text.is_empty();
+        if !end.is_empty() && is_answered {
+            self.hearing.answers.sent();
+        }
+    }
+
+    /// What comes of an item of the queue whose turn it is; `None` when it is done with that.
+    fn due(&mut self, up: Up, now: Instant) -> Option<Act> {
+        match up {
+            Up::Coding(coding) if coding.is_valid() => Some(Act::Coding(coding)),
+            Up::Coding(_) => {
+                let told = self.output.tell(Down::Coding(self.coding));
+                self.behind(told);
+                None
+            }
+            Up::Modem { dtr, rts } => Some(Act::Modem { dtr, rts }),
+            Up::Break { on } => Some(Act::Break { on }),
+            Up::Program { open } => {
+                self.program(open, now);
+                None
+            }
+            // done when they come
+            Up::Data | Up::Purge { .. } | Up::Stopped { .. } => None,
+        }
+    }
+}
+
+/// grblHAL and FluidNC: as `~`.
+const CYCLE_START: u8 = 0x81;

@@ -1,0 +1,154 @@
+//! A machine on a pty, with this test as the board at its other end.
+
+use super::*;
+use crate::pty::Pty;
+use crate::tty::Tty;
+use bytes::Bytes;
+use std::thread;
+use tokio::time::timeout;
+use wire::serial::{Down, Up};
+
+/// Everything here takes milliseconds.
+const SOON: Duration = Duration::from_secs(20);
+
+fn share(pty: &Pty, config: Config) -> (Machine, oneshot::Receiver<()>) {
+    let path = pty.path.clone();
+    Machine::start(config, move |coding| Tty::open(&path, coding)).unwrap()
+}
+
+async fn open(machine: &Machine) {
+    let mut state = machine.look();
+    let opened = state.wait_for(|state| state.port == state::Port::Open);
+    timeout(SOON, opened).await.unwrap().unwrap();
+}
+
+async fn begin(machine: &Machine) -> Session {
+    open(machine).await;
+    timeout(SOON, machine.begin(Text::from("me"))).await.unwrap().unwrap().0
+}
+
+#[tokio::test]
+async fn a_mebibyte_passes_both_ways() {
+    let pty = Pty::open();
+    let (machine, _) = share(&pty, Config::new(Profile::Raw));
+    let Session { up, mut down, .. } = begin(&machine).await;
+    let data: Vec<u8> =
+        (0..1u32 << 20).map(|number| (number.wrapping_mul(number) >> 7) as u8).collect();
+    let expected = data.clone();
+    let board = thread::spawn(move || {
+        let got = pty.take(expected.len());
+        assert!(got == expected);
+        for chunk in got.chunks(1000) {
+            pty.give(chunk);
+        }
+        pty
+    });
+    let sent = data.clone();
+    let sends = tokio::spawn(async move {
+        for chunk in sent.chunks(777) {
+            up.send(Up::Data, Bytes::copy_from_slice(chunk)).await.unwrap();
+        }
+        up
+    });
+    let mut got = Vec::new();
+    while got.len() < data.len() {
+        let (kind, bytes) = timeout(SOON, down.recv()).await.unwrap().unwrap();
+        assert_eq!(kind, Down::Data);
+        got.extend_from_slice(&bytes);
+    }
+    assert!(got == data);
+    drop(sends.await.unwrap());
+    drop(board.join().unwrap());
+}
+
+#[tokio::test]
+async fn a_port_that_is_gone_is_said_and_opened_again() {
+    let pty = Pty::open();
+    let path = std::sync::Arc::new(std::sync::Mutex::new(pty.path.clone()));
+    let opener = {
+        let path = path.clone();
+        move |coding: &LineCoding| Tty::open(&path.lock().unwrap(), coding)
+    };
+    let (machine, ended) = Machine::start(Config::new(Profile::Raw), opener).unwrap();
+    let mut session = begin(&machine).await;
+    assert_eq!(machine.begin(Text::from("you")).await.unwrap_err(), Error::InUse);
+    drop(pty);
+    assert_eq!(timeout(SOON, session.down.recv()).await.unwrap(), None);
+    let state = machine.state();
+    assert!(matches!(state.port, state::Port::Closed { .. }), "{:?}", state.port);
+    drop(session);
+    let pty = Pty::open();
+    *path.lock().unwrap() = pty.path.clone();
+    machine.plugged().await.unwrap();
+    let session = begin(&machine).await;
+    session.up.send(Up::Data, Bytes::from_static(b"again")).await.unwrap();
+    let board = thread::spawn(move || pty.take(5));
+    assert_eq!(board.join().unwrap(), b"again");
+    drop((session, machine));
+    timeout(SOON, ended).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_coding_is_answered_with_what_the_port_made_of_it() {
+    let pty = Pty::open();
+    let (machine, _) = share(&pty, Config::new(Profile::Raw));
+    let mut session = begin(&machine).await;
+    let asked = LineCoding { baud_rate: 250_000, ..LineCoding::default() };
+    session.up.send(Up::Coding(asked), Bytes::new()).await.unwrap();
+    let told = timeout(SOON, session.down.recv()).await.unwrap();
+    assert_eq!(told, Some((Down::Coding(asked), Bytes::new())));
+    session.up.finish().await;
+    let mut state = machine.look();
+    let back = state.wait_for(|state| state.coding == LineCoding::default());
+    timeout(SOON, back).await.unwrap().unwrap();
+}
+
+/// Takes what is written for as long as anybody writes, and answers as a board does that stands
+/// still. Returns what it took.
+fn board(pty: Pty) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut taken = Vec::new();
+        while let Some(bytes) = pty.take_some() {
+            for byte in &bytes {
+                match byte {
+                    b'?' => pty.give(b"<Idle|MPos:0.000,0.000,0.000|FS:0,0>\r\n"),
+                    0x18 => pty.give(b"\r\nGrbl 1.1h ['$' for help]\r\n"),
+                    b'\n' => pty.give(b"ok\r\n"),
+                    _ => {}
+                }
+            }
+            taken.extend_from_slice(&bytes);
+        }
+        taken
+    })
+}
+
+#[tokio::test]
+async fn a_stop_overtakes_64_kib() {
+    let pty = Pty::open();
+    let (machine, ended) = share(&pty, Config::new(Profile::Grbl));
+    let board = board(pty);
+    let Session { up, mut down, .. } = begin(&machine).await;
+    let line = Bytes::from_static(b"G1 X10.000 Y10.000\n");
+    let sends = tokio::spawn(async move {
+        // ends when nobody takes any more
+        while up.send(Up::Data, line.clone()).await.is_ok() {}
+    });
+    let fed =
+        async { while down.recv().await.is_some_and(|(_, bytes)| !bytes.starts_with(b"ok")) {} };
+    timeout(SOON, fed).await.unwrap();
+    let stopping = machine.stop(Reason::Asked { by: Text::from("me") }).unwrap();
+    let left = timeout(SOON, stopping.left).await.unwrap().unwrap();
+    assert!(left.is_some());
+    let report = timeout(SOON, stopping.done).await.unwrap().unwrap();
+    assert!(report.confirmed, "{report:?}");
+    assert!(machine.test().await.unwrap() < SOON);
+    let state = machine.state();
+    assert!(state.counters.dropped > 0);
+    sends.abort();
+    drop((machine, down, sends.await));
+    timeout(SOON, ended).await.unwrap().unwrap();
+    let taken = board.join().unwrap();
+    let stop = taken.iter().position(|byte| *byte == 0x84).unwrap();
+    assert!(!taken[stop..].contains(&b'G'));
+}

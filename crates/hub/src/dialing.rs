@@ -48,8 +48,8 @@ const RACE_MIN: Duration = Duration::from_secs(2);
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// A connection that lived for so long was a good one: the next try comes soon.
 const STEADY: Duration = Duration::from_secs(5);
-/// How often the counters of a connection are read.
-const MEASURED: Duration = Duration::from_secs(1);
+/// How often the counters of a connection are read while nobody looks.
+const MEASURED: Duration = Duration::from_secs(5);
 /// Closing code: the settings do not allow this kind of path.
 pub(crate) const NOT_THIS_WAY: u32 = 451;
 

@@ -23,13 +23,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use table::Heard;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 use wire::announce::{ADDRESSES_MAX, Announcement, SERVICE};
 
 /// Before mDNS is tried again where it did not work, or the network flooded us.
 const AGAIN: Duration = Duration::from_secs(30);
-/// How often it is looked whether this computer is in other networks now, in seconds.
-const NETWORKS_S: u32 = 2;
+/// How often it is looked which networks this computer is in, in seconds: after a change until it
+/// has settled, and else.
+const NETWORKS_S: (u32, u32) = (1, 60);
+/// Addresses come for so long after a link.
+const SETTLED: Duration = Duration::from_secs(5);
 /// How often the memory of `mdns-sd` is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 /// Records that it may remember: four for each of a table of hubs, several times over.
@@ -58,6 +62,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             Ok((daemon, events)) => {
                 let ended = tokio::select! {
                     ended = follow(&inner, &daemon, &events) => ended,
+                    ended = look_after_changes(&daemon, inner.network.subscribe()) => ended,
                     () = inner.stopping.cancelled() => Ok(()),
                 };
                 goodbye(&daemon).await;
@@ -83,7 +88,6 @@ async fn start(inner: &Inner) -> Result<(ServiceDaemon, Receiver<ServiceEvent>)>
     let (own, place) = (announcement(inner), Place::of(&inner.endpoint.bound_sockets()));
     let start = move || {
         let daemon = ServiceDaemon::new()?;
-        daemon.set_ip_check_interval(NETWORKS_S)?;
         daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
         if let Some(place) = &place {
             daemon.register(place.service(&own)?)?;
@@ -160,6 +164,20 @@ async fn follow(
         let changes: Vec<_> =
             std::iter::once(first).chain(more).filter_map(|it| change(it, &networks)).collect();
         take(inner, changes);
+    }
+}
+
+/// Looks which networks this computer is in when they change: `mdns-sd` alone asks the system all
+/// the time.
+async fn look_after_changes(
+    daemon: &ServiceDaemon,
+    mut changes: watch::Receiver<u64>,
+) -> Result<()> {
+    loop {
+        daemon.set_ip_check_interval(NETWORKS_S.0)?;
+        tokio::time::sleep(SETTLED).await;
+        daemon.set_ip_check_interval(NETWORKS_S.1)?;
+        changes.changed().await?;
     }
 }
 

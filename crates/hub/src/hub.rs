@@ -12,7 +12,7 @@ use crate::peers::Peer;
 use crate::relays::Relays;
 use crate::{
     Config, Discovery, Grace, attaching, dialing, discovery, identity, linking, network, plugging,
-    rates, view,
+    view,
 };
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
@@ -67,7 +67,6 @@ pub(crate) struct Inner {
     pub(crate) http: mpsc::Sender<(PeerId, Duplex)>,
     http_streams: Mutex<Option<mpsc::Receiver<(PeerId, Duplex)>>>,
     pub(crate) new_peers: mpsc::Sender<PeerId>,
-    pub(crate) rates: watch::Sender<view::Rates>,
     pub(crate) grace: Grace,
     strangers: Mutex<(u32, Instant)>,
     refused_peers: Mutex<(u32, Instant)>,
@@ -131,7 +130,6 @@ impl Hub {
             http,
             http_streams: Mutex::new(Some(http_streams)),
             new_peers,
-            rates: watch::Sender::default(),
             grace: config.grace,
             strangers: Mutex::new((0, Instant::now())),
             refused_peers: Mutex::new((0, Instant::now())),
@@ -143,7 +141,6 @@ impl Hub {
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
         inner.background(plugging::watch(inner.clone(), config.simulated, config.real));
-        inner.background(rates::measure(inner.clone()));
         inner.background(timer::keep_time(inner.clone(), clock));
         inner.background(network::watch(inner.network.clone()));
         inner.background(linking::accept(inner.clone()));

@@ -7,7 +7,8 @@ use crate::pairing::{self, Target};
 use crate::pairing::{EXPIRES, internal};
 use crate::peers::Named;
 use crate::view::{self, FailureCode, Via};
-use crate::{Hub, Inner, Selector, attaching, links, plugging};
+use crate::{Hub, Inner, Selector, attaching, links, plugging, rates};
+use futures_util::stream::Stream;
 use link::Duplex;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -39,10 +40,9 @@ impl Hub {
         self.0.shared.changes()
     }
 
-    /// What goes through the devices in use, measured each second.
-    #[must_use]
-    pub fn rates(&self) -> watch::Receiver<view::Rates> {
-        self.0.rates.subscribe()
+    /// What goes through the devices in use, measured each second from now on.
+    pub fn rates(&self) -> impl Stream<Item = view::Rates> + use<> {
+        rates::follow(self.0.clone())
     }
 
     /// Lets peers have a device, each as far as it was granted.

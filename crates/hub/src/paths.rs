@@ -14,11 +14,13 @@ use jiff::Timestamp;
 use link::race::{self, Kind, Report};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Events kept of each peer.
 const EVENTS_MAX: usize = 16;
-/// Readings kept: the loss is that of so many seconds.
+/// Whoever looks sees what is no older than this.
+const FRESH: Duration = Duration::from_millis(900);
+/// Readings kept: the loss is that of the time between them.
 const READINGS_MAX: usize = 11;
 /// Of fewer packets no share is told.
 const PACKETS_MIN: u64 = 20;
@@ -85,7 +87,12 @@ impl Inner {
     pub(crate) fn path_of(&self, connection: &Connection) -> Option<view::Path> {
         let path = links::selected(connection).0?;
         let id = connection.stable_id();
-        Some(self.paths.of(&connection.remote_id(), |known| known.complete(id, path)))
+        Some(self.paths.of(&connection.remote_id(), |known| {
+            if known.meters.get(&id).is_some_and(|meter| !meter.is_fresh(Instant::now())) {
+                known.measure(connection);
+            }
+            known.complete(id, path)
+        }))
     }
 
     fn facts(&self, peer: &PeerId, known: &Peer, kind: Option<PathKind>) -> Facts {
@@ -247,6 +254,10 @@ impl Meter {
         self.readings.push_back(reading);
     }
 
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.readings.back().is_some_and(|last| now.duration_since(last.at) < FRESH)
+    }
+
     /// Bytes per second in and out between the last two readings.
     fn rates(&self) -> (u64, u64) {
         let mut latest = self.readings.iter().rev();
@@ -289,7 +300,6 @@ fn reason_of(reason: race::Reason) -> RaceReason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn rates_and_loss_are_those_of_the_path_in_use() {
@@ -306,6 +316,8 @@ mod tests {
         assert_eq!((meter.rates(), meter.loss()), ((0, 0), None));
         meter.take(lan.clone(), reading(0, 1000, 0, 0));
         meter.take(lan.clone(), reading(2, 5000, 10, 1));
+        let at = |millis| meter.is_fresh(began + Duration::from_millis(millis));
+        assert!(at(2000) && at(2800) && !at(3000));
         assert_eq!((meter.rates(), meter.loss()), ((2000, 1000), None), "too few packets");
         meter.take(lan.clone(), reading(3, 5000, 100, 1));
         assert_eq!((meter.rates(), meter.loss()), ((0, 0), Some(0.01)));

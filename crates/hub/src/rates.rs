@@ -1,8 +1,10 @@
-//! What goes through the devices in use, measured each second; nothing is measured while none is.
+//! What goes through the devices in use, measured each second for each who looks. Nothing is
+//! measured while nobody does, or no device is in use.
 
 use crate::Inner;
 use crate::core::{Core, PeerId};
 use crate::view::{Rate, Rates, Side};
+use futures_util::stream::{self, Stream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,20 +25,45 @@ struct Reading {
     out_bytes: u64,
 }
 
-/// Runs for as long as the hub runs.
-pub(crate) async fn measure(inner: Arc<Inner>) {
-    let mut before: BTreeMap<Key, Reading> = BTreeMap::new();
-    let mut measured = Instant::now();
-    loop {
-        inner.shared.until(|core| (!in_use(core).is_empty()).then_some(())).await;
-        tokio::time::sleep_until(measured.max(Instant::now()) + EVERY).await;
-        let seconds = measured.elapsed().as_secs_f64();
-        measured = Instant::now();
+/// One who looks at the rates.
+#[derive(Debug)]
+struct Look {
+    inner: Arc<Inner>,
+    before: BTreeMap<Key, Reading>,
+    measured: Instant,
+    shown: Rates,
+}
+
+/// The rates from now on, each time that they differ.
+pub(crate) fn follow(inner: Arc<Inner>) -> impl Stream<Item = Rates> + use<> {
+    let mut look =
+        Look { inner, before: BTreeMap::new(), measured: Instant::now(), shown: Rates::default() };
+    look.measure();
+    stream::unfold(look, |mut look| async move { Some((look.next().await, look)) })
+}
+
+impl Look {
+    async fn next(&mut self) -> Rates {
+        loop {
+            self.inner.shared.until(|core| (!in_use(core).is_empty()).then_some(())).await;
+            tokio::time::sleep_until(self.measured.max(Instant::now()) + EVERY).await;
+            let rates = self.measure();
+            if rates != self.shown {
+                self.shown = rates.clone();
+                return rates;
+            }
+        }
+    }
+
+    /// What went through since the last time.
+    fn measure(&mut self) -> Rates {
+        let seconds = self.measured.elapsed().as_secs_f64();
+        self.measured = Instant::now();
         let mut now = BTreeMap::new();
         let mut rates = Rates::default();
-        for (key, side, address, counters) in inner.shared.look(in_use) {
+        for (key, side, address, counters) in self.inner.shared.look(in_use) {
             let reading = read(&counters);
-            let last = before.get(&key).copied().unwrap_or_default();
+            let last = self.before.get(&key).copied().unwrap_or_default();
             let per_second =
                 |now: u64, last: u64| (now.saturating_sub(last) as f64 / seconds) as u64;
             rates.devices.push(Rate {
@@ -49,12 +76,8 @@ pub(crate) async fn measure(inner: Arc<Inner>) {
             });
             now.insert(key, reading);
         }
-        before = now;
-        inner.rates.send_if_modified(|shown| {
-            let differs = *shown != rates;
-            *shown = rates;
-            differs
-        });
+        self.before = now;
+        rates
     }
 }
 

@@ -7,7 +7,6 @@ use futures_util::stream::{self, Stream, StreamExt};
 use hub::{Caller, Hub};
 use std::convert::Infallible;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Changes that come faster than this are shown together.
 const BREATH: Duration = Duration::from_millis(100);
@@ -23,7 +22,7 @@ pub(crate) async fn events(
     Asking(caller): Asking,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let rates = match caller {
-        Caller::Local => rates(hub.rates()).boxed(),
+        Caller::Local => rates(&hub).boxed(),
         Caller::Peer(_) => stream::empty().boxed(),
     };
     let events = stream::select(states(hub, caller), rates);
@@ -42,12 +41,8 @@ fn states(hub: Hub, caller: Caller) -> impl Stream<Item = Result<Event, Infallib
     })
 }
 
-fn rates(
-    rates: watch::Receiver<hub::view::Rates>,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(rates, |mut rates| async move {
-        rates.changed().await.ok()?;
-        let event = Event::default().event("rates").json_data(&*rates.borrow_and_update()).ok()?;
-        Some((Ok(event), rates))
+fn rates(hub: &Hub) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
+    hub.rates().filter_map(async |rates| {
+        Some(Ok(Event::default().event("rates").json_data(&rates).ok()?))
     })
 }

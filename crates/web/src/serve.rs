@@ -56,7 +56,8 @@ pub async fn serve(hub: Hub, front: impl Into<Front>, socket: &Path) -> Result<W
     front.listen = tcp.local_addr().map_err(cannot(listen.to_string()))?;
     let unix = bind_unix(socket).map_err(cannot(socket.display().to_string()))?;
     let front = Arc::new(front);
-    let local = router(hub.clone()).layer(Extension(Asking(Caller::Local)));
+    let router = router(hub.clone());
+    let local = router.clone().layer(Extension(Asking(Caller::Local)));
     let guarded = local
         .clone()
         .layer(Extension(Door::Web(front.clone())))
@@ -72,7 +73,7 @@ pub async fn serve(hub: Hub, front: impl Into<Front>, socket: &Path) -> Result<W
     let command = move |stream| connection(stream, local.clone());
     doors.spawn(door(move |cx| unix.poll_accept(cx).map_ok(|(stream, _)| stream), command));
     if let Some(mut streams) = hub.http_streams() {
-        let peers = router(hub).layer(Extension(Door::Peer));
+        let peers = router.layer(Extension(Door::Peer));
         doors.spawn(async move {
             let mut served = JoinSet::new();
             while let Some((peer, duplex)) = streams.recv().await {

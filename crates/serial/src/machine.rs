@@ -132,6 +132,7 @@ struct Inlet {
     control: mpsc::Sender<Control>,
     state: Arc<watch::Sender<State>>,
     beam: watch::Receiver<bool>,
+    news: watch::Receiver<State>,
     /// Dropped last, which wakes the thread to see that the others are gone.
     waker: Waker,
 }
@@ -173,6 +174,7 @@ enum Control {
     Watch { answer: oneshot::Sender<Watching> },
     Arm { by: Text, ttl: Duration, answer: Answer<()> },
     Disarm,
+    Overtake { bytes: Bytes },
     Clear { answer: Answer<()> },
     Beat,
     Look,
@@ -213,14 +215,16 @@ impl Machine {
         let core = core::Core::new(config, Instant::now());
         let state = Arc::new(watch::Sender::new(core.state(Instant::now())));
         let (beam_tx, beam) = watch::channel(false);
+        let (news_tx, news) = watch::channel(state.borrow().clone());
         let inlet = Arc::new(Inlet {
             urgent: urgent_tx,
             control: control_tx,
             state: state.clone(),
             beam,
+            news,
             waker: waker.clone(),
         });
-        let told = (state, beam_tx);
+        let told = port::Told { state, beam: beam_tx, news: news_tx };
         let thread = port::Thread::new(core, opener, (urgent, control), told, waker);
         let (ended_tx, ended) = oneshot::channel();
         std::thread::Builder::new().name("serial-port".into()).spawn(move || {
@@ -238,6 +242,12 @@ impl Machine {
         let receiver = self.inlet.state.subscribe();
         self.inlet.waker.wake();
         receiver
+    }
+
+    /// Tells when something has happened, without having the machine asked for its status.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<State> {
+        self.inlet.news.clone()
     }
 
     /// What the machine was like when it was last asked.
@@ -308,6 +318,15 @@ impl Machine {
     /// [`Error::Ended`]
     pub async fn disarm(&self) -> Result<(), Error> {
         self.tell(Control::Disarm).await
+    }
+
+    /// Sends bytes that overtake everything, beside whoever uses the machine: hold, resume,
+    /// overrides.
+    ///
+    /// # Errors
+    /// [`Error::Ended`]
+    pub async fn overtake(&self, bytes: Bytes) -> Result<(), Error> {
+        self.tell(Control::Overtake { bytes }).await
     }
 
     /// A person says that the machine may go on after a stop.

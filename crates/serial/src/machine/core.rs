@@ -194,6 +194,7 @@ impl Core {
                 let _ = answer.send(self.arm(by, ttl, now));
             }
             Control::Disarm => self.disarm(),
+            Control::Overtake { bytes } => self.overtaking(&bytes, now),
             Control::Clear { answer } => {
                 let _ = answer.send(self.clear_stop());
             }

@@ -22,8 +22,7 @@ pub(super) struct Thread<O> {
     port: Option<Port>,
     urgent: mpsc::Receiver<Urgent>,
     control: mpsc::Receiver<Control>,
-    state: Arc<watch::Sender<State>>,
-    beam: watch::Sender<bool>,
+    told: Told,
     published: Instant,
     waker: Waker,
     open_at: Instant,
@@ -40,6 +39,15 @@ struct Port {
     look_at: Instant,
 }
 
+/// What others hear of the machine.
+pub(super) struct Told {
+    /// For who looks at it: with what changes all the time.
+    pub(super) state: Arc<watch::Sender<State>>,
+    pub(super) beam: watch::Sender<bool>,
+    /// Only when something has happened.
+    pub(super) news: watch::Sender<State>,
+}
+
 type Inlets = (mpsc::Receiver<Urgent>, mpsc::Receiver<Control>);
 
 impl<O> Thread<O>
@@ -50,12 +58,12 @@ where
         core: Core,
         opener: O,
         (urgent, control): Inlets,
-        (state, beam): (Arc<watch::Sender<State>>, watch::Sender<bool>),
+        told: Told,
         waker: Waker,
     ) -> Self {
         let now = Instant::now();
         let (port, published, open_at) = (None, now, now);
-        Self { core, opener, port, urgent, control, state, beam, published, waker, open_at }
+        Self { core, opener, port, urgent, control, told, published, waker, open_at }
     }
 
     /// Until nobody holds the machine any more.
@@ -199,15 +207,19 @@ where
 
     /// Tells everybody what has changed; counters five times a second.
     fn publish(&mut self, now: Instant) {
-        let is_seen = self.state.receiver_count() > 0;
+        let is_seen = self.told.state.receiver_count() > 0;
         self.core.is_seen(is_seen);
         let is_due = is_seen && now.duration_since(self.published) >= PUBLISH_EVERY;
-        if self.core.take_changed() || is_due {
+        let is_news = self.core.take_changed();
+        if is_news || is_due {
             self.published = now;
             let state = self.core.state(now);
             let on = state.beam_may_be_on;
-            self.beam.send_if_modified(|was| std::mem::replace(was, on) != on);
-            self.state.send_if_modified(|old| {
+            self.told.beam.send_if_modified(|was| std::mem::replace(was, on) != on);
+            if is_news {
+                self.told.news.send_replace(state.clone());
+            }
+            self.told.state.send_if_modified(|old| {
                 let changed = *old != state;
                 *old = state;
                 changed
@@ -230,7 +242,7 @@ where
                 }
             }
         }
-        if self.state.receiver_count() > 0 {
+        if self.told.state.receiver_count() > 0 {
             sooner(self.published + PUBLISH_EVERY);
         }
         let timeout = until.map(|until| {

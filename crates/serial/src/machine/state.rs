@@ -1,11 +1,11 @@
 //! What everybody may know of a machine.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wire::Text;
 use wire::serial::{LineCoding, LineErrors, ModemLines, Profile, StopReport};
 
 /// A machine now. What changes all the time, counters and times, is at most 0.2 s old.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = MachineState)]
 pub struct State {
     pub port: Port,
@@ -35,7 +35,7 @@ pub struct State {
     pub counters: Counters,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = MachinePort)]
 pub enum Port {
@@ -47,7 +47,7 @@ pub enum Port {
 }
 
 /// Whether lines that could switch the beam on are let through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arming {
     /// This machine's owner asks for no arming.
@@ -59,7 +59,7 @@ pub enum Arming {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Stopped {
     pub reason: Reason,
     /// What came of it, when the ladder is at its end.
@@ -67,7 +67,7 @@ pub struct Stopped {
 }
 
 /// Why a machine was stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = StopReason)]
 pub enum Reason {
@@ -94,7 +94,7 @@ impl std::fmt::Display for Reason {
 
 /// The last proof that a stop would get through: a request that did nothing went all the way to
 /// the thread that stops the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StopPath {
     pub tests: u32,
     /// From the request until the thread had it, the last time.
@@ -102,7 +102,7 @@ pub struct StopPath {
 }
 
 /// Since the machine was shared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = MachineCounters)]
 pub struct Counters {
     pub received: u64,

@@ -101,7 +101,13 @@ impl Core {
         } else {
             rest.into()
         });
-        for byte in realtime {
+        self.overtaking(&realtime, now);
+    }
+
+    /// Bytes that the machine takes in at once, whatever is queued.
+    pub(super) fn overtaking(&mut self, bytes: &[u8], now: Instant) {
+        let Sending { queue, latch, .. } = &mut self.sending;
+        for byte in bytes.iter().copied() {
             if matches!(byte, b'?' | 0x80 | 0x87) {
                 self.hearing.answers.program_asked(now);
             }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// serial port.
 #[derive(Debug)]
 pub struct Simulated {
-    /// `sim-laser-1`.
+    /// `tty-sim-laser-1`.
     pub id: DeviceId,
     pub name: Name,
     pub profile: Profile,
@@ -60,7 +60,7 @@ impl Simulated {
         board: Board,
         port: Port,
     ) -> io::Result<Self> {
-        let id = DeviceId::try_from(format!("sim-{kind}-{number}"));
+        let id = DeviceId::try_from(format!("tty-sim-{kind}-{number}"));
         Ok(Self {
             id: id.expect("letters, digits and `-` are in the alphabet of ids"),
             name: Name::from_text(kind, "machine"),

@@ -90,7 +90,7 @@ fn a_cable_is_pulled_and_put_back() {
     let dir = tempfile::tempdir().unwrap();
     let machines = demo(dir.path()).unwrap();
     let [laser, printer] = &machines[..] else { panic!("a laser and a printer") };
-    assert_eq!((laser.id.as_str(), printer.name.as_str()), ("sim-laser-1", "printer"));
+    assert_eq!((laser.id.as_str(), printer.name.as_str()), ("tty-sim-laser-1", "printer"));
     let program = Program::open(&laser.path());
     program.write(b"?");
     program.read_until(">\r\n");

@@ -11,11 +11,15 @@
 
 pub mod beam;
 pub mod detect;
+pub mod estimate;
 pub mod gate;
 pub mod lines;
+pub mod modal;
 pub mod order;
 pub mod profile;
 pub mod realtime;
+pub mod sender;
+pub mod settings;
 pub mod status;
 pub mod stop;
 pub mod words;

@@ -10,6 +10,7 @@
 //! bounded, and it cannot panic.
 
 pub mod beam;
+pub mod check;
 pub mod detect;
 pub mod estimate;
 pub mod gate;
@@ -18,6 +19,7 @@ pub mod modal;
 pub mod order;
 pub mod profile;
 pub mod realtime;
+pub mod resume;
 pub mod sender;
 pub mod settings;
 pub mod status;

@@ -90,10 +90,10 @@ impl Sender {
 
     /// What to write now, if the machine has room; to be called until there is nothing.
     #[must_use = "what is given out counts as sent"]
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub fn transmit(&mut self) -> Option<&[u8]> {
         match self {
-            Self::Grbl(sender) => sender.next(),
-            Self::Marlin(sender) => sender.next(),
+            Self::Grbl(sender) => sender.transmit(),
+            Self::Marlin(sender) => sender.transmit(),
         }
     }
 

@@ -104,7 +104,7 @@ impl Sender {
 
     /// See [`super::Sender::next`].
     #[must_use = "what is given out counts as sent"]
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub fn transmit(&mut self) -> Option<&[u8]> {
         if self.stopped || self.skip_ok {
             return None;
         }

@@ -15,7 +15,7 @@ fn hear(sender: &mut Sender, line: &str) -> Event {
 fn fill(sender: &mut Sender, lines: &[&str]) -> usize {
     for (number, line) in (1u64..).zip(lines) {
         assert_eq!(sender.push(number, line.as_bytes()), Ok(true), "{line}");
-        if sender.next().is_none() {
+        if sender.transmit().is_none() {
             return usize::try_from(number).unwrap() - 1;
         }
     }
@@ -33,10 +33,10 @@ fn interface_md_character_counting() {
     let sent = fill(&mut sender, &["G1X100.123Y100.12S99"; 9].map(|line| &line[..19]));
     assert_eq!((sent, sender.peak_bytes()), (6, 120));
     assert_eq!(hear(&mut sender, "[MSG:Pgm End]"), Event::None);
-    assert_eq!(sender.next(), None);
+    assert_eq!(sender.transmit(), None);
     assert_eq!(hear(&mut sender, "ok"), Event::Acked { line: 1 });
-    assert_eq!(sender.next(), Some(&b"G1X100.123Y100.12S9\n"[..]));
-    assert_eq!(sender.next(), None);
+    assert_eq!(sender.transmit(), Some(&b"G1X100.123Y100.12S9\n"[..]));
+    assert_eq!(sender.transmit(), None);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_line_is_sent_as_the_firmware_keeps_it() {
         if !sender.push(1, line.as_bytes())? {
             return Ok(None);
         }
-        let sent = sender.next().map(|line| String::from_utf8_lossy(line).into_owned());
+        let sent = sender.transmit().map(|line| String::from_utf8_lossy(line).into_owned());
         sender.received(&Report::Ok(crate::status::Ack::default()));
         Ok(sent)
     };
@@ -66,11 +66,11 @@ fn interface_md_eeprom_issues() {
         let mut sender = sender(Profile::Grbl);
         assert_eq!(fill(&mut sender, &["G0X1", line]), 1, "{line}");
         hear(&mut sender, "ok");
-        assert!(sender.next().is_some(), "{line}");
+        assert!(sender.transmit().is_some(), "{line}");
         assert_eq!(sender.push(3, b"G0X1"), Ok(true));
-        assert_eq!(sender.next(), None, "{line} is still alone");
+        assert_eq!(sender.transmit(), None, "{line} is still alone");
         assert_eq!(hear(&mut sender, "ok"), Event::Acked { line: 2 });
-        assert!(sender.next().is_some());
+        assert!(sender.transmit().is_some());
     }
     assert_eq!(fill(&mut sender(Profile::Grbl), &["G28", "G1X1", "M5"]), 3);
 }
@@ -81,7 +81,7 @@ fn nothing_is_sent_after_an_error() {
     assert_eq!(fill(&mut sender, &["G1X1", "G99", "G1X2"]), 3);
     assert_eq!(hear(&mut sender, "ok"), Event::Acked { line: 1 });
     assert_eq!(hear(&mut sender, "error:20"), Event::Refused { line: 2, code: Some(20) });
-    assert!(!sender.wants_line() && sender.next().is_none());
+    assert!(!sender.wants_line() && sender.transmit().is_none());
     assert_eq!(sender.push(4, b"G1"), Err(Unsendable::Busy));
     assert_eq!(hear(&mut sender, "ok"), Event::Acked { line: 3 });
     assert!(sender.is_drained());
@@ -138,7 +138,10 @@ proptest! {
     /// A controller that reads lines whenever it likes never overflows, and gets every line.
     #[test]
     fn the_buffer_never_overflows(
-        lines in prop::collection::vec("(G1|G0|M5|G10L2P1|G4P0|S[0-9]{1,4})(X[0-9]{1,6}){0,9}", 1..60),
+        lines in prop::collection::vec(
+            "(G1|G0|M5|G10L2P1|G4P0|S[0-9]{1,4})(X[0-9]{1,6}){0,9}",
+            1..60,
+        ),
         reads in prop::collection::vec(0usize..4, 400),
     ) {
         let mut sender = sender(Profile::Grbl);
@@ -149,7 +152,7 @@ proptest! {
                 let line = lines[pushed].as_bytes();
                 prop_assert_eq!(sender.push(u64::try_from(pushed).unwrap(), line), Ok(true));
                 pushed += 1;
-                while let Some(bytes) = sender.next() {
+                while let Some(bytes) = sender.transmit() {
                     rx_bytes += bytes.len();
                     rx.push_back(bytes.to_vec());
                     prop_assert!(rx_bytes <= 120);
@@ -161,7 +164,7 @@ proptest! {
                 taken.push(String::from_utf8(line).unwrap().trim_end().to_owned());
                 hear(&mut sender, "ok");
             }
-            while let Some(bytes) = sender.next() {
+            while let Some(bytes) = sender.transmit() {
                 rx_bytes += bytes.len();
                 rx.push_back(bytes.to_vec());
             }

@@ -13,7 +13,7 @@ fn hear(sender: &mut Sender, line: &str) -> Event {
 }
 
 fn text(sender: &mut Sender) -> Option<String> {
-    sender.next().map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
+    sender.transmit().map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
 }
 
 #[test]

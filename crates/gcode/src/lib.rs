@@ -10,13 +10,19 @@
 //! bounded, and it cannot panic.
 
 pub mod beam;
+pub mod check;
 pub mod detect;
+pub mod estimate;
 pub mod gate;
 pub mod lines;
+pub mod modal;
 pub mod order;
 pub mod panel;
 pub mod profile;
 pub mod realtime;
+pub mod resume;
+pub mod sender;
+pub mod settings;
 pub mod status;
 pub mod stop;
 pub mod words;

@@ -1,7 +1,9 @@
 //! A program at the other end of a byte stream: its bytes as they are, or telnet.
 //!
 //! One loop, in which no direction waits for the other: a program that does not read can still
-//! write, and one that does not write is still written to.
+//! write, and one that does not write is still written to. One that ends its direction has closed
+//! the port, even if it would still listen: nobody can tell that from one that is gone, which must
+//! not keep the writer's place from the next.
 
 use super::rfc2217::Port;
 use super::silence::{Silence, kept};

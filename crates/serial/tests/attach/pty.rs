@@ -79,6 +79,9 @@ async fn a_new_program_reads_nothing_old() {
     drop(file);
     assert_eq!(port.asked().await, CLOSED);
     port.says(Down::Data, "to nobody").await;
+    // Its answer shows that what was said before it has been dealt with.
+    port.says(Down::Stopped { stops: 1 }, "").await;
+    assert_eq!(port.asked().await, Up::Stopped { stops: 1 });
     let file = open(&path);
     assert_eq!(port.asked().await, OPEN);
     port.says(Down::Data, "new").await;

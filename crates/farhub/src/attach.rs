@@ -27,12 +27,13 @@ pub(crate) async fn attach(client: &Client, out: Out, args: Attach) -> Result<()
     if out.json {
         return out.document(&attachment);
     }
-    match args.via {
+    match attachment.via {
         Via::Vhci if attachment.nodes.is_empty() => {
             eprintln!("{} is attached. Its device nodes: farhub attached", args.address);
         }
         Via::Vhci => eprintln!("{} is attached: {}", args.address, attachment.nodes.join(" ")),
         Via::Usbip => eprintln!("{} can be fetched, once, by this command:", args.address),
+        Via::Port(_) => eprintln!("{} is attached:", args.address),
     }
     out.line(attachment.place.as_deref().unwrap_or("attached"))
 }
@@ -96,7 +97,7 @@ async fn unlock(client: &Client, args: &Attach) -> Result<(), Error> {
 }
 
 async fn ask(client: &Client, args: &Attach) -> Result<Attachment, Error> {
-    let body = json!({ "address": args.address, "via": args.via, "once": args.once });
+    let body = json!({ "address": args.address, "via": args.via(), "once": args.once });
     let attachment: Attachment = client.post("/attachments", &body).await?;
     if usable(&attachment) { Ok(attachment) } else { wait(client, &args.address).await }
 }
@@ -149,7 +150,7 @@ fn reason(state: &State, attachment: &Attachment) -> String {
 /// With usbip it is somebody else's turn as soon as there is a command to give.
 fn usable(attachment: &Attachment) -> bool {
     match attachment.via {
-        Via::Vhci => attachment.state == AttachmentState::Attached,
+        Via::Vhci | Via::Port(_) => attachment.state == AttachmentState::Attached,
         Via::Usbip => attachment.place.is_some(),
     }
 }

@@ -9,10 +9,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use examples::*;
 use hub::Kind;
-use hub::view::{Grant, Role, Via};
+use hub::view::{Doors, Grant, Role, Via};
 use serde::de::DeserializeOwned;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::pair::Ticket;
 use wire::{Address, HostPort, Name, Pin};
@@ -119,6 +119,9 @@ pub(crate) enum Command {
     /// Show which devices of peers are used here, and where they are
     #[command(after_help = ATTACHED)]
     Attached,
+    /// Stop a machine at once: laser, router, printer board
+    #[command(after_help = STOP)]
+    Stop(Stop),
     /// Open the web UI to the network: its password, and who is logged in
     #[command(subcommand, disable_help_subcommand = true, after_help = WEB)]
     Web(Web),
@@ -143,6 +146,9 @@ pub(crate) enum Command {
     /// The service's part that runs as root: hands devices to the kernel
     #[command(hide = true)]
     Helper(Helper),
+    /// Stops a machine when the hub is gone: the hub starts it
+    #[command(hide = true)]
+    Guard,
     /// Write completions for a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -345,8 +351,18 @@ pub(crate) struct Attach {
     #[arg(value_name = "HUB/NAME")]
     pub address: Address,
     /// vhci: farhub gives it to this kernel; usbip: a USB/IP client fetches it from loopback
-    #[arg(long, default_value = "vhci", value_parser = via())]
-    pub via: Via,
+    /// [default: vhci]
+    #[arg(long, value_parser = via(), conflicts_with_all = ["link", "tcp", "rfc2217"])]
+    via: Option<Via>,
+    /// A serial port as a pseudo-terminal with this name, as in /tmp/laser
+    #[arg(long = "as", value_name = "PATH")]
+    link: Option<PathBuf>,
+    /// A serial port as a TCP port, bytes as they are: 23 is what LightBurn looks for
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = place)]
+    tcp: Option<SocketAddr>,
+    /// A serial port as a TCP port with baud rate and modem lines (RFC 2217)
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = place)]
+    rfc2217: Option<SocketAddr>,
     /// Type the PIN that its owner wants, or read it from stdin
     #[arg(long)]
     pub pin: bool,
@@ -359,6 +375,16 @@ pub(crate) struct Attach {
     /// Give up waiting after this time: 30s, 5m (it stays attached when it comes, unless --once)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Stop {
+    /// As `farhub devices` shows it
+    #[arg(value_name = "HUB/NAME", required_unless_present = "all")]
+    pub address: Option<Address>,
+    /// Every machine of every hub in reach
+    #[arg(long, conflicts_with = "address")]
+    pub all: bool,
 }
 
 #[derive(Args, Debug)]
@@ -534,6 +560,31 @@ fn whom(text: &str) -> Result<Whom, String> {
 fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(["view", "use", "control", "admin"])
         .map(|text| word(&text).expect("each is a role"))
+}
+
+impl Attach {
+    /// By which door, if that was said.
+    pub(crate) fn via(&self) -> Option<Via> {
+        let Self { link, tcp, rfc2217, .. } = self;
+        if link.is_none() && tcp.is_none() && rfc2217.is_none() {
+            return self.via.clone();
+        }
+        let pty = link.as_ref().map(|path| absolute(path).to_string_lossy().into_owned());
+        Some(Via::Port(Doors { pty, tcp: *tcp, rfc2217: *rfc2217 }))
+    }
+}
+
+/// The hub works in a folder of its own.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// An address to listen at; a port alone means loopback.
+fn place(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| "a port, or an IP address with one, as in 127.0.0.1:23".to_owned())
 }
 
 fn via() -> impl TypedValueParser<Value = Via> {

@@ -5,9 +5,9 @@
 //! know below `demo` in the data folder, so that nothing of it gets into the real hub.
 
 use crate::data;
-use crate::up::{Args, computer};
+use crate::up::{Args, computer, guard};
 use anyhow::{Context, Result};
-use hub::view::{self, Grant};
+use hub::view::{self, Grant, Role};
 use hub::{Caller, Config, Discovery, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -27,17 +27,23 @@ pub(crate) async fn start(args: &Args) -> Result<(Hub, (Hub, Web))> {
     let name = args.name.clone().unwrap_or_else(computer);
     let hub = Hub::start(config(args, name, args.bind, own, true)).await?;
     let garage: Name = "garage".parse()?;
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let devices = sim::demo();
     let names = [Name::from_text("disk", "disk"), Name::from_text("serial", "serial")];
-    let shared: Vec<_> = devices.iter().map(|one| one.id.clone()).zip(names).collect();
-    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut shared: Vec<_> = devices.iter().map(|one| one.id.clone()).zip(names).collect();
     let garage_config = config(args, garage, Some(anywhere), devices, false);
+    let ports = garage_config.data.join("simulated");
+    std::fs::create_dir_all(&ports).with_context(|| ports.display().to_string())?;
+    let machines = sim::machine::demo(&ports).context("simulated machines")?;
+    shared.extend(machines.iter().map(|one| (one.id.clone(), one.name.clone())));
+    let machines = machines.into_iter().map(Arc::new).collect();
     let socket = data::socket(&garage_config.data);
-    let garage = Hub::start(garage_config).await?;
+    let garage = Hub::start(Config { machines, ..garage_config }).await?;
     let web = web::serve(garage.clone(), anywhere, &socket).await?;
 
     if garage.state(Caller::Local).peers.is_empty() {
-        let grant = Grant { selector: "*".into(), ..Grant::default() };
+        let (selector, role) = ("*".into(), Role::Control);
+        let grant = Grant { selector, role, ..Grant::default() };
         let (ticket, _) = garage.invite(Caller::Local, PAIRING, &[grant], None).await?;
         hub.pair(Caller::Local, &ticket.to_string(), None).await.context("pairing the two hubs")?;
     }
@@ -72,6 +78,7 @@ fn config(
         offline,
         discovery,
         simulated,
+        guard: guard(),
         real,
         demo: true,
         ..Config::new(data, name)

@@ -90,8 +90,7 @@ fn show(state: &State, client: &Client, out: Out) -> Result<(), Error> {
     table.line(format!("{} ({whose})", state.hub.name), Tone::Title);
     rows(&mut table, state, |device| device.local);
     if !state.devices.iter().any(|device| device.local) {
-        let nothing =
-            if client.remote { "  nothing" } else { "  no USB device is plugged in here" };
+        let nothing = if client.remote { "  nothing" } else { "  no device is plugged in here" };
         table.line(nothing, Tone::Quiet);
     }
     for peer in &state.peers {
@@ -108,17 +107,21 @@ fn show(state: &State, client: &Client, out: Out) -> Result<(), Error> {
 
 fn rows(table: &mut Table, state: &State, of: impl Fn(&Device) -> bool) {
     for device in state.devices.iter().filter(|device| of(device)) {
-        let Kind::Usb(usb) = &device.kind;
         let (word, tone) = word(state, device);
-        let product = product(usb);
+        let (product, class, port) = match &device.kind {
+            Kind::Usb(usb) => (product(usb), classes(usb), &usb.port),
+            Kind::Serial(serial) => {
+                (serial.product.to_string(), crate::machines::profile(serial.profile), &serial.port)
+            }
+        };
         let told = !device.simulated || product.to_lowercase().contains("simulated");
         let simulated = if told { "" } else { " (simulated)" };
         table.row([
             Cell::from(format!("  {}", device.address)),
             Cell::new(word, tone),
             Cell::from(shorten(&product, WIDTH_MAX) + simulated),
-            Cell::from(classes(usb)),
-            Cell::from(usb.port.as_str()),
+            Cell::from(class),
+            Cell::from(port.as_str()),
             Cell::new(device.id.as_str(), Tone::Quiet),
         ]);
         if let Some(problem) = &device.problem {

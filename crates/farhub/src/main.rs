@@ -15,6 +15,7 @@ mod error;
 mod grants;
 mod helper;
 mod invite;
+mod machines;
 mod nearby;
 mod notify;
 mod out;
@@ -65,6 +66,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         // runs as root: as little as possible comes before it
         cli::Command::Helper(args) => helper::helper(&args),
+        // has nothing but a port and a socket
+        cli::Command::Guard => return serial::guard::main(),
         _ => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

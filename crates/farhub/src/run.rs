@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
-    attach, audit, bench, cli, data, devices, doctor, grants, invite, nearby, pair, paths, peers,
-    relay, requests, service, up, web_login,
+    attach, audit, bench, cli, data, devices, doctor, grants, invite, machines, nearby, pair,
+    paths, peers, relay, requests, service, up, web_login,
 };
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
@@ -54,6 +54,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Attach(args) => attach::attach(&client, out, args).await,
         Command::Detach(args) => attach::detach(&client, args).await,
         Command::Attached => attach::list(&client, out).await,
+        Command::Stop(args) => machines::stop(&client, out, args).await,
         Command::Web(action) => {
             here(&global, "web")?;
             let folder = data::of_client(global.data.as_deref());
@@ -74,7 +75,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             here(&global, "service")?;
             service::service(action, out)
         }
-        Command::Helper(_) => unreachable!("main starts it without a runtime"),
+        Command::Helper(_) | Command::Guard => {
+            unreachable!("main starts them without a runtime")
+        }
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -123,9 +123,21 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         only: args.only,
         grace: args.grace,
         discovery: args.discovery,
+        guard: guard(),
         real: true,
         ..hub::Config::new(args.data.clone(), args.name.clone().unwrap_or_else(computer))
     })
+}
+
+/// What stops a machine when this program is gone: this program, started anew.
+pub(crate) fn guard() -> Option<serial::guard::Program> {
+    match std::env::current_exe() {
+        Ok(path) => Some(serial::guard::Program { path, arguments: vec!["guard".into()] }),
+        Err(error) => {
+            tracing::error!("no machine can be guarded: {error}");
+            None
+        }
+    }
 }
 
 /// The computer's name, as far as it is one for a hub.

@@ -1,9 +1,9 @@
 //! What is to be attached here, and how far it is.
 
 use crate::core::{Core, PeerId};
+use crate::rates::Counted;
 use crate::view::{self, AttachmentState, Factor, Problem, Via};
 use jiff::Timestamp;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::{Address, DeviceId, Name};
 
@@ -22,9 +22,25 @@ pub(crate) struct Attachment {
     pub(crate) factor: Option<Factor>,
     /// How often it was shown.
     pub(crate) unlocked: u64,
-    pub(crate) counters: Arc<usb::Counters>,
+    pub(crate) counters: Counted,
+    pub(crate) stop_path_ms: Option<u32>,
     /// Ends it for good.
     pub(crate) end: CancellationToken,
+}
+
+/// As the database keeps it: a word, or JSON for what has more to say.
+pub(crate) fn via_text(via: &Via) -> String {
+    match serde_json::to_value(via).expect("a way in is plain data") {
+        serde_json::Value::String(word) => word,
+        more => more.to_string(),
+    }
+}
+
+pub(crate) fn via_read(text: &str) -> serde_json::Result<Via> {
+    match text.starts_with('{') {
+        true => serde_json::from_str(text),
+        false => serde_json::from_value(text.into()),
+    }
 }
 
 impl Attachment {
@@ -39,7 +55,8 @@ impl Attachment {
             error: None,
             factor: None,
             unlocked: 0,
-            counters: Arc::default(),
+            counters: Counted::default(),
+            stop_path_ms: None,
             end: CancellationToken::new(),
         }
     }
@@ -52,7 +69,7 @@ impl Attachment {
             AttachmentState::Attached | AttachmentState::Frozen => {}
             AttachmentState::Waiting | AttachmentState::Connecting => {
                 self.nodes.clear();
-                self.place = None;
+                (self.place, self.stop_path_ms) = (None, None);
             }
         }
     }
@@ -68,13 +85,14 @@ impl Attachment {
     pub(crate) fn view(&self, key: &(PeerId, DeviceId), core: &Core) -> view::Attachment {
         view::Attachment {
             address: self.address(key, core),
-            via: self.via,
+            via: self.via.clone(),
             state: self.state,
             since: self.since.to_string(),
             place: self.place.clone(),
             nodes: self.nodes.clone(),
             error: self.error.clone(),
             factor: self.factor,
+            stop_path_ms: self.stop_path_ms,
         }
     }
 
@@ -87,5 +105,20 @@ impl Attachment {
             hub: hub.unwrap_or_else(|| Name::from_text("former-peer", "peer")),
             device: device.unwrap_or_else(|| self.name.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Doors;
+
+    #[test]
+    fn a_way_in_survives_the_database() {
+        let tcp = Doors { tcp: Some(([127, 0, 0, 1], 23).into()), ..Doors::default() };
+        for via in [Via::Vhci, Via::Usbip, Via::Port(Doors::default()), Via::Port(tcp)] {
+            assert_eq!(via_read(&via_text(&via)).unwrap(), via);
+        }
+        assert_eq!(via_read("vhci").unwrap(), Via::Vhci, "as earlier versions wrote it");
     }
 }

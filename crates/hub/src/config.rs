@@ -26,6 +26,10 @@ pub struct Config {
     pub discovery: Discovery,
     /// Devices made of software, to be shared like real ones.
     pub simulated: Vec<Arc<sim::Simulated>>,
+    /// Machines made of software.
+    pub machines: Vec<Arc<sim::machine::Simulated>>,
+    /// The program that stops a machine when this one is gone.
+    pub guard: Option<serial::guard::Program>,
     /// Look for real devices as well.
     pub real: bool,
     /// For demonstration: said wherever the hub shows itself.
@@ -46,6 +50,8 @@ impl Config {
             grace: Grace::default(),
             discovery: Discovery::Off,
             simulated: vec![],
+            machines: vec![],
+            guard: None,
             real: false,
             demo: false,
         }

@@ -4,14 +4,18 @@
 //! device.
 
 use crate::core::{Core, PeerId};
-use crate::view;
+use crate::view::{self, MachineSettings};
 use link::resume::Lines;
 use link::{Rx, Tx};
+use serial::machine::Machine;
+use serial::serve::Pulse;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::device::{Device, Kind, State};
+use wire::serial::Profile;
 use wire::usb::{Down, Up};
 use wire::{Address, DeviceId, Name, SessionId, Text};
 
@@ -20,6 +24,17 @@ use wire::{Address, DeviceId, Name, SessionId, Text};
 pub(crate) enum Source {
     Usb(Box<usb::linux::Found>),
     Simulated(Arc<sim::Simulated>),
+    Serial(PathBuf),
+    SimulatedSerial(Arc<sim::machine::Simulated>),
+}
+
+/// Takes the streams that come for a session after its first.
+#[derive(Clone, Debug)]
+pub(crate) enum Inlet {
+    /// Of the device's endpoints.
+    Endpoints(mpsc::Sender<EndpointStream>),
+    /// For the signs of life of who uses a machine.
+    Pulses(mpsc::Sender<Pulse>),
 }
 
 /// The address of an endpoint, and the stream that a peer opened for it.
@@ -46,6 +61,10 @@ pub(crate) struct Local {
     pub(crate) source: Option<Source>,
     pub(crate) problem: Option<Text>,
     pub(crate) lease: Option<Lease>,
+    /// What its owner says of the machine at a serial port.
+    pub(crate) settings: MachineSettings,
+    /// The machine, while its port is open.
+    pub(crate) machine: Option<Machine>,
     /// Whether the database knows it.
     pub(crate) kept: bool,
 }
@@ -61,8 +80,7 @@ pub(crate) struct Lease {
     pub(crate) end: CancellationToken,
     /// Its streams, which outlive their connection.
     pub(crate) lines: Lines,
-    /// Takes the streams of the device's endpoints.
-    pub(crate) endpoints: mpsc::Sender<EndpointStream>,
+    pub(crate) inlet: Inlet,
     pub(crate) counters: Arc<usb::Counters>,
 }
 
@@ -81,10 +99,25 @@ impl Local {
         }
     }
 
+    /// What speaks at the port, as its owner says or as it showed itself.
+    pub(crate) fn profile(&self) -> Profile {
+        let shown = match &self.kind {
+            Kind::Serial(serial) => serial.profile,
+            Kind::Usb(_) => Profile::Raw,
+        };
+        self.settings.profile.unwrap_or(shown)
+    }
+
+    pub(crate) fn set_profile(&mut self, profile: Profile) {
+        if let Kind::Serial(serial) = &mut self.kind {
+            serial.profile = profile;
+        }
+    }
+
     pub(crate) fn is_simulated(&self) -> bool {
         match &self.source {
-            Some(Source::Simulated(_)) => true,
-            Some(Source::Usb(_)) | None => false,
+            Some(Source::Simulated(_) | Source::SimulatedSerial(_)) => true,
+            Some(Source::Usb(_) | Source::Serial(_)) | None => false,
         }
     }
 
@@ -124,12 +157,14 @@ impl Local {
     }
 
     pub(crate) fn is_called(&self, id: &DeviceId, text: &str) -> bool {
-        let Kind::Usb(usb) = &self.kind;
-        let product = (usb.vendor_id, usb.product_id);
+        let (port, product) = match &self.kind {
+            Kind::Usb(usb) => (&usb.port, Some((usb.vendor_id, usb.product_id))),
+            Kind::Serial(serial) => (&serial.port, None),
+        };
         self.name.as_str() == text
             || id.as_str() == text
-            || crate::selector::product(text) == Some(product)
-            || (self.source.is_some() && usb.port.as_str() == text)
+            || (product.is_some() && crate::selector::product(text) == product)
+            || (self.source.is_some() && port.as_str() == text)
     }
 }
 
@@ -149,15 +184,27 @@ impl Core {
         for found in found {
             let (kind, source, problem) = (found.kind, Some(found.source), found.problem);
             if let Some(local) = self.devices.get_mut(&found.id) {
+                let profile = local.profile();
                 (local.kind, local.source, local.problem) = (kind, source, problem);
+                local.set_profile(profile);
                 continue;
             }
-            let Kind::Usb(usb) = &kind;
-            let name = self.free_name(&Name::from_text(usb.product.as_str(), "usb"), &found.id);
+            let name = match &kind {
+                Kind::Usb(usb) => Name::from_text(usb.product.as_str(), "usb"),
+                Kind::Serial(serial) => Name::from_text(serial.port.as_str(), "serial"),
+            };
+            let name = self.free_name(&name, &found.id);
             let (shared, lease, kept) = (false, None, false);
-            let local = Local { name, shared, kind, source, problem, lease, kept };
+            let (settings, machine) = (MachineSettings::default(), None);
+            let local =
+                Local { name, shared, kind, source, problem, lease, settings, machine, kept };
             self.devices.insert(found.id, local);
         }
+    }
+
+    /// The machine at a serial port of this hub, while it is shared and there.
+    pub(crate) fn machine(&self, id: &DeviceId) -> Option<Machine> {
+        self.devices.get(id)?.machine.clone()
     }
 
     /// What a peer may see of this hub.

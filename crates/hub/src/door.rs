@@ -8,7 +8,7 @@ use usb::attach::door::{self, Door};
 use usb::attach::usbip::Listener;
 use usb::attach::vhci::{self, Plugged};
 use usb::pdu::op::Record;
-use wire::usb::Attached;
+use wire::usb::Speed;
 
 /// The kernel needs a moment to see that its socket has closed.
 const GONE_TIMEOUT: Duration = Duration::from_secs(6);
@@ -35,8 +35,8 @@ pub(crate) fn find() -> Result<Door, DoorError> {
 }
 
 /// Plugs the device into a port of the kernel.
-pub(crate) async fn plug(door: Door, attached: &Attached) -> Result<(Duplex, Place), DoorError> {
-    let (socket, plugged) = door.attach(attached.speed).await?;
+pub(crate) async fn plug(door: Door, speed: Speed) -> Result<(Duplex, Place), DoorError> {
+    let (socket, plugged) = door.attach(speed).await?;
     let (reader, writer) = socket.into_split();
     Ok((Duplex::new(reader, writer), Place::Port { door, plugged }))
 }
@@ -44,10 +44,8 @@ pub(crate) async fn plug(door: Door, attached: &Attached) -> Result<(Duplex, Pla
 /// Waits for a USB/IP client of this computer to import the device.
 pub(crate) async fn imported(
     listener: Listener,
-    attached: &Attached,
-    descriptors: &[u8],
+    record: Record,
 ) -> Result<(Duplex, Place), DoorError> {
-    let record = Record::from_descriptors(descriptors, attached.speed, attached.configuration);
     let socket = listener.imported(record).await?;
     socket.set_nodelay(true)?;
     let (reader, writer) = socket.into_split();

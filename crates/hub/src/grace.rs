@@ -1,7 +1,7 @@
 //! For how long a device in use outlives a cut connection.
 
 use std::time::Duration;
-use wire::device::Usb;
+use wire::device::Kind;
 
 /// Mass storage, USB-IF class codes.
 const MASS_STORAGE: u8 = 8;
@@ -23,8 +23,13 @@ impl Default for Grace {
 }
 
 impl Grace {
-    pub(crate) fn of(self, usb: &Usb) -> Duration {
-        let is_disk = usb.interfaces.iter().any(|interface| interface.class == MASS_STORAGE);
+    pub(crate) fn of(self, kind: &Kind) -> Duration {
+        let is_disk = match kind {
+            Kind::Usb(usb) => {
+                usb.interfaces.iter().any(|interface| interface.class == MASS_STORAGE)
+            }
+            Kind::Serial(_) => false,
+        };
         if is_disk { self.disks } else { self.others }
     }
 }

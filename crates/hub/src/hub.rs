@@ -9,10 +9,11 @@ use crate::login::Login;
 use crate::pairing::Asks;
 use crate::paths::Paths;
 use crate::peers::Peer;
+use crate::plugging::MadeOfSoftware;
 use crate::relays::Relays;
 use crate::{
-    Config, Discovery, Grace, attaching, dialing, discovery, identity, linking, network, plugging,
-    view,
+    Config, Discovery, Grace, attaching, attachments, dialing, discovery, identity, linking,
+    machines, network, plugging, view,
 };
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
@@ -140,7 +141,9 @@ impl Hub {
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
-        inner.background(plugging::watch(inner.clone(), config.simulated, config.real));
+        let simulated = MadeOfSoftware { usb: config.simulated, machines: config.machines };
+        inner.background(plugging::watch(inner.clone(), simulated, config.real));
+        inner.background(machines::keep(inner.clone(), config.guard));
         inner.background(timer::keep_time(inner.clone(), clock));
         inner.background(network::watch(inner.network.clone()));
         inner.background(linking::accept(inner.clone()));
@@ -292,6 +295,8 @@ async fn remembered(core: &mut Core, store: &Store) -> Result<()> {
     }
     for row in store.devices().await? {
         let kind = serde_json::from_str(&row.kind).with_context(|| format!("device {}", row.id))?;
+        let settings = serde_json::from_str(&row.machine);
+        let settings = settings.with_context(|| format!("the machine at {}", row.id))?;
         let local = Local {
             name: row.name.parse()?,
             shared: row.shared,
@@ -299,13 +304,15 @@ async fn remembered(core: &mut Core, store: &Store) -> Result<()> {
             source: None,
             problem: None,
             lease: None,
+            settings,
+            machine: None,
             kept: true,
         };
         core.devices.insert(row.id.parse()?, local);
     }
     for row in store.attachments().await? {
-        let via = serde_json::from_value(serde_json::Value::String(row.via.clone()))?;
-        let attachment = crate::attachments::Attachment::new(row.name.parse()?, via);
+        let via = attachments::via_read(&row.via)?;
+        let attachment = attachments::Attachment::new(row.name.parse()?, via);
         core.attachments.insert((row.peer_id.parse()?, row.device_id.parse()?), attachment);
     }
     Ok(())

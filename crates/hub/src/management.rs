@@ -1,6 +1,6 @@
 //! What people ask of a hub, one function for each request of the API.
 
-use crate::attachments::Attachment;
+use crate::attachments::{self, Attachment};
 use crate::core::{Caller, PeerId};
 use crate::failure::Failure;
 use crate::pairing::{self, Target};
@@ -18,7 +18,7 @@ use wire::{Address, DeviceId, HostPort, Name, Open, Priority};
 /// How long a device that is asked for may take to appear on its hub's shelf.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-type Result<T> = std::result::Result<T, Failure>;
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Hub {
     /// Everything that the caller may see.
@@ -231,7 +231,9 @@ impl Hub {
         self.0.peer_view(&id)
     }
 
-    /// Uses a device of a peer here: from now on, or with `once` until the hub stops.
+    /// Uses a device of a peer here: from now on, or with `once` until the hub stops. Without a
+    /// `via`, as its kind suggests: plugged into the kernel, or, a serial port where that cannot
+    /// be, as a pseudo-terminal.
     ///
     /// # Errors
     /// When no peer has such a device.
@@ -239,7 +241,7 @@ impl Hub {
         &self,
         caller: Caller,
         address: &Address,
-        via: Via,
+        via: Option<Via>,
         once: bool,
     ) -> Result<view::Attachment> {
         self.0.allowed(caller)?;
@@ -249,7 +251,10 @@ impl Hub {
             Ok(key) => key,
             Err(_) => self.0.shared.look(|core| core.remote_device(address))?,
         };
-        match self.attachment(&key) {
+        let known = self.attachment(&key);
+        let via = via.or_else(|| Some(known.as_ref()?.via.clone()));
+        let via = via.unwrap_or_else(|| self.0.usual_way(&key));
+        match known {
             Some(known) if known.via == via => return Ok(known),
             Some(known) if known.state != view::AttachmentState::Waiting => {
                 let message = format!("{address} is attached another way already");
@@ -264,7 +269,7 @@ impl Hub {
                 peer_id: key.0.to_string(),
                 device_id: key.1.to_string(),
                 name: address.device.to_string(),
-                via: serde_word(&via),
+                via: attachments::via_text(&via),
             };
             self.0.store.put_attachment(&row).await?;
         }
@@ -359,7 +364,7 @@ impl Inner {
         })
     }
 
-    async fn keep_device(
+    pub(crate) async fn keep_device(
         &self,
         caller: Caller,
         id: &DeviceId,
@@ -382,6 +387,7 @@ impl Inner {
                 name: name.as_ref().unwrap_or(&local.name).to_string(),
                 shared,
                 kind: serde_json::to_string(&local.kind).expect("a device is plain data"),
+                machine: serde_json::to_string(&local.settings).expect("plain data too"),
             })
         });
         let row = row.ok_or_else(gone)?;

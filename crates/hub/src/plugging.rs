@@ -2,18 +2,20 @@
 
 use crate::Inner;
 use crate::devices::{Found, Source};
+use futures_util::FutureExt;
 use futures_util::future::select_all;
-use sim::Simulated;
+use sim::{Simulated, machine};
 use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use usb::linux::Hotplug;
-use wire::device::Kind;
+use wire::device::{Kind, Serial};
+use wire::serial::Profile;
 use wire::{DeviceId, Text};
 
 /// Keeps the shelf true for as long as the hub runs.
-pub(crate) async fn watch(inner: Arc<Inner>, simulated: Vec<Arc<Simulated>>, real: bool) {
+pub(crate) async fn watch(inner: Arc<Inner>, simulated: MadeOfSoftware, real: bool) {
     let mut hotplug = None;
     if real {
         give_back_leftovers(&inner).await;
@@ -23,9 +25,9 @@ pub(crate) async fn watch(inner: Arc<Inner>, simulated: Vec<Arc<Simulated>>, rea
         }
     }
     loop {
-        let plugged: Vec<_> = simulated.iter().map(|one| one.is_plugged()).collect();
-        let mut found = made_of_software(&simulated, &plugged);
-        let listed = if real { on_the_bus().await } else { Some(vec![]) };
+        let plugged = simulated.plugged();
+        let mut found = simulated.found(&plugged);
+        let listed = if real { real_devices().await } else { Some(vec![]) };
         // what cannot be listed has not been pulled out
         if let Some(listed) = listed {
             found.extend(listed);
@@ -42,7 +44,7 @@ pub(crate) async fn watch(inner: Arc<Inner>, simulated: Vec<Arc<Simulated>>, rea
                 unseen(&error);
                 hotplug = None;
             },
-            () = replugged(&simulated, &plugged) => {}
+            () = simulated.replugged(&plugged) => {}
         }
     }
 }
@@ -60,26 +62,77 @@ async fn give_back_leftovers(inner: &Inner) {
     }
 }
 
-fn made_of_software(simulated: &[Arc<Simulated>], plugged: &[bool]) -> Vec<Found> {
-    let plugged = simulated.iter().zip(plugged).filter(|(_, plugged)| **plugged);
-    let found = plugged.map(|(one, _)| Found {
-        id: one.id.clone(),
-        kind: Kind::Usb(one.usb.clone()),
-        source: Source::Simulated(one.clone()),
-        problem: None,
-    });
-    found.collect()
+/// Devices made of software, of either kind.
+#[derive(Debug)]
+pub(crate) struct MadeOfSoftware {
+    pub(crate) usb: Vec<Arc<Simulated>>,
+    pub(crate) machines: Vec<Arc<machine::Simulated>>,
 }
 
-async fn on_the_bus() -> Option<Vec<Found>> {
-    match spawn_blocking(|| usb::linux::list(Path::new("/"))).await {
-        Ok(Ok(listed)) => Some(listed.into_iter().map(from_usb).collect()),
+impl MadeOfSoftware {
+    /// Which are plugged in.
+    fn plugged(&self) -> Vec<bool> {
+        let usb = self.usb.iter().map(|one| one.is_plugged());
+        usb.chain(self.machines.iter().map(|one| one.is_plugged())).collect()
+    }
+
+    fn found(&self, plugged: &[bool]) -> Vec<Found> {
+        let usb = self.usb.iter().map(|one| Found {
+            id: one.id.clone(),
+            kind: Kind::Usb(one.usb.clone()),
+            source: Source::Simulated(one.clone()),
+            problem: None,
+        });
+        let machines = self.machines.iter().map(|one| Found {
+            id: one.id.clone(),
+            kind: Kind::Serial(Serial {
+                profile: one.profile,
+                product: Text::from(format!("simulated {}", one.name).as_str()),
+                serial_number: Text::from(""),
+                port: Text::from(one.name.as_str()),
+            }),
+            source: Source::SimulatedSerial(one.clone()),
+            problem: None,
+        });
+        let all = usb.chain(machines).zip(plugged);
+        all.filter(|(_, plugged)| **plugged).map(|(found, _)| found).collect()
+    }
+
+    /// Resolves when one is plugged in or pulled out.
+    async fn replugged(&self, plugged: &[bool]) {
+        let (usb, machines) = plugged.split_at(self.usb.len());
+        let usb = self.usb.iter().zip(usb).map(|(one, plugged)| {
+            let plugged = *plugged;
+            async move { one.until_plugged(!plugged).await }.boxed()
+        });
+        let machines = self.machines.iter().zip(machines).map(|(one, plugged)| {
+            let plugged = *plugged;
+            async move { one.until_plugged(!plugged).await }.boxed()
+        });
+        let waits: Vec<_> = usb.chain(machines).collect();
+        if waits.is_empty() {
+            pending().await
+        } else {
+            select_all(waits).await;
+        }
+    }
+}
+
+async fn real_devices() -> Option<Vec<Found>> {
+    let listed = spawn_blocking(|| {
+        let on_the_bus = usb::linux::list(Path::new("/"))?;
+        let ports = serial::tty::list::list(Path::new("/"))?;
+        let devices = on_the_bus.into_iter().map(from_usb).chain(ports.into_iter().map(from_port));
+        std::io::Result::Ok(devices.collect())
+    });
+    match listed.await {
+        Ok(Ok(listed)) => Some(listed),
         Ok(Err(error)) => {
-            tracing::warn!("what is on the USB cannot be listed: {error}");
+            tracing::warn!("what is plugged in cannot be listed: {error}");
             None
         }
         Err(error) => {
-            tracing::error!("listing what is on the USB: {error}");
+            tracing::error!("listing what is plugged in: {error}");
             None
         }
     }
@@ -89,6 +142,18 @@ fn from_usb(found: usb::linux::Found) -> Found {
     let problem = found.problem.as_ref().map(|problem| problem.to_string().as_str().into());
     let (id, kind) = (found.id.clone(), Kind::Usb(found.usb.clone()));
     Found { id, kind, source: Source::Usb(Box::new(found)), problem }
+}
+
+fn from_port(found: serial::tty::list::Found) -> Found {
+    let node = found.node.file_name().unwrap_or_default().to_string_lossy();
+    let kind = Kind::Serial(Serial {
+        profile: Profile::Raw,
+        product: found.product,
+        serial_number: found.usb.map_or(Text::from(""), |usb| usb.serial_number),
+        port: Text::from(&*node),
+    });
+    let problem = found.problem.map(|problem| problem.to_string().as_str().into());
+    Found { id: found.id, kind, source: Source::Serial(found.node), problem }
 }
 
 /// Looks again at what keeps a device from being used: no uevent of a USB device tells that
@@ -104,18 +169,4 @@ pub(crate) async fn problem_now(inner: &Inner, id: &DeviceId) -> Option<Text> {
         }
     });
     problem
-}
-
-/// Resolves when a simulated device is plugged in or pulled out.
-async fn replugged(simulated: &[Arc<Simulated>], plugged: &[bool]) {
-    let waits = simulated.iter().zip(plugged).map(|(one, plugged)| {
-        let plugged = *plugged;
-        Box::pin(async move { one.until_plugged(!plugged).await })
-    });
-    let waits: Vec<_> = waits.collect();
-    if waits.is_empty() {
-        pending().await
-    } else {
-        select_all(waits).await;
-    }
 }

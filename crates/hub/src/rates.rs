@@ -7,15 +7,27 @@ use crate::view::{Rate, Rates, Side};
 use futures_util::stream::{self, Stream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
-use usb::Counters;
 use wire::{Address, DeviceId};
 
 const EVERY: Duration = Duration::from_secs(1);
 
 type Key = (Option<PeerId>, DeviceId);
+
+/// What counts for a session.
+#[derive(Clone, Debug)]
+pub(crate) enum Counted {
+    Usb(Arc<usb::Counters>),
+    Serial(Arc<serial::attach::Counters>),
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self::Usb(Arc::default())
+    }
+}
 
 /// A counter as it was read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +35,7 @@ struct Reading {
     urbs: u64,
     in_bytes: u64,
     out_bytes: u64,
+    errors: u64,
 }
 
 /// One who looks at the rates.
@@ -62,7 +75,7 @@ impl Look {
         let mut now = BTreeMap::new();
         let mut rates = Rates::default();
         for (key, side, address, counters) in self.inner.shared.look(in_use) {
-            let reading = read(&counters);
+            let reading = counters.read();
             let last = self.before.get(&key).copied().unwrap_or_default();
             let per_second =
                 |now: u64, last: u64| (now.saturating_sub(last) as f64 / seconds) as u64;
@@ -72,7 +85,7 @@ impl Look {
                 in_bytes_per_s: per_second(reading.in_bytes, last.in_bytes),
                 out_bytes_per_s: per_second(reading.out_bytes, last.out_bytes),
                 urbs_per_s: per_second(reading.urbs, last.urbs),
-                errors: counters.errors.load(Ordering::Relaxed),
+                errors: reading.errors,
             });
             now.insert(key, reading);
         }
@@ -81,17 +94,29 @@ impl Look {
     }
 }
 
-fn read(counters: &Counters) -> Reading {
-    Reading {
-        urbs: counters.urbs.load(Ordering::Relaxed),
-        in_bytes: counters.in_bytes.load(Ordering::Relaxed),
-        out_bytes: counters.out_bytes.load(Ordering::Relaxed),
+impl Counted {
+    fn read(&self) -> Reading {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        match self {
+            Self::Usb(counters) => Reading {
+                urbs: load(&counters.urbs),
+                in_bytes: load(&counters.in_bytes),
+                out_bytes: load(&counters.out_bytes),
+                errors: load(&counters.errors),
+            },
+            Self::Serial(counters) => Reading {
+                urbs: 0,
+                in_bytes: load(&counters.in_bytes),
+                out_bytes: load(&counters.out_bytes),
+                errors: 0,
+            },
+        }
     }
 }
 
-fn in_use(core: &Core) -> Vec<(Key, Side, Address, Arc<Counters>)> {
+fn in_use(core: &Core) -> Vec<(Key, Side, Address, Counted)> {
     let served = core.devices.iter().filter_map(|(id, local)| {
-        let counters = local.lease.as_ref()?.counters.clone();
+        let counters = Counted::Usb(local.lease.as_ref()?.counters.clone());
         let address = Address { hub: core.hub.name.clone(), device: local.name.clone() };
         Some(((None, id.clone()), Side::Serve, address, counters))
     });

@@ -55,6 +55,11 @@ impl<'a> Resuming<'a> {
         self.lines.begin(0, stream).context("a new session has no lines")
     }
 
+    /// The connection that the session goes over; `None` while it is frozen.
+    pub(crate) fn connections(&self) -> watch::Receiver<Option<Connection>> {
+        self.connection.subscribe()
+    }
+
     /// Opens the streams of further endpoints, once there is a connection.
     pub(crate) fn opener(&self) -> Opener {
         let (session, lines) = (self.session, self.lines.clone());
@@ -253,7 +258,7 @@ mod tests {
         office.pair(Caller::Local, &ticket.to_string(), None).await.unwrap();
         until(&office, |state| (!state.devices.is_empty()).then_some(())).await;
         let address = "garage/disk".parse().unwrap();
-        office.attach(Caller::Local, &address, Via::Usbip, true).await.unwrap();
+        office.attach(Caller::Local, &address, Some(Via::Usbip), true).await.unwrap();
         let place = until(&office, |state| state.attachments.first()?.place.clone()).await;
         let before = session(&garage).expect("in use");
 

@@ -2,7 +2,8 @@
 //!
 //! Whatever cannot be read grants nothing. A class means the class of the *interface* (a device's
 //! own class says nothing about most devices), and **every** interface must be of it: whoever
-//! may use disks may not type through a disk that is also a keyboard.
+//! may use disks may not type through a disk that is also a keyboard. Class and product are of USB
+//! devices only: a serial port is granted by its name, since what matters is the machine on it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,17 +26,17 @@ pub struct Unreadable(String);
 impl Selector {
     #[must_use]
     pub fn matches(&self, id: &DeviceId, kind: &Kind) -> bool {
-        let Kind::Usb(usb) = kind;
-        match self {
-            Self::All => true,
-            Self::Class(class) => {
+        match (self, kind) {
+            (Self::All, _) => true,
+            (Self::Device(device), _) => device == id,
+            (Self::Class(class), Kind::Usb(usb)) => {
                 let mut classes = usb.interfaces.iter().map(|interface| interface.class);
                 !usb.interfaces.is_empty() && classes.all(|found| found == *class)
             }
-            Self::Product { vendor_id, product_id } => {
+            (Self::Product { vendor_id, product_id }, Kind::Usb(usb)) => {
                 (usb.vendor_id, usb.product_id) == (*vendor_id, *product_id)
             }
-            Self::Device(device) => device == id,
+            (Self::Class(_) | Self::Product { .. }, Kind::Serial(_)) => false,
         }
     }
 }
@@ -59,7 +60,7 @@ impl FromStr for Selector {
             return Ok(Self::Product { vendor_id, product_id });
         }
         match text.parse::<DeviceId>() {
-            Ok(id) if text.starts_with("usb-") => Ok(Self::Device(id)),
+            Ok(id) if text.starts_with("usb-") || text.starts_with("tty-") => Ok(Self::Device(id)),
             Ok(_) | Err(_) => Err(unreadable()),
         }
     }

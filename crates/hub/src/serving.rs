@@ -1,9 +1,9 @@
 //! What a peer may ask of this hub: each stream that it opens ends up here.
 
-use crate::core::PeerId;
-use crate::devices::Local;
+use crate::core::{Core, PeerId};
+use crate::devices::{Inlet, Lease, Local};
 use crate::session::{self, Session};
-use crate::{Inner, benching};
+use crate::{Inner, benching, stopping};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::device::{Kind, Transfer, Usb};
 use wire::shelf::Shelf;
-use wire::{Device, DeviceId, Open, Priority, Refusal};
+use wire::{Device, DeviceId, Open, Priority, Refusal, SessionId};
 
 /// A stream says at once what it is for.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,23 +67,29 @@ pub(crate) async fn stream(
         }
         Open::Endpoint { session, endpoint, received } => {
             let found = inner.shared.look(|core| {
-                let leases = core.devices.values().filter_map(|local| {
-                    local.lease.as_ref().filter(|_| has_endpoint(local, endpoint))
-                });
-                let mut mine =
-                    leases.filter(|lease| (lease.session, lease.peer) == (session, peer));
-                mine.next().map(|lease| (lease.lines.clone(), lease.endpoints.clone()))
+                let (local, lease) = in_use(core, &peer, session)?;
+                has_endpoint(local, endpoint).then(|| (lease.lines.clone(), lease.inlet.clone()))
             });
-            let Some((lines, endpoints)) = found else {
+            let Some(lease) = found else {
                 return Ok(duplex.answer(Err(Refusal::NotGranted)).await?);
             };
-            session::join(lines, endpoints, (endpoint, received), duplex).await
+            session::join(lease, (endpoint, received), duplex).await
         }
+        Open::Pulse { session } => {
+            let found = inner.shared.look(|core| {
+                let (_, lease) = in_use(core, &peer, session)?;
+                Some(lease.inlet.clone())
+            });
+            let Some(Inlet::Pulses(pulses)) = found else {
+                return Ok(duplex.answer(Err(Refusal::NotGranted)).await?);
+            };
+            duplex.answer(Ok(())).await?;
+            // a session that is over needs no sign of life
+            let _ = pulses.send(duplex.framed()).await;
+            Ok(())
+        }
+        Open::Stop { device } => stopping::serve(&inner, peer, &device, duplex).await,
         Open::Bench { measure } => benching::serve(&inner, peer, measure, duplex).await,
-        // no device of this hub is a machine
-        Open::Stop { .. } | Open::Pulse { .. } => {
-            Ok(duplex.answer(Err(Refusal::NotGranted)).await?)
-        }
     }
 }
 
@@ -99,19 +105,30 @@ fn priority(inner: &Inner, open: &Open) -> Priority {
             let mut locals = core.devices.values();
             let local = locals
                 .find(|local| local.lease.as_ref().is_some_and(|lease| lease.session == *session));
-            local.map_or(Priority::Background, |local| {
-                let Kind::Usb(usb) = &local.kind;
-                endpoint_priority(usb, *endpoint)
+            local.map_or(Priority::Background, |local| match &local.kind {
+                Kind::Usb(usb) => endpoint_priority(usb, *endpoint),
+                Kind::Serial(_) => Priority::Background,
             })
         }),
     }
 }
 
+/// The device that a peer's session is with.
+fn in_use<'a>(core: &'a Core, peer: &PeerId, session: SessionId) -> Option<(&'a Local, &'a Lease)> {
+    let mut locals = core.devices.values().filter_map(|local| Some((local, local.lease.as_ref()?)));
+    locals.find(|(_, lease)| (lease.session, lease.peer) == (session, *peer))
+}
+
 /// Whether the device has such an endpoint in any of its configurations.
 fn has_endpoint(local: &Local, endpoint: u8) -> bool {
-    let Kind::Usb(usb) = &local.kind;
-    let mut endpoints = usb.interfaces.iter().flat_map(|interface| &interface.endpoints);
-    endpoint == 0 || endpoints.any(|known| known.address == endpoint)
+    match &local.kind {
+        Kind::Usb(usb) => {
+            let mut endpoints = usb.interfaces.iter().flat_map(|interface| &interface.endpoints);
+            endpoint == 0 || endpoints.any(|known| known.address == endpoint)
+        }
+        // its one stream
+        Kind::Serial(_) => endpoint == 0,
+    }
 }
 
 fn endpoint_priority(usb: &Usb, endpoint: u8) -> Priority {

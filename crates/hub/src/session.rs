@@ -4,14 +4,15 @@
 //! as it is for a while, and the peer may go on with it over a new connection. Nothing that was
 //! under way is lost or done twice ([`link::resume`]).
 
-use crate::core::PeerId;
-use crate::devices::{EndpointStream, Lease, Source};
+use crate::core::{Caller, PeerId};
+use crate::devices::{EndpointStream, Inlet, Lease, Source};
 use crate::{Inner, links};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use link::resume::Lines;
 use link::{Duplex, Tx};
-use std::path::Path;
+use serial::machine::Begun;
+use serial::serve::Pulse;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -34,13 +35,18 @@ pub(crate) struct Session {
     peer: PeerId,
     id: DeviceId,
     session: SessionId,
-    device: Option<usb::Device>,
-    endpoints: mpsc::Receiver<EndpointStream>,
+    opened: Option<Opened>,
     lines: Lines,
     counters: Arc<usb::Counters>,
     end: CancellationToken,
     /// The device's own task, which gives it back.
     release: TaskTracker,
+}
+
+/// What a session is with, and what comes for it.
+enum Opened {
+    Usb(usb::Device, mpsc::Receiver<EndpointStream>),
+    Serial(Box<(serial::machine::Session, Begun)>, mpsc::Receiver<Pulse>),
 }
 
 impl Session {
@@ -49,7 +55,8 @@ impl Session {
         peer: PeerId,
         id: &DeviceId,
     ) -> Result<Self, Refusal> {
-        let (endpoints_tx, endpoints) = mpsc::channel(ENDPOINTS_MAX);
+        let kind = inner.shared.look(|core| Some(core.devices.get(id)?.kind.clone()));
+        let (inlet, outlet) = Outlet::of(&kind.ok_or(Refusal::NotGranted)?);
         let (counters, end) = (Arc::new(usb::Counters::default()), CancellationToken::new());
         let (session, lines) = (SessionId(rand::random()), Lines::default());
         let lease = Lease {
@@ -58,39 +65,56 @@ impl Session {
             began: Instant::now(),
             end: end.clone(),
             lines: lines.clone(),
-            endpoints: endpoints_tx,
+            inlet,
             counters: counters.clone(),
         };
         take_over(inner, peer, id).await?;
         let source = lend(inner, peer, id, lease)?;
         let (inner, id) = (inner.clone(), id.clone());
-        let (device, release) = (None, TaskTracker::new());
-        let mut new =
-            Self { inner, peer, id, session, device, endpoints, lines, counters, end, release };
+        let (opened, release) = (None, TaskTracker::new());
+        let mut new = Self { inner, peer, id, session, opened, lines, counters, end, release };
         // what cannot be logged is not done
         let logged = new.audit("session.start").await;
         logged.map_err(|error| {
             tracing::error!("the audit log cannot be written: {error:#}");
             Refusal::Failed
         })?;
-        let opened = open(source, &new.inner.data, &new.release).await;
-        new.device = Some(opened.map_err(|error| {
+        let opened = new.open(source, outlet).await;
+        new.opened = Some(opened.map_err(|error| {
             tracing::warn!(device = %new.id, "cannot be opened: {error:#}");
             Refusal::Failed
         })?);
         Ok(new)
     }
 
+    /// Opens the device behind the lease. The one place where it matters what is behind it.
+    async fn open(&self, source: Source, outlet: Outlet) -> Result<Opened> {
+        Ok(match (source, outlet) {
+            (Source::Simulated(simulated), Outlet::Endpoints(streams)) => {
+                Opened::Usb(simulated.open(), streams)
+            }
+            (Source::Usb(found), Outlet::Endpoints(streams)) => {
+                let device = usb::linux::open(&found, &self.inner.data, &self.release).await?;
+                Opened::Usb(device, streams)
+            }
+            (Source::Serial(_) | Source::SimulatedSerial(_), Outlet::Pulses(pulses)) => {
+                let (machine, by) = self
+                    .inner
+                    .shared
+                    .look(|core| (core.machine(&self.id), core.called(Caller::Peer(self.peer))));
+                let begun = machine.context("its port is not open")?.begin(by).await?;
+                Opened::Serial(Box::new(begun), pulses)
+            }
+            (source, _) => bail!("{source:?} is of another kind than it was"),
+        })
+    }
+
     /// However it ends, and be it before the peer has read the answer: the device is given back
     /// before the lease ends.
     pub(crate) async fn run(mut self, duplex: Duplex) -> Result<()> {
-        let device = self.device.take().context("a session that has begun has its device")?;
-        let (_, empty) = mpsc::channel(1);
-        let endpoints = std::mem::replace(&mut self.endpoints, empty);
-        let counters = self.counters.clone();
-        let serve = serve(device, self.session, (duplex, self.lines.clone()), endpoints, counters);
+        let opened = self.opened.take().context("a session that has begun has its device")?;
         let result = tokio::select! {
-            result = serve => result,
+            result = self.serve(opened, duplex) => result,
             () = self.end.cancelled() => Ok(()),
             () = self.outlasted() => Ok(()),
         };
@@ -104,15 +128,54 @@ impl Session {
         self.audit("session.end").await
     }
 
+    /// Says yes, describes the device, and serves it.
+    async fn serve(&self, opened: Opened, mut duplex: Duplex) -> Result<()> {
+        duplex.answer(Ok(())).await?;
+        match opened {
+            Opened::Usb(device, endpoints) => self.serve_usb(device, endpoints, duplex).await,
+            Opened::Serial(begun, pulses) => self.serve_serial(*begun, pulses, duplex).await,
+        }
+    }
+
+    async fn serve_usb(
+        &self,
+        device: usb::Device,
+        endpoints: mpsc::Receiver<EndpointStream>,
+        duplex: Duplex,
+    ) -> Result<()> {
+        let (speed, configuration, window) = (device.speed, device.configuration, Window::OFFERED);
+        let mut tx = Tx::<Attached>::new(duplex.writer);
+        let attached = Attached { session: self.session, speed, configuration, window };
+        tx.send(&attached, device.descriptors.clone()).await?;
+        let stream = Duplex { reader: duplex.reader, writer: tx.into_writer() };
+        let line = self.lines.begin(0, stream).context("a new session has no lines")?;
+        // control transfers are 64 KiB at most
+        let counters = self.counters.clone();
+        Ok(usb::serve::run(device, line.framed::<Up, Down>(), endpoints, window, counters).await?)
+    }
+
+    async fn serve_serial(
+        &self,
+        (used, begun): (serial::machine::Session, Begun),
+        pulses: mpsc::Receiver<Pulse>,
+        duplex: Duplex,
+    ) -> Result<()> {
+        let Begun { coding, lines, profile, stops } = begun;
+        let session = self.session;
+        let attached = wire::serial::Attached { session, coding, lines, profile, stops };
+        let mut tx = Tx::<wire::serial::Attached>::new(duplex.writer);
+        tx.send(&attached, Bytes::new()).await?;
+        let stream = Duplex { reader: duplex.reader, writer: tx.into_writer() };
+        let line = self.lines.begin(0, stream).context("a new session has no lines")?;
+        Ok(serial::serve::run(used, line.framed(), pulses, &self.counters).await?)
+    }
+
     /// Resolves when the peer has ended its connection, or was cut off for longer than the device
     /// is kept for it.
     async fn outlasted(&self) {
         let grace = self.inner.shared.look(|core| {
             let local = core.devices.get(&self.id);
-            local.map_or(Duration::ZERO, |local| {
-                let Kind::Usb(usb) = &local.kind;
-                self.inner.grace.of(usb)
-            })
+            local.map_or(Duration::ZERO, |local| self.inner.grace.of(&local.kind))
         });
         loop {
             let error = self.lines.lost().await;
@@ -175,16 +238,17 @@ fn lend(
 
 /// Joins a stream to a session: a further endpoint, or one that was cut and goes on.
 pub(crate) async fn join(
-    lines: Lines,
-    endpoints: mpsc::Sender<EndpointStream>,
+    (lines, inlet): (Lines, Inlet),
     (endpoint, received): (u8, u64),
     mut duplex: Duplex,
 ) -> Result<()> {
     // what the old stream still brings must not be counted twice
     let known = lines.halt(endpoint);
-    if known.is_none() && (received > 0 || endpoint == 0) {
-        return Ok(duplex.answer(Err(Refusal::NotUnderstood)).await?);
-    }
+    let endpoints = match (known, inlet) {
+        (Some(_), _) => None,
+        (None, Inlet::Endpoints(endpoints)) if received == 0 && endpoint != 0 => Some(endpoints),
+        (None, _) => return Ok(duplex.answer(Err(Refusal::NotUnderstood)).await?),
+    };
     let joined = async {
         duplex.answer(Ok(())).await?;
         let joined = Joined { received: known.unwrap_or(0) };
@@ -194,9 +258,9 @@ pub(crate) async fn join(
         lines.lose(std::io::Error::new(std::io::ErrorKind::TimedOut, error.to_string()));
         return Err(error.into());
     }
-    if known.is_some() {
+    let Some(endpoints) = endpoints else {
         return Ok(lines.resume(endpoint, duplex, received)?);
-    }
+    };
     let duplex = lines.begin(endpoint, duplex).context("opened twice at once")?;
     let (rx, tx) = duplex.framed::<Up, Down>();
     // only OUT transfers carry data this way
@@ -206,23 +270,25 @@ pub(crate) async fn join(
     Ok(())
 }
 
-/// Says yes, describes the device, and serves it.
-async fn serve(
-    device: usb::Device,
-    session: SessionId,
-    (mut duplex, lines): (Duplex, Lines),
-    endpoints: mpsc::Receiver<EndpointStream>,
-    counters: Arc<usb::Counters>,
-) -> Result<()> {
-    duplex.answer(Ok(())).await?;
-    let (speed, configuration, window) = (device.speed, device.configuration, Window::OFFERED);
-    let mut tx = Tx::<Attached>::new(duplex.writer);
-    let attached = Attached { session, speed, configuration, window };
-    tx.send(&attached, device.descriptors.clone()).await?;
-    let duplex = lines.begin(0, Duplex { reader: duplex.reader, writer: tx.into_writer() });
-    // control transfers are 64 KiB at most
-    let streams = duplex.context("a new session has no lines")?.framed::<Up, Down>();
-    Ok(usb::serve::run(device, streams, endpoints, window, counters).await?)
+/// The other end of a lease's [`Inlet`].
+enum Outlet {
+    Endpoints(mpsc::Receiver<EndpointStream>),
+    Pulses(mpsc::Receiver<Pulse>),
+}
+
+impl Outlet {
+    fn of(kind: &Kind) -> (Inlet, Self) {
+        match kind {
+            Kind::Usb(_) => {
+                let (inlet, outlet) = mpsc::channel(ENDPOINTS_MAX);
+                (Inlet::Endpoints(inlet), Self::Endpoints(outlet))
+            }
+            Kind::Serial(_) => {
+                let (inlet, outlet) = mpsc::channel(1);
+                (Inlet::Pulses(inlet), Self::Pulses(outlet))
+            }
+        }
+    }
 }
 
 impl Drop for Session {
@@ -238,13 +304,5 @@ impl Drop for Session {
                 core.devices.remove(&self.id);
             }
         });
-    }
-}
-
-/// Opens the device behind a lease. The one place where it matters what is behind it.
-async fn open(source: Source, data: &Path, release: &TaskTracker) -> Result<usb::Device> {
-    match source {
-        Source::Simulated(simulated) => Ok(simulated.open()),
-        Source::Usb(found) => Ok(usb::linux::open(&found, data, release).await?),
     }
 }

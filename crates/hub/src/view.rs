@@ -5,18 +5,23 @@
 mod access;
 mod audit;
 mod login;
+mod machine;
 mod path;
 
 pub use crate::discovery::Discovery;
 pub use access::{Asked, Factor, Grant, Granted, NewGrant, Request, Role, Totp, Turn};
 pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
 pub use login::{Login, LoginState, NewPassword, WebSession, WebStatus, WebTls};
+pub use machine::{
+    Act, Interlock, Machine, MachineSettings, OnOpen, State as MachineState, Stopped,
+};
 pub use path::{
     Candidate, CandidateState, Measure, Measured, OpenPath, Path, PathChange, PathEvent, PathKind,
     PathReport, Race, RaceReason, Why, WhyCode,
 };
 
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use utoipa::ToSchema;
 use wire::device::{Kind, State as DeviceState};
 use wire::{Address, DeviceId, HostPort, Name, Text};
@@ -195,17 +200,39 @@ pub struct Attachment {
     /// What its hub wants to be shown first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<Factor>,
+    /// Of a machine: how long the last test of the way to stop it took; `None` when it is broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_path_ms: Option<u32>,
 }
 
 /// By which door a device comes in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
-    /// The kernel's virtual host controller.
-    #[default]
+    /// The kernel's virtual host controller: a USB device, also for a serial port.
     Vhci,
     /// USB/IP on loopback TCP, for `usbip` and usbip-win2.
     Usbip,
+    /// Serial ports only: what programs open or connect to, without a driver.
+    Port(Doors),
+}
+
+/// Where a serial port is to be found by programs. None of them means a pseudo-terminal with a
+/// name of our choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Doors {
+    /// A pseudo-terminal: the path of a symbolic link to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pty: Option<String>,
+    /// Bytes as they are, as ADDRESS:PORT; also for LightBurn's GRBL over TCP (port 23).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub tcp: Option<SocketAddr>,
+    /// Bytes, line coding and modem lines (RFC 2217), as ADDRESS:PORT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub rfc2217: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

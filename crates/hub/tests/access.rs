@@ -67,7 +67,7 @@ fn disk() -> Address {
 
 async fn attach(hub: &Hub) {
     until(hub, "seen", |state| state.devices.iter().any(|one| one.address == disk())).await;
-    hub.attach(LOCAL, &disk(), Via::Usbip, true).await.unwrap();
+    hub.attach(LOCAL, &disk(), Some(Via::Usbip), true).await.unwrap();
 }
 
 /// Whether its session waits for the client that never comes.
@@ -166,7 +166,7 @@ async fn outside_of_its_hours_a_grant_grants_nothing() {
     let closed = NewGrant { windows: vec![window], zone: Some("UTC".into()), ..on_disk() };
     let granted = garage.hub.grant(LOCAL, "office", closed.clone()).await.unwrap();
     assert!(granted.peer.grants[0].closed);
-    let failure = office.hub.attach(LOCAL, &disk(), Via::Usbip, true).await.unwrap_err();
+    let failure = office.hub.attach(LOCAL, &disk(), Some(Via::Usbip), true).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::NotFound);
     let open = NewGrant { windows: vec!["00:00-24:00".into()], ..closed };
     garage.hub.grant(LOCAL, "office", open).await.unwrap();

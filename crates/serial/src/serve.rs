@@ -9,10 +9,12 @@
 use crate::machine::{self, Inflow, Life, Machine, Outlet, Reason, Session};
 use bytes::Bytes;
 use link::{Rx, Tx};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use usb::Counters;
 use wire::Text;
 use wire::serial::{Beat, DATA_BYTES_MAX, Down, StopDown, StopUp, Up};
 
@@ -45,17 +47,19 @@ pub async fn run(
     session: Session,
     streams: (Rx<Up>, Tx<Down>),
     pulses: mpsc::Receiver<Pulse>,
+    counters: &Counters,
 ) -> Result<(), Error> {
     let Session { up, down, life } = session;
     tokio::select! {
-        result = upwards(streams.0, up) => result,
-        result = downwards(down, streams.1) => result,
+        result = upwards(streams.0, up, counters) => result,
+        result = downwards(down, streams.1, counters) => result,
         result = beats(life, pulses) => result,
     }
 }
 
-async fn upwards(mut rx: Rx<Up>, outlet: Outlet) -> Result<(), Error> {
+async fn upwards(mut rx: Rx<Up>, outlet: Outlet, counters: &Counters) -> Result<(), Error> {
     while let Some((up, mut bytes)) = rx.recv().await? {
+        counters.out_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if bytes.len() > DATA_BYTES_MAX {
             return Err(Error::TooLong(bytes.len()));
         }
@@ -69,10 +73,15 @@ async fn upwards(mut rx: Rx<Up>, outlet: Outlet) -> Result<(), Error> {
     Ok(())
 }
 
-async fn downwards(mut inflow: Inflow, mut tx: Tx<Down>) -> Result<(), Error> {
+async fn downwards(mut inflow: Inflow, mut tx: Tx<Down>, counters: &Counters) -> Result<(), Error> {
+    let count = |bytes: &Bytes| {
+        counters.in_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    };
     while let Some((down, bytes)) = inflow.recv().await {
+        count(&bytes);
         tx.feed(&down, bytes).await?;
         while let Some((down, bytes)) = inflow.ready() {
+            count(&bytes);
             tx.feed(&down, bytes).await?;
         }
         tx.flush().await?;

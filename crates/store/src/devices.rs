@@ -10,24 +10,27 @@ pub struct Device {
     pub shared: bool,
     /// What it was when last seen: the hub's own JSON.
     pub kind: String,
+    /// What its owner says of the machine at a serial port: the hub's own JSON.
+    pub machine: String,
 }
 
 impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
-        let sql = "SELECT id, name, shared, kind FROM devices ORDER BY name";
+        let sql = "SELECT id, name, shared, kind, machine FROM devices ORDER BY name";
         Ok(sqlx::query_as(sql).fetch_all(&self.db).await?)
     }
 
     /// # Errors
     /// [`Error::NameTaken`], or when the database fails.
     pub async fn put_device(&self, device: &Device) -> Result<(), Error> {
-        let sql = "INSERT INTO devices (id, name, shared, kind) VALUES ($1, $2, $3, $4) \
-                   ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
-                   shared = excluded.shared, kind = excluded.kind";
+        let sql = "INSERT INTO devices (id, name, shared, kind, machine) \
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE SET \
+                   name = excluded.name, shared = excluded.shared, kind = excluded.kind, \
+                   machine = excluded.machine";
         let query = sqlx::query(sql).bind(&device.id).bind(&device.name);
-        let query = query.bind(device.shared).bind(&device.kind);
+        let query = query.bind(device.shared).bind(&device.kind).bind(&device.machine);
         query.execute(&self.db).await.map_err(name_taken(&device.name))?;
         Ok(())
     }

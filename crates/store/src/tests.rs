@@ -51,8 +51,13 @@ async fn peers_and_grants_come_and_go() {
 #[tokio::test]
 async fn devices_and_attachments_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let device =
-        Device { id: "usb-1".into(), name: "disk".into(), shared: true, kind: "{}".into() };
+    let device = Device {
+        id: "usb-1".into(),
+        name: "disk".into(),
+        shared: true,
+        kind: "{}".into(),
+        machine: "{}".into(),
+    };
     let attachment = Attachment {
         peer_id: "aa".into(),
         device_id: "usb-9".into(),

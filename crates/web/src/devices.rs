@@ -56,8 +56,8 @@ async fn unshare(
 #[serde(deny_unknown_fields)]
 struct Attach {
     address: Address,
-    #[serde(default)]
-    via: view::Via,
+    /// As its kind suggests, if nothing is said.
+    via: Option<view::Via>,
     /// Only until the hub stops, instead of until somebody detaches it.
     #[serde(default)]
     once: bool,

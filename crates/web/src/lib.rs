@@ -16,6 +16,7 @@ mod forward;
 mod front;
 mod guard;
 mod login;
+mod machines;
 mod peers;
 mod plain;
 mod serve;
@@ -49,6 +50,7 @@ fn api() -> OpenApiRouter<Hub> {
         .routes(routes!(state))
         .routes(routes!(events::events))
         .merge(devices::routes())
+        .merge(machines::routes())
         .merge(peers::routes())
         .merge(access::routes())
         .merge(audit::routes())

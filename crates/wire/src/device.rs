@@ -1,5 +1,6 @@
 //! What a hub tells of a device.
 
+use crate::serial::Profile;
 use crate::usb::Speed;
 use crate::{DeviceId, Name, Text};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,19 @@ pub enum State {
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Usb(Usb),
+    Serial(Serial),
+}
+
+/// A serial port, and what is connected to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Serial {
+    /// What its owner says that it is, or what it showed itself to be.
+    pub profile: Profile,
+    /// What the USB device that the port is on calls itself, if it is on one.
+    pub product: Text,
+    pub serial_number: Text,
+    /// What its own computer calls it, as in `ttyUSB0`.
+    pub port: Text,
 }
 
 /// USB 2.0 §9.6.1 and what hangs below it.

@@ -23,7 +23,8 @@ pub enum Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Endpoint, Interface, Kind, State, Transfer, Usb};
+    use crate::device::{Endpoint, Interface, Kind, Serial, State, Transfer, Usb};
+    use crate::serial::Profile;
     use crate::usb::Speed;
     use hex_literal::hex;
 
@@ -77,11 +78,25 @@ mod tests {
         );
         assert_eq!(bytes(&Shelf::Device(disk())), golden);
         assert_eq!(postcard::from_bytes::<Shelf>(&golden), Ok(Shelf::Device(disk())));
+        let laser = Shelf::Device(Device {
+            id: "tty-1".parse().unwrap(),
+            name: "laser".parse().unwrap(),
+            kind: Kind::Serial(Serial {
+                profile: Profile::Grbl,
+                product: "b".into(),
+                serial_number: "c".into(),
+                port: "ttyUSB0".into(),
+            }),
+            simulated: false,
+            state: State::Free,
+        });
+        let golden = hex!("01 05 7474792d31 05 6c61736572 01 01 0162 0163 07 74747955534230 00 00");
+        assert_eq!(bytes(&laser), golden);
     }
 
     #[test]
     fn needs_trust_looks_at_interfaces() {
-        let Kind::Usb(mut usb) = disk().kind;
+        let Kind::Usb(mut usb) = disk().kind else { unreachable!("a disk") };
         assert!(!usb.needs_trust());
         usb.interfaces[0].class = 3;
         assert!(usb.needs_trust());

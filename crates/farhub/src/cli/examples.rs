@@ -162,6 +162,9 @@ detach`: it comes back after a replug, a restart of either hub, or a loss of the
 Examples:
   farhub attach garage/laser
   farhub attach garage/laser --timeout 30s
+  farhub attach garage/laser --as /tmp/laser   a name for programs that take any
+  farhub attach garage/laser --tcp 23       for LightBurn: GRBL over TCP at 127.0.0.1
+  farhub attach garage/board --rfc2217 4000 for pyserial: rfc2217://127.0.0.1:4000
   farhub attach garage/disk --via usbip     prints the usbip command that fetches it
   farhub attach garage/disk --pin           asks for the PIN that the owner of garage wants
   farhub attach garage/card --totp 123456";
@@ -173,6 +176,14 @@ pub(super) const ATTACHED: &str = "\
 Examples:
   farhub attached
   farhub attached --json | jq -r '.[].nodes[]'";
+pub(super) const STOP: &str = "\
+What is queued is thrown away, the stop byte goes first, and the machine is asked whether it stands.
+It needs no lease and no PIN. This is no emergency stop: a machine that can hurt needs a switch
+that is wired to it.
+
+Examples:
+  farhub stop garage/laser
+  farhub stop --all";
 pub(super) const WEB: &str = "\
 The web UI is for this computer alone until it listens on another address (farhub up --listen, or
 listen in farhub.toml). Then it asks for the password of the one account that there is, the

@@ -32,7 +32,8 @@ impl Hotplug {
         Ok(Self { socket: watch(Arc::new(socket), Interest::READABLE)? })
     }
 
-    /// Returns when something has changed on USB; several changes may be one. Cancel safe.
+    /// Returns when a USB device or a serial port has come, gone or changed; several changes may
+    /// be one. Cancel safe.
     ///
     /// # Errors
     /// When the socket fails, which it has no reason to.
@@ -43,7 +44,7 @@ impl Hotplug {
             let mut changed = false;
             loop {
                 match rustix::net::recv(ready.get_inner(), &mut buffer, RecvFlags::empty()) {
-                    Ok((length, _)) => changed |= is_usb(&buffer[..length]),
+                    Ok((length, _)) => changed |= is_ours(&buffer[..length]),
                     // Too many came at once: surely one of them was ours.
                     Err(Errno::NOBUFS) => changed = true,
                     Err(Errno::AGAIN) => break,
@@ -61,8 +62,9 @@ impl Hotplug {
 
 /// Both kinds of message hold `KEY=value` strings that end with a NUL. Messages of udev begin
 /// with a header, and anybody may send us one: all it does is to make us look.
-fn is_usb(message: &[u8]) -> bool {
-    message.split(|byte| *byte == 0).any(|line| line.ends_with(b"SUBSYSTEM=usb"))
+fn is_ours(message: &[u8]) -> bool {
+    let ours = |line: &[u8]| line.ends_with(b"SUBSYSTEM=usb") || line.ends_with(b"SUBSYSTEM=tty");
+    message.split(|byte| *byte == 0).any(ours)
 }
 
 /// Netlink groups, as bits.
@@ -76,11 +78,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_usb_counts() {
-        assert!(is_usb(b"add@/devices/x/1-1\0ACTION=add\0SUBSYSTEM=usb\0SEQNUM=7\0"));
-        assert!(is_usb(b"libudev\0\xfe\xed\xca\xfe\x28\0\0\0ACTION=add\0SUBSYSTEM=usb\0"));
-        assert!(!is_usb(b"add@/devices/x\0SUBSYSTEM=block\0"));
-        assert!(!is_usb(b"add@/devices/x\0SUBSYSTEM=usbmon\0"));
-        assert!(!is_usb(b""));
+    fn only_usb_and_serial_ports_count() {
+        assert!(is_ours(b"add@/devices/x/1-1\0ACTION=add\0SUBSYSTEM=usb\0SEQNUM=7\0"));
+        assert!(is_ours(b"libudev\0\xfe\xed\xca\xfe\x28\0\0\0ACTION=add\0SUBSYSTEM=usb\0"));
+        assert!(is_ours(b"add@/devices/x/ttyUSB0\0ACTION=add\0SUBSYSTEM=tty\0"));
+        assert!(!is_ours(b"add@/devices/x\0SUBSYSTEM=block\0"));
+        assert!(!is_ours(b"add@/devices/x\0SUBSYSTEM=usbmon\0"));
+        assert!(!is_ours(b""));
     }
 }

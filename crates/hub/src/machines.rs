@@ -1,0 +1,404 @@
+//! The machines of this hub: a serial port is open for as long as it is shared.
+//!
+//! So nothing resets a board when somebody attaches it, its stop path is there before anybody
+//! needs it, and what it says is heard.
+
+use crate::core::{Caller, Core};
+use crate::devices::Source;
+use crate::failure::Failure;
+use crate::management::Result;
+use crate::pairing::internal;
+use crate::view::{self, Act, MachineSettings, Role};
+use crate::{Hub, Inner};
+use gcode::panel::Said;
+use serial::machine::{Config, Error, Machine, state};
+use serial::{guard, tty};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use wire::device::Kind;
+use wire::serial::{LineCoding, Profile};
+use wire::{Address, DeviceId};
+
+/// For a machine's thread to close its port.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a machine is run with; another one is another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
+    node: PathBuf,
+    profile: Profile,
+    settings: MachineSettings,
+}
+
+struct Running {
+    wanted: Wanted,
+    closed: oneshot::Receiver<()>,
+    follower: tokio::task::JoinHandle<()>,
+}
+
+/// Runs for as long as the hub runs.
+pub(crate) async fn keep(inner: Arc<Inner>, guard: Option<guard::Program>) {
+    let mut running: BTreeMap<DeviceId, Running> = BTreeMap::new();
+    loop {
+        let wanted = inner.shared.look(wanted);
+        let over: Vec<_> = running
+            .iter()
+            .filter(|(id, known)| wanted.get(*id) != Some(&known.wanted))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in over {
+            let Some(old) = running.remove(&id) else { continue };
+            stop(&inner, &id, old).await;
+        }
+        for (id, wanted) in wanted {
+            if running.contains_key(&id) {
+                continue;
+            }
+            match start(&inner, &id, wanted, guard.clone()) {
+                Ok(started) => drop(running.insert(id, started)),
+                Err(error) => tracing::error!(device = %id, "no thread for its port: {error}"),
+            }
+        }
+        inner
+            .shared
+            .until(|core| {
+                let now = self::wanted(core);
+                let same = now.len() == running.len()
+                    && now.iter().all(|(id, wanted)| {
+                        running.get(id).is_some_and(|known| known.wanted == *wanted)
+                    });
+                (!same).then_some(())
+            })
+            .await;
+    }
+}
+
+/// Every serial port that is shared and there.
+fn wanted(core: &Core) -> BTreeMap<DeviceId, Wanted> {
+    let shared = core.devices.iter().filter(|(_, local)| local.shared);
+    let wanted = shared.filter_map(|(id, local)| {
+        let node = match local.source.as_ref()? {
+            Source::Serial(node) => node.clone(),
+            Source::SimulatedSerial(simulated) => simulated.path().to_owned(),
+            Source::Usb(_) | Source::Simulated(_) => return None,
+        };
+        let (profile, settings) = (local.profile(), local.settings.clone());
+        Some((id.clone(), Wanted { node, profile, settings }))
+    });
+    wanted.collect()
+}
+
+fn start(
+    inner: &Arc<Inner>,
+    id: &DeviceId,
+    wanted: Wanted,
+    guard: Option<guard::Program>,
+) -> std::io::Result<Running> {
+    let node = wanted.node.clone();
+    let config = config(&wanted, guard);
+    let opener = move |coding: &LineCoding| tty::Tty::open(&node, coding);
+    let (machine, closed) = Machine::start(config, opener)?;
+    inner.shared.change(|core| {
+        if let Some(local) = core.devices.get_mut(id) {
+            local.machine = Some(machine.clone());
+        }
+    });
+    let follower = tokio::spawn(follow(inner.clone(), id.clone(), machine));
+    Ok(Running { wanted, closed, follower })
+}
+
+async fn stop(inner: &Inner, id: &DeviceId, running: Running) {
+    running.follower.abort();
+    inner.shared.change(|core| {
+        let Some(local) = core.devices.get_mut(id) else { return };
+        local.machine = None;
+        if let Some(lease) = &local.lease {
+            lease.end.cancel();
+        }
+    });
+    if tokio::time::timeout(CLOSE_TIMEOUT, running.closed).await.is_err() {
+        tracing::warn!(device = %id, "its port takes long to close");
+    }
+}
+
+/// Shows what it turns out to be, and why its port is closed; and writes down who stopped it.
+async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
+    let mut states = machine.news();
+    let mut stops = 0;
+    loop {
+        let news = states.borrow_and_update().clone();
+        let problem = match news.port {
+            state::Port::Open => None,
+            state::Port::Closed { why } => Some(why),
+        };
+        // it is run anew as what it is, which nobody who uses it should feel
+        let shown = news.firmware.map(|firmware| firmware.profile);
+        let shown = shown.filter(|shown| *shown != Profile::Raw && news.user.is_none());
+        if let Some(stopped) = news.stopped.filter(|_| news.stops != stops) {
+            stops = news.stops;
+            // what cannot be logged has been done all the same: stopping comes first
+            let told = stopped.reason.to_string();
+            if let Err(error) = inner.audit("machine", "machine.stop", &id, &told).await {
+                tracing::error!(device = %id, "a stop is not in the audit log: {error:#}");
+            }
+        }
+        inner.shared.change_if(|core| {
+            let Some(local) = core.devices.get_mut(&id) else { return false };
+            let before = (local.profile(), local.problem.clone());
+            if let Some(shown) = shown.filter(|_| local.settings.profile.is_none()) {
+                local.set_profile(shown);
+            }
+            local.problem.clone_from(&problem);
+            before != (local.profile(), problem)
+        });
+        if states.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn config(wanted: &Wanted, guard: Option<guard::Program>) -> Config {
+    let settings = &wanted.settings;
+    Config {
+        coding: settings.coding,
+        lines: settings.on_open,
+        arming: settings.arming,
+        interlock: settings.interlock,
+        dead_man: Some(Duration::from_millis(settings.deadman_ms.into())),
+        stop_bytes: settings.stop_text.clone().unwrap_or_default().into_bytes(),
+        guard,
+        ..Config::new(wanted.profile)
+    }
+}
+
+impl Hub {
+    /// A machine of this hub, as far as the caller may see it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn machine(&self, caller: Caller, device: &str) -> Result<view::Machine> {
+        self.0.shared.look(|core| {
+            let (id, role) = may(core, caller, device, Role::View)?;
+            let local = &core.devices[&id];
+            let machine = local.machine.as_ref().ok_or_else(|| not_there(local))?;
+            Ok(view::Machine {
+                address: Address { hub: core.hub.name.clone(), device: local.name.clone() },
+                simulated: local.is_simulated(),
+                role,
+                settings: local.settings.clone(),
+                state: machine.state(),
+            })
+        })
+    }
+
+    /// The machine itself, to be watched.
+    ///
+    /// # Errors
+    /// When there is none, or the caller may not see it.
+    pub fn watched_machine(&self, caller: Caller, device: &str) -> Result<Machine> {
+        self.machine_for(caller, device, Role::View).map(|(_, machine)| machine)
+    }
+
+    /// What the owner of a machine says of it.
+    ///
+    /// # Errors
+    /// When this hub has no such port, or the caller may not manage it.
+    pub fn machine_settings(&self, caller: Caller, device: &str) -> Result<MachineSettings> {
+        self.0.shared.look(|core| {
+            let (id, _) = may(core, caller, device, Role::View)?;
+            Ok(core.devices[&id].settings.clone())
+        })
+    }
+
+    /// Says something else of it. A port that is shared is opened anew, and whoever uses it loses
+    /// it.
+    ///
+    /// # Errors
+    /// When this hub has no such port, or something of it cannot be.
+    pub async fn set_machine(
+        &self,
+        caller: Caller,
+        device: &str,
+        settings: MachineSettings,
+    ) -> Result<MachineSettings> {
+        self.0.allowed(caller)?;
+        check(&settings)?;
+        let (id, _) = self.0.shared.look(|core| may(core, caller, device, Role::Admin))?;
+        let told = serde_json::to_string(&settings).expect("plain data");
+        self.0.audit(&caller.actor(), "machine.settings", &id, &told).await.map_err(internal)?;
+        let shared = self.0.shared.change(|core| {
+            let local = core.devices.get_mut(&id)?;
+            local.settings = settings.clone();
+            local.set_profile(settings.profile.unwrap_or_default());
+            Some(local.shared)
+        });
+        let gone = || Failure::not_found("the device was pulled out meanwhile");
+        self.0.keep_device(caller, &id, shared.ok_or_else(gone)?, None).await?;
+        Ok(settings)
+    }
+
+    /// Takes a stop back: programs may send to the machine again.
+    ///
+    /// # Errors
+    /// When the caller may not, or the machine is still being stopped.
+    pub async fn clear_stop(&self, caller: Caller, device: &str) -> Result<()> {
+        let (id, machine) = self.machine_for(caller, device, Role::Use)?;
+        machine.clear_stop().await.map_err(refused)?;
+        self.0.audit(&caller.actor(), "machine.clear", &id, "").await.map_err(internal)
+    }
+
+    /// Lets whoever uses the machine now turn on its beam or spindle, until nothing was sent for
+    /// that long.
+    ///
+    /// # Errors
+    /// When the caller may not, or the machine is not to be armed now.
+    pub async fn arm(&self, caller: Caller, device: &str, ttl: Duration) -> Result<()> {
+        let (id, machine) = self.machine_for(caller, device, Role::Control)?;
+        let by = self.0.shared.look(|core| core.called(caller));
+        let told = format!("for {} s", ttl.as_secs());
+        self.0.audit(&caller.actor(), "machine.arm", &id, &told).await.map_err(internal)?;
+        machine.arm(by, ttl).await.map_err(refused)
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// When the caller may not.
+    pub async fn disarm(&self, caller: Caller, device: &str) -> Result<()> {
+        let (id, machine) = self.machine_for(caller, device, Role::Use)?;
+        machine.disarm().await.map_err(refused)?;
+        self.0.audit(&caller.actor(), "machine.disarm", &id, "").await.map_err(internal)
+    }
+
+    /// What somebody does at the machine's panel.
+    ///
+    /// # Errors
+    /// When the caller may not, the machine does not know that, or somebody else uses it.
+    pub async fn act(&self, caller: Caller, device: &str, act: &Act) -> Result<()> {
+        let (_, machine) = self.machine_for(caller, device, Role::Use)?;
+        let said = act.say(machine.state().profile);
+        match said.map_err(|error| Failure::bad_request(error.to_string()))? {
+            Said::Realtime(bytes) => machine.overtake(bytes.into()).await.map_err(refused),
+            Said::Lines(lines) => self.0.say(caller, &machine, &lines).await,
+        }
+    }
+
+    /// Sends a line that somebody typed.
+    ///
+    /// # Errors
+    /// When the caller may not, or somebody else uses the machine.
+    pub async fn say_to_machine(&self, caller: Caller, device: &str, text: &str) -> Result<()> {
+        let (id, machine) = self.machine_for(caller, device, Role::Use)?;
+        if text.len() > LINE_BYTES_MAX || text.contains('\0') {
+            return Err(Failure::bad_request("that is no line for a machine"));
+        }
+        self.0.audit(&caller.actor(), "machine.send", &id, text).await.map_err(internal)?;
+        let line = format!("{}\n", text.trim_end_matches(['\r', '\n']));
+        self.0.say(caller, &machine, &line).await
+    }
+
+    fn machine_for(&self, caller: Caller, device: &str, role: Role) -> Result<(DeviceId, Machine)> {
+        self.0.shared.look(|core| {
+            let (id, _) = may(core, caller, device, role)?;
+            let local = &core.devices[&id];
+            let machine = local.machine.clone().ok_or_else(|| not_there(local))?;
+            Ok((id, machine))
+        })
+    }
+}
+
+impl Inner {
+    async fn say(&self, caller: Caller, machine: &Machine, lines: &str) -> Result<()> {
+        let by = self.shared.look(|core| core.called(caller));
+        let (session, _) = machine.begin(by).await.map_err(refused)?;
+        let bytes = bytes::Bytes::copy_from_slice(lines.as_bytes());
+        session.up.send(wire::serial::Up::Data, bytes).await.map_err(refused)?;
+        session.up.finish().await;
+        Ok(())
+    }
+
+    /// What came of the last test of the way to a peer's machine.
+    pub(crate) fn stop_path_took(
+        &self,
+        key: &(crate::core::PeerId, DeviceId),
+        took: Option<Duration>,
+    ) {
+        self.shared.change_if(|core| {
+            let Some(known) = core.attachments.get_mut(key) else { return false };
+            let now = took.map(|took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
+            let differs = known.stop_path_ms != now;
+            known.stop_path_ms = now;
+            differs
+        });
+    }
+}
+
+impl Core {
+    /// What a caller is called where people read it.
+    pub(crate) fn called(&self, caller: Caller) -> wire::Text {
+        match caller {
+            Caller::Local => self.hub.name.as_str().into(),
+            Caller::Peer(peer) => {
+                let known = self.peers.get(&peer);
+                known.map_or("a former peer", |peer| peer.name.as_str()).into()
+            }
+        }
+    }
+}
+
+/// A serial port of this hub, for a caller of at least this role; and which it has.
+fn may(core: &Core, caller: Caller, device: &str, least: Role) -> Result<(DeviceId, Role)> {
+    let id = core.device_named(device)?;
+    let none = || Failure::not_found(format!("this hub has no machine {device:?}"));
+    let role = match caller {
+        Caller::Local => Role::Admin,
+        // not told apart from what is not there
+        Caller::Peer(peer) => core.proven_role(&peer, &id).ok_or_else(none)?,
+    };
+    if !matches!(core.devices[&id].kind, Kind::Serial(_)) {
+        return Err(none());
+    }
+    if role < least {
+        let hub = &core.hub.name;
+        return Err(Failure::refused(format!("{hub} does not let your hub do that with {device}"))
+            .hint(format!("on {hub}: farhub grant PEER {device} --role {}", word(least))));
+    }
+    Ok((id, role))
+}
+
+fn word(role: Role) -> String {
+    crate::management::serde_word(&role)
+}
+
+fn not_there(local: &crate::devices::Local) -> Failure {
+    let name = &local.name;
+    if !local.shared {
+        return Failure::not_found(format!("{name} is not shared: its port is not open"))
+            .hint(format!("farhub share {name}"));
+    }
+    Failure::not_found(format!("{name} is not plugged in"))
+}
+
+pub(crate) fn refused(error: Error) -> Failure {
+    Failure::new(view::FailureCode::Conflict, error.to_string())
+}
+
+/// What no machine can be run with.
+fn check(settings: &MachineSettings) -> Result<()> {
+    if !settings.coding.is_valid() {
+        return Err(Failure::bad_request("a port has 50 to 12000000 baud and 5 to 8 data bits"));
+    }
+    if !(DEADMAN_MS.0..=DEADMAN_MS.1).contains(&settings.deadman_ms) {
+        return Err(Failure::bad_request("deadman_ms is 300 to 10000"));
+    }
+    let long = settings.stop_text.as_ref().is_some_and(|text| text.len() > LINE_BYTES_MAX);
+    if long { Err(Failure::bad_request("stop_text is 256 bytes at most")) } else { Ok(()) }
+}
+
+/// Shorter would stop a machine for every hiccup of a network; longer is no dead man's switch.
+const DEADMAN_MS: (u32, u32) = (300, 10_000);
+/// Longer than any line that a machine takes.
+const LINE_BYTES_MAX: usize = 256;

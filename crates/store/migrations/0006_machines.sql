@@ -1,0 +1,3 @@
+-- What the owners of serial machines say of them: the hub's own JSON.
+
+ALTER TABLE devices ADD COLUMN machine TEXT NOT NULL DEFAULT '{}';

@@ -120,7 +120,8 @@ where
         self.open_at = now + REOPEN;
         match (self.opener)(self.core.idle_coding()) {
             Ok(tty) => {
-                self.core.opened(tty.coding(), tty.modem(), now);
+                let lines = tty.has_modem().then(|| tty.modem());
+                self.core.opened(tty.coding(), lines, now);
                 let (guard, guard_at) = (None, now);
                 self.port = Some(Port { tty, guard, guard_at, is_full: false, look_at: now });
             }
@@ -229,6 +230,9 @@ where
                     sooner(port.guard_at);
                 }
             }
+        }
+        if self.core.has_more() {
+            sooner(now);
         }
         if self.state.receiver_count() > 0 {
             sooner(self.published + PUBLISH_EVERY);

@@ -74,8 +74,10 @@ async fn a_port_that_is_gone_is_said_and_opened_again() {
     assert_eq!(machine.begin(Text::from("you")).await.unwrap_err(), Error::InUse);
     drop(pty);
     assert_eq!(timeout(SOON, session.down.recv()).await.unwrap(), None);
-    let state = machine.state();
-    assert!(matches!(state.port, state::Port::Closed { .. }), "{:?}", state.port);
+    let mut state = machine.look();
+    let closed = state.wait_for(|state| matches!(state.port, state::Port::Closed { .. }));
+    timeout(SOON, closed).await.unwrap().unwrap();
+    drop(state);
     drop(session);
     let pty = Pty::open();
     *path.lock().unwrap() = pty.path.clone();

@@ -87,6 +87,12 @@ impl Core {
         }
     }
 
+    /// Whether the program has sent something for which there is room only now.
+    pub(in crate::machine) fn has_more(&self) -> bool {
+        let waits = |user: &User| !user.up.is_empty() || user.up.is_closed();
+        self.has_room() && self.user.as_ref().is_some_and(waits)
+    }
+
     fn frame(&mut self, up: Up, bytes: Bytes, now: Instant) {
         let Some(user) = &mut self.user else { return };
         let knows = user.stops == self.stops;

@@ -58,7 +58,7 @@ where
         Self { core, opener, port, urgent, control, state, beam, published, waker, open_at }
     }
 
-    /// Until nobody holds the machine any more.
+    /// Until nobody holds the machine any more, and its beam is off or a stop has been tried.
     pub(super) fn run(mut self) {
         if let Err(errno) = sys::go_first() {
             tracing::debug!(%errno, "the port's thread is an ordinary one");
@@ -67,7 +67,7 @@ where
             self.waker.seen();
             let now = Instant::now();
             self.urgent(now);
-            if !self.control(now) {
+            if !self.control(now) && !self.core.winds_down(now) {
                 break;
             }
             if self.port.is_none() && now >= self.open_at {

@@ -154,3 +154,19 @@ async fn a_stop_overtakes_64_kib() {
     let stop = taken.iter().position(|byte| *byte == 0x84).unwrap();
     assert!(!taken[stop..].contains(&b'G'));
 }
+
+#[tokio::test]
+async fn a_machine_that_is_no_longer_shared_is_not_left_with_its_beam_on() {
+    let pty = Pty::open();
+    let (machine, ended) = share(&pty, Config::new(Profile::Grbl));
+    let board = board(pty);
+    let session = begin(&machine).await;
+    session.up.send(Up::Data, Bytes::from_static(b"M3 S1000\n")).await.unwrap();
+    let mut state = machine.look();
+    timeout(SOON, state.wait_for(|state| state.beam_may_be_on)).await.unwrap().unwrap();
+    drop((session, machine));
+    timeout(SOON, ended).await.unwrap().unwrap();
+    let taken = board.join().unwrap();
+    let stop = taken.iter().position(|byte| *byte == 0x84).unwrap();
+    assert!(taken[stop..].contains(&0x18));
+}

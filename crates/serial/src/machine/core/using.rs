@@ -155,6 +155,13 @@ impl Core {
         }
     }
 
+    /// Nobody holds the machine any more. Whether something is left to be done: nobody would stop
+    /// it later.
+    pub(in crate::machine) fn winds_down(&mut self, now: Instant) -> bool {
+        self.lost_client(now);
+        self.climb.is_some()
+    }
+
     pub(super) fn beat(&mut self, now: Instant) {
         if let Some(user) = &mut self.user {
             user.beat = now;

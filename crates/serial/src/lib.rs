@@ -1,5 +1,6 @@
 //! Both ends of a serial machine: `serve` where it is, `attach` where it is used.
 
+pub mod attach;
 #[cfg(target_os = "linux")]
 pub mod guard;
 #[cfg(target_os = "linux")]

@@ -5,8 +5,8 @@
 //!
 //! Source: USB CDC 1.2 (functional descriptors, §5.2.3) and its PSTN subclass 1.2 (§6.3, §6.5).
 
-use crate::control::Setup;
 use bytes::{Buf, Bytes, BytesMut};
+use usb::emulate::Setup;
 use wire::device::{Endpoint, Interface, Transfer, Usb};
 use wire::usb::Speed;
 

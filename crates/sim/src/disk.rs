@@ -13,10 +13,9 @@ mod store;
 pub use fat::{PATTERN_BYTES, PATTERN_NAME, README_NAME, pattern};
 pub use store::BLOCK_BYTES;
 
-use crate::control::Setup;
-use crate::function::Halts;
 use bytes::Bytes;
 use scsi::{Lun, Plan, Source};
+use usb::emulate::{Halts, Setup};
 use wire::device::{Endpoint, Interface, Transfer, Usb};
 use wire::usb::Speed;
 

@@ -9,9 +9,9 @@ mod bot;
 pub use acm::{AcmPort, LineCoding};
 pub use bot::{Bot, Data, Outcome, Sense};
 
-use crate::control::{self, Setup};
 use bytes::Bytes;
 use std::collections::HashMap;
+use usb::emulate::{self, Setup};
 use usb::{Command, Completion, Device, Urb};
 use wire::usb::Submit;
 
@@ -76,7 +76,7 @@ impl Host {
         let manufacturer = self.string(fields[14]).await?;
         let product = self.string(fields[15]).await?;
         let serial_number = self.string(fields[16]).await?;
-        let request = control::SET_CONFIGURATION;
+        let request = emulate::SET_CONFIGURATION;
         let set = Setup { request, value: value.into(), ..Setup::default() };
         self.control_out(set, Bytes::new()).await?;
         Ok(Found { device, configuration, manufacturer, product, serial_number })
@@ -85,7 +85,7 @@ impl Host {
     async fn descriptor(&mut self, kind: u8, index: u8, length: u16) -> Result<Bytes, Error> {
         let value = u16::from_le_bytes([index, kind]);
         let index = if kind == 3 && index != 0 { 0x0409 } else { 0 };
-        let request = control::GET_DESCRIPTOR;
+        let request = emulate::GET_DESCRIPTOR;
         self.control_in(Setup { request_type: 0x80, request, value, index, length }).await
     }
 
@@ -124,7 +124,7 @@ impl Host {
     /// # Errors
     /// With the status of a transfer that failed.
     pub async fn clear_halt(&mut self, endpoint: u8) -> Result<(), Error> {
-        let (request, value) = (control::CLEAR_FEATURE, control::ENDPOINT_HALT);
+        let (request, value) = (emulate::CLEAR_FEATURE, emulate::ENDPOINT_HALT);
         let index = endpoint.into();
         let setup = Setup { request_type: 0x02, request, value, index, length: 0 };
         self.control_out(setup, Bytes::new()).await

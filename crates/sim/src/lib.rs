@@ -6,24 +6,22 @@
 //! A simulated device keeps its state (the content of a disk) from session to session.
 
 mod acm;
-mod control;
-mod descriptors;
 mod disk;
-mod engine;
 mod function;
 pub mod host;
 pub mod machine;
 mod session;
 
 pub use acm::LOOP_BYTES_MAX;
-pub use control::Setup;
 pub use disk::{BLOCK_BYTES, PATTERN_BYTES, PATTERN_NAME, README_NAME, pattern};
+pub use usb::emulate::Setup;
 
-use engine::Engine;
+use bytes::Bytes;
 use function::Function;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
+use usb::emulate::{self, Engine};
 use wire::device::Usb;
 use wire::usb::Speed;
 use wire::{DeviceId, Name};
@@ -38,7 +36,8 @@ pub struct Simulated {
     pub name: Name,
     /// What a hub tells of it.
     pub usb: Usb,
-    engine: Arc<Mutex<Engine>>,
+    descriptors: Bytes,
+    engine: Arc<Mutex<Engine<Function>>>,
     condition: watch::Sender<Condition>,
 }
 
@@ -96,6 +95,7 @@ impl Simulated {
             id: DeviceId::try_from(id).expect("hexadecimal digits are in the alphabet of ids"),
             name: Name::from_text(usb.product.as_str(), "simulated"),
             usb,
+            descriptors: engine.descriptors(),
             engine: Arc::new(Mutex::new(engine)),
             condition: watch::Sender::default(),
         }
@@ -114,8 +114,8 @@ impl Simulated {
         tokio::spawn(session::run(engine, condition, commands_rx, completions_tx));
         usb::Device {
             speed: Speed::High,
-            configuration: descriptors::CONFIGURATION,
-            descriptors: descriptors::all(&self.usb),
+            configuration: emulate::CONFIGURATION,
+            descriptors: self.descriptors.clone(),
             commands,
             completions,
         }

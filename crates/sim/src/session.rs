@@ -1,11 +1,12 @@
 //! The task behind an open door: commands to the engine, completions back, and faults between.
 
-use crate::engine::{self, Engine};
+use crate::function::Function;
 use crate::{Condition, Fault};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
+use usb::emulate::{self, Engine};
 use usb::{Command, Completion, Urb};
 
 /// A transfer that a fault keeps from the engine; without a time, until the fault is over.
@@ -16,7 +17,7 @@ struct Held {
 
 /// Runs one session until its door is dropped or the device is unplugged.
 pub(crate) async fn run(
-    engine: Arc<Mutex<Engine>>,
+    engine: Arc<Mutex<Engine<Function>>>,
     mut condition: watch::Receiver<Condition>,
     mut commands: mpsc::Receiver<Command>,
     completions: mpsc::Sender<Completion>,
@@ -38,7 +39,7 @@ pub(crate) async fn run(
         for completion in engine.completed() {
             if completions.send(completion).await.is_err() {
                 // Nobody is there any more: what is under way is of no interest.
-                engine.end_all(engine::ENODEV);
+                engine.end_all(emulate::ENODEV);
                 engine.completed();
                 return;
             }
@@ -63,7 +64,7 @@ pub(crate) async fn run(
 }
 
 /// Gives the engine what no fault holds any more, in order.
-fn release(engine: &mut Engine, held: &mut VecDeque<Held>, fault: Option<Fault>) {
+fn release(engine: &mut Engine<Function>, held: &mut VecDeque<Held>, fault: Option<Fault>) {
     let now = Instant::now();
     while let Some(front) = held.front() {
         let is_due = match (fault, front.due) {
@@ -78,26 +79,31 @@ fn release(engine: &mut Engine, held: &mut VecDeque<Held>, fault: Option<Fault>)
     }
 }
 
-fn obey(engine: &mut Engine, held: &mut VecDeque<Held>, fault: Option<Fault>, command: Command) {
+fn obey(
+    engine: &mut Engine<Function>,
+    held: &mut VecDeque<Held>,
+    fault: Option<Fault>,
+    command: Command,
+) {
     match (command, fault) {
         (Command::Submit(urb), Some(Fault::Slow(delay))) => {
             held.push_back(Held { urb, due: Some(Instant::now() + delay) });
         }
         (Command::Submit(urb), Some(Fault::Silent)) => held.push_back(Held { urb, due: None }),
-        (Command::Submit(urb), Some(Fault::Stall)) => engine.end(&urb, engine::EPIPE),
+        (Command::Submit(urb), Some(Fault::Stall)) => engine.end(&urb, emulate::EPIPE),
         (Command::Submit(urb), None) => engine.submit(urb),
         (Command::Cancel { id }, _) => {
             match held.iter().position(|held| held.urb.submit.id == id) {
                 Some(at) => {
                     let held = held.remove(at).expect("its position was just found");
-                    engine.end(&held.urb, engine::ECONNRESET);
+                    engine.end(&held.urb, emulate::ECONNRESET);
                 }
                 None => engine.cancel(id),
             }
         }
         (Command::Reset { id }, _) => {
             for held in held.drain(..) {
-                engine.end(&held.urb, engine::ESHUTDOWN);
+                engine.end(&held.urb, emulate::ESHUTDOWN);
             }
             engine.reset(id);
         }
@@ -106,20 +112,20 @@ fn obey(engine: &mut Engine, held: &mut VecDeque<Held>, fault: Option<Fault>, co
 
 /// Ends everything that is under way or on its way with `-ENODEV`.
 async fn end(
-    engine: &mut Engine,
+    engine: &mut Engine<Function>,
     held: VecDeque<Held>,
     mut command: Option<Command>,
     mut commands: mpsc::Receiver<Command>,
     completions: mpsc::Sender<Completion>,
 ) {
     commands.close();
-    engine.end_all(engine::ENODEV);
+    engine.end_all(emulate::ENODEV);
     for held in held {
-        engine.end(&held.urb, engine::ENODEV);
+        engine.end(&held.urb, emulate::ENODEV);
     }
     loop {
         match command.take() {
-            Some(Command::Submit(urb)) => engine.end(&urb, engine::ENODEV),
+            Some(Command::Submit(urb)) => engine.end(&urb, emulate::ENODEV),
             Some(Command::Reset { id }) => engine.fail_reset(id),
             Some(Command::Cancel { .. }) | None => {}
         }

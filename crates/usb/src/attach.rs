@@ -9,10 +9,13 @@
 pub mod door;
 #[cfg(target_os = "linux")]
 pub mod helper;
+mod local;
 pub mod proxy;
 pub mod usbip;
 #[cfg(target_os = "linux")]
 pub mod vhci;
+
+pub use local::local;
 
 use crate::pdu::gather::Gather;
 use crate::pdu::{self, Request};

@@ -4,6 +4,7 @@
 pub mod attach;
 pub mod descriptor;
 pub mod device;
+pub mod emulate;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod pdu;

@@ -3,8 +3,8 @@
 use super::{Error, Host, succeeded};
 use crate::acm::{GET_LINE_CODING, IN, NOTIFY, OUT, SEND_BREAK};
 use crate::acm::{SET_CONTROL_LINE_STATE, SET_LINE_CODING};
-use crate::control::Setup;
 use bytes::{BufMut, Bytes, BytesMut};
+use usb::emulate::Setup;
 use wire::usb::Submit;
 
 /// What one read asks for: some packets, so that no packet is longer.

@@ -2,10 +2,10 @@
 //! reading and writing take.
 
 use super::{Error, Host};
-use crate::control::Setup;
 use crate::disk::BLOCK_BYTES;
 use crate::disk::{CBW_SIGNATURE, CSW_BYTES, CSW_SIGNATURE, GET_MAX_LUN, IN, OUT, RESET};
 use bytes::{BufMut, Bytes, BytesMut};
+use usb::emulate::Setup;
 
 const EPIPE: i32 = -32;
 

@@ -1,20 +1,20 @@
 //! Descriptors, made from what a hub tells of a device, so that both say the same.
 //!
-//! Source: USB 2.0 §9.6. All simulated devices have one configuration and no alternate settings.
+//! Source: USB 2.0 §9.6. All emulated devices have one configuration and no alternate settings.
 
-use crate::acm;
+use super::{Extra, Function};
 use bytes::{BufMut, Bytes, BytesMut};
 use wire::device::{Transfer, Usb};
 
 /// `bConfigurationValue` of the only configuration.
-pub(crate) const CONFIGURATION: u8 = 1;
+pub const CONFIGURATION: u8 = 1;
 /// `bMaxPacketSize0`: the only size at high speed (USB 2.0 §5.5.3).
-pub(crate) const CONTROL_PACKET_BYTES: u8 = 64;
+const CONTROL_PACKET_BYTES: u8 = 64;
 
 /// Descriptor types, USB 2.0 table 9-5.
-pub(crate) const DEVICE: u8 = 1;
-pub(crate) const CONFIGURATION_TYPE: u8 = 2;
-pub(crate) const STRING: u8 = 3;
+pub(super) const DEVICE: u8 = 1;
+pub(super) const CONFIGURATION_TYPE: u8 = 2;
+pub(super) const STRING: u8 = 3;
 const INTERFACE: u8 = 4;
 const ENDPOINT: u8 = 5;
 
@@ -24,13 +24,13 @@ const PRODUCT: u8 = 2;
 const SERIAL_NUMBER: u8 = 3;
 
 /// Device descriptor and configuration descriptor, as in sysfs's `descriptors`.
-pub(crate) fn all(usb: &Usb) -> Bytes {
+pub(super) fn all(usb: &Usb, function: &impl Function) -> Bytes {
     let mut all = BytesMut::from(&device(usb)[..]);
-    all.put(configuration(usb));
+    all.put(configuration(usb, function));
     all.freeze()
 }
 
-pub(crate) fn device(usb: &Usb) -> Bytes {
+pub(super) fn device(usb: &Usb) -> Bytes {
     let mut device = BytesMut::with_capacity(18);
     device.put_u8(18);
     device.put_u8(DEVICE);
@@ -43,17 +43,17 @@ pub(crate) fn device(usb: &Usb) -> Bytes {
     device.freeze()
 }
 
-pub(crate) fn configuration(usb: &Usb) -> Bytes {
+pub(super) fn configuration(usb: &Usb, function: &impl Function) -> Bytes {
     let mut body = BytesMut::new();
     for interface in &usb.interfaces {
         let endpoints = u8::try_from(interface.endpoints.len()).expect("at most 30 endpoints");
         let class = [interface.class, interface.subclass, interface.protocol];
+        let Extra { before, after } = function.extra(interface.number);
+        body.put_slice(before);
         body.put_slice(&[9, INTERFACE, interface.number, interface.alternate, endpoints]);
         body.put_slice(&class);
         body.put_u8(0);
-        if class == acm::CONTROL_CLASS {
-            body.put_slice(acm::FUNCTIONAL_DESCRIPTORS);
-        }
+        body.put_slice(after);
         for endpoint in &interface.endpoints {
             let attributes = match endpoint.transfer {
                 Transfer::Control => 0,
@@ -77,7 +77,7 @@ pub(crate) fn configuration(usb: &Usb) -> Bytes {
 }
 
 /// USB 2.0 §9.6.7. Index 0 is the list of languages: US English.
-pub(crate) fn string(usb: &Usb, index: u8) -> Option<Bytes> {
+pub(super) fn string(usb: &Usb, index: u8) -> Option<Bytes> {
     let text = match index {
         0 => return Some(Bytes::from_static(&[4, STRING, 0x09, 0x04])),
         MANUFACTURER => &usb.manufacturer,

@@ -3,8 +3,8 @@
 //! Source: USB 2.0 §9.3 and §9.4. What is not listed there for the state and the recipient is
 //! stalled, and so are the descriptors that only two-speed or newer devices have (§9.6.2, BOS).
 
-use crate::descriptors;
-use crate::engine::Engine;
+use super::engine::Engine;
+use super::{Function, descriptors};
 use bytes::Bytes;
 
 /// A setup packet, USB 2.0 §9.3.
@@ -48,21 +48,21 @@ impl From<Setup> for [u8; 8] {
 }
 
 /// Standard requests, USB 2.0 table 9-4.
-pub(crate) const GET_STATUS: u8 = 0;
-pub(crate) const CLEAR_FEATURE: u8 = 1;
-pub(crate) const SET_FEATURE: u8 = 3;
-pub(crate) const GET_DESCRIPTOR: u8 = 6;
-pub(crate) const GET_CONFIGURATION: u8 = 8;
-pub(crate) const SET_CONFIGURATION: u8 = 9;
-pub(crate) const GET_INTERFACE: u8 = 10;
-pub(crate) const SET_INTERFACE: u8 = 11;
+const GET_STATUS: u8 = 0;
+pub const CLEAR_FEATURE: u8 = 1;
+const SET_FEATURE: u8 = 3;
+pub const GET_DESCRIPTOR: u8 = 6;
+const GET_CONFIGURATION: u8 = 8;
+pub const SET_CONFIGURATION: u8 = 9;
+const GET_INTERFACE: u8 = 10;
+const SET_INTERFACE: u8 = 11;
 
 /// The feature selector of an endpoint's halt, USB 2.0 table 9-6.
-pub(crate) const ENDPOINT_HALT: u16 = 0;
+pub const ENDPOINT_HALT: u16 = 0;
 
-impl Engine {
+impl<F: Function> Engine<F> {
     /// Does a request. Returns the data of an IN request, `None` for a stall.
-    pub(crate) fn control(&mut self, setup: &Setup, data: &[u8]) -> Option<Bytes> {
+    pub(super) fn control(&mut self, setup: &Setup, data: &[u8]) -> Option<Bytes> {
         match setup.request_type & 0x60 {
             0x00 => self.standard(setup),
             0x20 if self.configuration != 0 => self.function.control(setup, data),
@@ -110,7 +110,9 @@ impl Engine {
         let [index, kind] = value.to_le_bytes();
         match (kind, index) {
             (descriptors::DEVICE, 0) => Some(descriptors::device(&self.usb)),
-            (descriptors::CONFIGURATION_TYPE, 0) => Some(descriptors::configuration(&self.usb)),
+            (descriptors::CONFIGURATION_TYPE, 0) => {
+                Some(descriptors::configuration(&self.usb, &self.function))
+            }
             (descriptors::STRING, index) => descriptors::string(&self.usb, index),
             _ => None,
         }

@@ -4,46 +4,47 @@
 //! nothing. A halted endpoint ends every transfer with `-EPIPE` until the halt is cleared. The
 //! statuses are those of Linux, `Documentation/driver-api/usb/error-codes.rst`.
 
-use crate::control::Setup;
-use crate::descriptors::CONFIGURATION;
-use crate::function::{Function, Halts};
+use super::control::Setup;
+use super::descriptors::{self, CONFIGURATION};
+use super::{Function, Halts};
+use crate::{Completion, Urb};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
-use usb::{Completion, Urb};
 use wire::device::Usb;
 use wire::usb::{Complete, Submit};
 
 /// Linux error numbers, `asm-generic/errno.h`.
-pub(crate) const ENOENT: i32 = -2;
-pub(crate) const ENODEV: i32 = -19;
-pub(crate) const EINVAL: i32 = -22;
-pub(crate) const EPIPE: i32 = -32;
-pub(crate) const EOVERFLOW: i32 = -75;
-pub(crate) const ECONNRESET: i32 = -104;
-pub(crate) const ESHUTDOWN: i32 = -108;
-pub(crate) const EREMOTEIO: i32 = -121;
+pub const ENOENT: i32 = -2;
+pub const ENODEV: i32 = -19;
+pub const EINVAL: i32 = -22;
+pub const EPIPE: i32 = -32;
+const EOVERFLOW: i32 = -75;
+pub const ECONNRESET: i32 = -104;
+pub const ESHUTDOWN: i32 = -108;
+const EREMOTEIO: i32 = -121;
 
+/// A device and what its host has under way with it.
 #[derive(Debug)]
-pub(crate) struct Engine {
-    pub(crate) usb: Usb,
-    pub(crate) function: Function,
+pub struct Engine<F> {
+    pub(super) usb: Usb,
+    pub function: F,
     /// 0 while not configured.
-    pub(crate) configuration: u8,
-    pub(crate) halts: Halts,
-    pub(crate) pipes: Vec<Pipe>,
+    pub(super) configuration: u8,
+    pub(super) halts: Halts,
+    pub(super) pipes: Vec<Pipe>,
     done: Vec<Completion>,
 }
 
 /// An endpoint other than 0.
 #[derive(Debug)]
-pub(crate) struct Pipe {
-    pub(crate) at: Endpoint,
+pub(super) struct Pipe {
+    pub(super) at: Endpoint,
     queue: VecDeque<Pending>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) address: u8,
+pub(super) struct Endpoint {
+    pub(super) address: u8,
     packet_bytes_max: usize,
 }
 
@@ -63,9 +64,10 @@ struct Pending {
     zero_packet: bool,
 }
 
-impl Engine {
+impl<F: Function> Engine<F> {
     /// A device that its host has configured.
-    pub(crate) fn new(usb: Usb, function: Function) -> Self {
+    #[must_use]
+    pub fn new(usb: Usb, function: F) -> Self {
         let endpoints = usb.interfaces.iter().flat_map(|interface| &interface.endpoints);
         let pipes = endpoints.map(|endpoint| {
             let packet_bytes_max = usize::from(endpoint.packet_bytes_max);
@@ -77,12 +79,24 @@ impl Engine {
         Self { usb, function, configuration, halts, pipes, done }
     }
 
+    /// Device descriptor and configuration descriptor, as in sysfs's `descriptors`.
+    #[must_use]
+    pub fn descriptors(&self) -> Bytes {
+        descriptors::all(&self.usb, &self.function)
+    }
+
+    /// Whether a transfer of this endpoint is under way.
+    #[must_use]
+    pub fn is_waiting(&self, endpoint: u8) -> bool {
+        self.pipes.iter().any(|pipe| pipe.at.address == endpoint && !pipe.queue.is_empty())
+    }
+
     /// What has ended since the last call.
-    pub(crate) fn completed(&mut self) -> Vec<Completion> {
+    pub fn completed(&mut self) -> Vec<Completion> {
         std::mem::take(&mut self.done)
     }
 
-    pub(crate) fn submit(&mut self, urb: Urb) {
+    pub fn submit(&mut self, urb: Urb) {
         let Urb { endpoint, submit, data } = urb;
         let is_in = endpoint & 0x80 != 0;
         if endpoint & 0x7f == 0 {
@@ -110,7 +124,7 @@ impl Engine {
     }
 
     /// Ends a transfer with `-ECONNRESET`, if it is still under way.
-    pub(crate) fn cancel(&mut self, id: u32) {
+    pub fn cancel(&mut self, id: u32) {
         for pipe in &mut self.pipes {
             if let Some(at) = pipe.queue.iter().position(|pending| pending.id == id) {
                 let pending = pipe.queue.remove(at).expect("its position was just found");
@@ -122,24 +136,24 @@ impl Engine {
     }
 
     /// A reset of the port. The host configures the device again as it was.
-    pub(crate) fn reset(&mut self, id: u32) {
+    pub fn reset(&mut self, id: u32) {
         self.end_all(ESHUTDOWN);
         self.start();
         self.done.push(completion(0, id, 0));
     }
 
     /// Ends a transfer that has not been submitted.
-    pub(crate) fn end(&mut self, urb: &Urb, status: i32) {
+    pub fn end(&mut self, urb: &Urb, status: i32) {
         self.done.push(completion(urb.endpoint, urb.submit.id, status));
     }
 
     /// A reset of a device that is gone.
-    pub(crate) fn fail_reset(&mut self, id: u32) {
+    pub fn fail_reset(&mut self, id: u32) {
         self.done.push(completion(0, id, ENODEV));
     }
 
     /// Ends every transfer with this status.
-    pub(crate) fn end_all(&mut self, status: i32) {
+    pub fn end_all(&mut self, status: i32) {
         for pipe in &mut self.pipes {
             let ended = pipe.queue.drain(..).map(|pending| pending.end(pipe.at.address, status));
             self.done.extend(ended);
@@ -147,7 +161,7 @@ impl Engine {
     }
 
     /// A new session: a host has reset the device and configured it.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.configuration = CONFIGURATION;
         self.start();
     }
@@ -157,7 +171,7 @@ impl Engine {
         self.function.reset();
     }
 
-    pub(crate) fn configure(&mut self, value: u16) -> bool {
+    pub(super) fn configure(&mut self, value: u16) -> bool {
         let Some(value) = [0, CONFIGURATION].into_iter().find(|known| u16::from(*known) == value)
         else {
             return false;
@@ -170,7 +184,7 @@ impl Engine {
 
     /// The only setting is 0; setting it ends what is under way there and clears halts
     /// (USB 2.0 §9.1.1.5).
-    pub(crate) fn set_interface(&mut self, number: u16, alternate: u16) -> bool {
+    pub(super) fn set_interface(&mut self, number: u16, alternate: u16) -> bool {
         let interfaces = &mut self.usb.interfaces.iter();
         let Some(interface) = interfaces.find(|i| u16::from(i.number) == number) else {
             return false;
@@ -215,8 +229,9 @@ impl Engine {
         self.run();
     }
 
-    /// Moves packets until every queue is empty or waits for the function.
-    fn run(&mut self) {
+    /// Moves packets until every queue is empty or waits for the function: to be called when the
+    /// function has changed by itself.
+    pub fn run(&mut self) {
         let Self { function, halts, pipes, done, .. } = self;
         let mut is_moving = true;
         while is_moving {
@@ -244,7 +259,12 @@ impl Pending {
     }
 
     /// Reads packets. Returns the status at the end, `None` while the function has no more.
-    fn read(&mut self, at: &Endpoint, function: &mut Function, halts: &mut Halts) -> Option<i32> {
+    fn read(
+        &mut self,
+        at: &Endpoint,
+        function: &mut impl Function,
+        halts: &mut Halts,
+    ) -> Option<i32> {
         loop {
             if halts.has(at.address) {
                 return Some(EPIPE);
@@ -276,7 +296,12 @@ impl Pending {
     }
 
     /// Writes packets. Returns the status at the end, `None` while the function takes no more.
-    fn write(&mut self, at: &Endpoint, function: &mut Function, halts: &mut Halts) -> Option<i32> {
+    fn write(
+        &mut self,
+        at: &Endpoint,
+        function: &mut impl Function,
+        halts: &mut Halts,
+    ) -> Option<i32> {
         loop {
             if halts.has(at.address) {
                 return Some(EPIPE);

@@ -10,12 +10,18 @@
 //! bounded, and it cannot panic.
 
 pub mod beam;
+pub mod check;
 pub mod detect;
+pub mod estimate;
 pub mod gate;
 pub mod lines;
+pub mod modal;
 pub mod order;
 pub mod profile;
 pub mod realtime;
+pub mod resume;
+pub mod sender;
+pub mod settings;
 pub mod status;
 pub mod stop;
 pub mod words;

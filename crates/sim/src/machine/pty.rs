@@ -16,7 +16,7 @@ use rustix::termios::{ControlModes, OptionalActions, Termios, tcgetattr, tcsetat
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -222,7 +222,8 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("nothing panics while it has the lock")
+        // Whoever looks at the board may panic, as a test that fails does; the board is whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake(&self) {
@@ -263,8 +264,9 @@ fn run(shared: &Shared) {
 }
 
 impl Inner {
+    /// Everything that has happened until `now`, in its order: a turn that comes late costs the
+    /// board no time.
     fn turn(&mut self, now: Duration) {
-        self.board.advance(now);
         if let Some(master) = self.master.clone() {
             let has_input = self.look(&master, now);
             if has_input && self.is_open {
@@ -273,8 +275,7 @@ impl Inner {
                 self.wire.idle();
             }
         }
-        let said = self.board.take_output(now);
-        self.wire.say(&said, now);
+        self.catch_up(now);
         match &self.master {
             Some(master) if self.is_open => {
                 let due = self.wire.outgoing(now);
@@ -319,8 +320,20 @@ impl Inner {
         let mut bytes = vec![0; due];
         let read = if due == 0 { 0 } else { rustix::io::read(master, &mut bytes).unwrap_or(0) };
         for (at, byte) in self.wire.receive(&bytes[..read], due) {
+            self.catch_up(at.min(now));
             self.board.received(&[byte], at.min(now));
+            self.catch_up(at.min(now));
         }
+    }
+
+    /// What the board says by `now`, each at its time.
+    fn catch_up(&mut self, now: Duration) {
+        while let Some(at) = self.board.next_event().filter(|at| *at <= now) {
+            let said = self.board.take_output(at);
+            self.wire.say(&said, at);
+        }
+        let said = self.board.take_output(now);
+        self.wire.say(&said, now);
     }
 
     fn next_event(&self) -> Option<Duration> {

@@ -528,7 +528,7 @@ fn a_raster_runs_as_fast_as_its_wire() {
     grbl.take_output(Duration::ZERO);
     let mut lines = vec!["M4S0F6000G1\n".to_owned()];
     lines.extend(
-        (0..20_000).map(|n| format!("G1X{:08.3}Y0S{:04}\n", f64::from(n) * 0.04, n % 1000)),
+        (0..20_000).map(|n| format!("G1X{:09.3}Y0S{:04}\n", f64::from(n) * 0.04, n % 1000)),
     );
     let (mut now, mut oks, mut window) = (Duration::ZERO, 0, VecDeque::new());
     for line in &lines {

@@ -175,6 +175,22 @@ fn without_emergency_parser_m112_is_late() {
     assert!(bench.marlin.is_killed());
 }
 
+/// Noise: whatever comes, the board keeps its bounds.
+#[test]
+fn noise_does_no_harm() {
+    use rand::{Rng, SeedableRng};
+    let mut random = rand::rngs::StdRng::seed_from_u64(4);
+    let mut bench = Bench::new(Options { emergency_parser: false, ..Options::default() });
+    let alphabet = b"GMNTXYZEFSPR0123456789.-*; \n\n\n\xC3\xA9";
+    for _ in 0..20_000 {
+        let byte = alphabet[random.random_range(0..alphabet.len())];
+        bench.marlin.received(&[byte], bench.now);
+        bench.pass(Duration::from_micros(random.random_range(0..20_000)));
+        bench.take();
+        assert!(bench.marlin.truth().rx_peak <= 128);
+    }
+}
+
 /// M410 stops motion, and the beam burns on where it stands.
 #[test]
 fn m410_stops_motion_only() {

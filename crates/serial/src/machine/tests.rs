@@ -145,10 +145,11 @@ async fn a_stop_overtakes_64_kib() {
     let report = timeout(SOON, stopping.done).await.unwrap().unwrap();
     assert!(report.confirmed, "{report:?}");
     assert!(machine.test().await.unwrap() < SOON);
-    let state = machine.state();
-    assert!(state.counters.dropped > 0);
+    let mut state = machine.look();
+    let dropped = state.wait_for(|state| state.counters.dropped > 0);
+    timeout(SOON, dropped).await.unwrap().unwrap();
     sends.abort();
-    drop((machine, down, sends.await));
+    drop((machine, state, down, sends.await));
     timeout(SOON, ended).await.unwrap().unwrap();
     let taken = board.join().unwrap();
     let stop = taken.iter().position(|byte| *byte == 0x84).unwrap();

@@ -105,6 +105,7 @@ async fn start(name: &str, data: &TempDir, simulated: Vec<Arc<sim::Simulated>>) 
         name: name.parse()?,
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        lookup: None,
         offline: true,
         only: Kinds::ALL,
         grace: Grace::default(),

@@ -62,7 +62,8 @@ fn config(
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
     // the other hub is in this process
-    let relays = if real { args.relay.clone() } else { vec![] };
+    let relays = if real { args.relays() } else { vec![] };
+    let lookup = args.lookup.clone().filter(|_| real);
     let offline = args.offline;
     let grace = Grace::default();
     // the one in the garage listens on loopback only: nobody else has to know of it
@@ -73,6 +74,7 @@ fn config(
         name,
         bind,
         relays,
+        lookup,
         offline,
         only,
         grace,

@@ -3,6 +3,7 @@
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
 use crate::dialing;
+use crate::lookup::Lookup;
 use crate::peers::Reach;
 use crate::relays::Relays;
 use crate::view::{OpenPath, Path, PathKind};
@@ -45,12 +46,19 @@ const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// What a peer can make us hold of all its streams.
 const RECEIVE_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
+/// By what ways peers are reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways<'a> {
+    pub(crate) relays: &'a Relays,
+    pub(crate) lookup: Option<&'a Lookup>,
+    pub(crate) only: Kinds,
+}
+
 /// Binds the endpoint. Nothing here waits for the network.
 pub(crate) async fn bind(
     key: SecretKey,
     wanted: Option<SocketAddr>,
-    relays: &Relays,
-    only: Kinds,
+    Ways { relays, lookup, only }: Ways<'_>,
     data: &FilePath,
 ) -> Result<Endpoint> {
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
@@ -67,12 +75,16 @@ pub(crate) async fn bind(
         .congestion_controller_factory(Arc::new(Unpaced::default()))
         .build();
     let builder = || {
-        Endpoint::builder(presets::Minimal)
+        let builder = Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
             .alpns(ALPNS.map(<[u8]>::to_vec).to_vec())
             .relay_mode(relays.mode())
             .ca_tls_config(relays.tls())
-            .transport_config(transport.clone())
+            .transport_config(transport.clone());
+        match lookup {
+            Some(lookup) => lookup.added(builder, relays),
+            None => builder,
+        }
     };
     if !only.has(Kind::Lan) && !only.has(Kind::Direct) {
         return builder().clear_ip_transports().bind().await.context("cannot listen for peers");

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use wire::Relay;
-use wire::relay::Pin;
+use wire::relay::{Pin, Scheme};
 
 /// Relays of tickets that are remembered beside those of the configuration.
 const LEARNED_MAX: usize = 32;
@@ -42,6 +42,17 @@ struct Known {
     offline: bool,
     /// A server showed another certificate than the one that it is known by.
     impostor: AtomicBool,
+}
+
+/// Those of number 0, who make iroh: anybody may use them.
+#[must_use]
+pub fn public_relays() -> Vec<Relay> {
+    let urls: Vec<RelayUrl> = iroh::defaults::prod::default_relay_map().urls();
+    let relay = |url: &RelayUrl| {
+        let host = url.host_str()?.trim_end_matches('.');
+        Relay::new(Scheme::Https, host, url.port_or_known_default()?).ok()
+    };
+    urls.iter().map(|url| relay(url).expect("iroh's own URLs are those of relays")).collect()
 }
 
 /// The SHA-256 of a certificate.

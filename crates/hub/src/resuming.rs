@@ -201,6 +201,7 @@ mod tests {
             name: name.parse().unwrap(),
             bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             relays: vec![],
+            lookup: None,
             offline: true,
             only: crate::Kinds::ALL,
             grace: crate::Grace::default(),

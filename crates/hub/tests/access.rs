@@ -28,6 +28,7 @@ async fn start(name: &str, data: TempDir, simulated: Vec<Arc<sim::Simulated>>) -
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        lookup: None,
         offline: false,
         grace: hub::Grace::default(),
         only: hub::Kinds::ALL,

@@ -22,6 +22,7 @@ async fn start(name: &str) -> Named {
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        lookup: None,
         offline: false,
         discovery: Discovery::Off,
         only: hub::Kinds::ALL,

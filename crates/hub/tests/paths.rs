@@ -32,6 +32,7 @@ async fn start_with(
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        lookup: None,
         offline: false,
         discovery: hub::Discovery::Off,
         only,

@@ -37,6 +37,7 @@ async fn serve(name: &str, simulated: Vec<Arc<sim::Simulated>>) -> Served {
         only: hub::Kinds::ALL,
         grace: hub::Grace::default(),
         discovery: hub::Discovery::Off,
+        lookup: None,
         offline: false,
         simulated,
         real: false,

@@ -42,6 +42,7 @@ async fn hub(name: &str) -> (Hub, TempDir) {
         name: name.parse().unwrap(),
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         relays: vec![],
+        lookup: None,
         offline: false,
         only: hub::Kinds::ALL,
         grace: hub::Grace::default(),

@@ -168,12 +168,18 @@ impl Links {
         self.lock().get(peer).is_some_and(|of_peer| of_peer.iter().all(|live| live.silent))
     }
 
-    /// Notes whether a connection is silent. Says whether that is new.
+    /// Notes whether a connection is silent. Says whether that is new. A silent one with a newer
+    /// one beside it ends: a hub that was killed and started again dials before it is missed.
     pub(crate) fn note(&self, connection: &Connection, silent: bool) -> bool {
         let mut links = self.lock();
-        let mut of_peer = links.get_mut(&connection.remote_id()).into_iter().flatten();
-        let known = of_peer.find(|live| live.connection.stable_id() == connection.stable_id());
-        known.is_some_and(|live| std::mem::replace(&mut live.silent, silent) != silent)
+        let of_peer = links.get_mut(&connection.remote_id()).map_or(&mut [][..], Vec::as_mut_slice);
+        let is_it = |live: &Live| live.connection.stable_id() == connection.stable_id();
+        let Some(at) = of_peer.iter().position(is_it) else { return false };
+        let new = std::mem::replace(&mut of_peer[at].silent, silent) != silent;
+        if new && silent && of_peer[at + 1..].iter().any(|newer| !newer.silent) {
+            connection.close(SUPERSEDED.into(), b"superseded");
+        }
+        new
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Live>>> {

@@ -73,6 +73,17 @@ impl Relays {
         Self(Arc::new(Known { offline: true, ..Known::default() }))
     }
 
+    /// Whether none is known from the start.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.own.is_empty()
+    }
+
+    /// A relay as it is shown, if it tells hubs their addresses over UDP.
+    pub(crate) fn tells_addresses(&self, url: &RelayUrl) -> Option<String> {
+        let all = self.0.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(url).filter(|relay| relay.qad_port().is_some()).map(Relay::to_string)
+    }
+
     /// For the endpoint, which adds to it what is learned later: so there is a map even if it is
     /// empty.
     pub(crate) fn mode(&self) -> RelayMode {

@@ -1,11 +1,11 @@
 //! Public discovery: where a hub is, kept on a server that anybody can ask. Off unless it is asked
 //! for.
 //!
-//! A hub signs a record with its key and leaves it at a pkarr server (`https://pkarr.org`), and asks
-//! there for those of its peers while it dials them. The record names the hub's relay; only one
-//! that knows no relay leaves its addresses. Whoever knows the key of a hub can read its record, and
-//! the server learns who asks for whom; it cannot forge one. iroh does the work; a hub with a known
-//! address of its peer dials that one as well, so that the server is never waited for.
+//! A hub signs a record with its key and leaves it at a pkarr server (`https://pkarr.org`), and
+//! asks there for those of its peers while it dials them. The record names the hub's relay; only
+//! one that knows no relay leaves its addresses. Whoever knows the key of a hub can read its
+//! record, and the server learns who asks for whom; it cannot forge one. iroh does the work; a hub
+//! with a known address of its peer dials that one as well: the server is never waited for.
 
 use crate::relays::Relays;
 use iroh::RelayUrl;

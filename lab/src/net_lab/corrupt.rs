@@ -1,6 +1,5 @@
-//! A relay that changes what it carries: a proxy before a real one that speaks without TLS. Bytes are
-//! counted from the start of each connection and way, so that every run changes the same ones, and
-//! none of the greeting.
+//! A relay that changes what it carries: a proxy before a real one that speaks without TLS. Bytes
+//! are counted from the start of each connection and way, so none of the greeting is changed.
 
 use anyhow::Result;
 use std::io::{Read, Write};

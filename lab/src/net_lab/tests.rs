@@ -250,8 +250,8 @@ fn hostile_relay(given: &Given) -> Result<()> {
     Ok(())
 }
 
-/// A relay that changes what it carries, while a disk is read: what is changed is not taken for what
-/// was sent, and comes again.
+/// A relay that changes what it carries, while a disk is read: what is changed is not taken for
+/// what was sent, and comes again.
 fn corrupting_relay(given: &Given) -> Result<()> {
     lay(router(Symmetric), router(Symmetric))?;
     let relay = Relay::start_with(&given.farhub, &given.work, &["--http"])?;
@@ -310,8 +310,8 @@ fn revoked_while_frozen(given: &Given) -> Result<()> {
     Ok(())
 }
 
-/// A hub that is killed and started again has forgotten its sessions: its peer does not wait for the
-/// grace to be over.
+/// A hub that is killed and started again has forgotten its sessions: its peer does not wait for
+/// the grace to be over.
 fn killed_and_started_again(given: &Given) -> Result<()> {
     lay(Between::Switch, Between::Switch)?;
     let (mut a, b) = given.hubs(&[])?;

@@ -11,12 +11,12 @@
 //!   and then a RET_UNLINK(0); that alone would be a success without data. An URB taken back with
 //!   data already moved counts as completed: the driver gets what was read.
 //! - *Control transfers in an outage.* A driver waits for its control transfer for as long as it
-//!   likes (5 s in most of usbcore, 1 s in uvcvideo), takes it back, and then waits without end, and
-//!   cannot be killed, for the RET_UNLINK, while `usb_kill_urb()` may hold up the whole bus. So a
-//!   peer that does not say within [`PATIENCE`] what became of it is no longer waited for: the
-//!   transfer has failed, as it would have with a device that is plugged in here and says nothing,
-//!   and what the peer says of it later is told to nobody. Other endpoints are waited for: what a
-//!   peer has read from a device must not be lost with an URB that is taken back.
+//!   likes (5 s in most of usbcore), takes it back, and then waits without end, and cannot be
+//!   killed, for the RET_UNLINK, while `usb_kill_urb()` may hold up the whole bus. So a peer that
+//!   does not say within [`PATIENCE`] what became of it is no longer waited for: the transfer has
+//!   failed, as it would have with a device that is plugged in here and says nothing, and what the
+//!   peer says of it later is told to nobody. Other endpoints are waited for: what a peer has read
+//!   from a device must not be lost with an URB that is taken back.
 //! - *Port reset* is not forwarded. It shows as the first request of a new enumeration, a
 //!   GET_DESCRIPTOR(DEVICE) of 64 bytes (8 at SuperSpeed) to a device that is configured; the
 //!   device is reset before that request goes out.
@@ -498,9 +498,9 @@ const EINVAL: i32 = -22;
 const EPROTO: i32 = -71;
 const ECONNRESET: i32 = -104;
 
-/// For how long the kernel waits for what it took back from endpoint 0. T15 of our survey leaves 4 s
-/// for an outage with a control transfer pending, since most of usbcore waits 5 s: until then
-/// nothing is noticed, and this is what comes on top.
+/// For how long the kernel waits for what it took back from endpoint 0. Most of usbcore waits 5 s
+/// before: until then nobody notices an outage, and this is what comes on top. A link that is well
+/// answers sooner.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The kernel unlinks an URB once.

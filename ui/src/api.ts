@@ -261,7 +261,8 @@ export type WhyCode =
   | "no_direct_address"
   | "direct_lost"
   | "direct_silent"
-  | "no_public_address";
+  | "no_public_address"
+  | "udp_unanswered";
 export type Why = {
   code: WhyCode;
   message: string;

@@ -68,13 +68,15 @@ fn config(
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
     // the other hub is in this process
-    let relays = if real { args.relay.clone() } else { vec![] };
+    let relays = if real { args.relays() } else { vec![] };
+    let lookup = args.lookup.clone().filter(|_| real);
     let offline = args.offline;
     // the one in the garage listens on loopback only: nobody else has to know of it
     let discovery = if real { args.discovery } else { Discovery::Off };
     Config {
         bind,
         relays,
+        lookup,
         offline,
         discovery,
         simulated,

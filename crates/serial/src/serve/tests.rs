@@ -32,7 +32,9 @@ async fn attach(pty: &Pty, config: Config) -> Peer {
     let (session, _) = begun.unwrap();
     let (ours, theirs) = Duplex::pipe(1 << 16);
     let (pulses, pulses_rx) = mpsc::channel(1);
-    let session = tokio::spawn(run(session, theirs.framed(), pulses_rx));
+    let session = tokio::spawn(async move {
+        run(session, theirs.framed(), pulses_rx, &Counters::default()).await
+    });
     let (rx, tx) = ours.framed();
     Peer { machine, tx, rx, pulses, session }
 }

@@ -1,7 +1,7 @@
 /** What takes a hub that does as it is told: progress, failures, outages, changes by others. */
 import assert from "node:assert/strict";
 import { attach, button, row, type MockCase } from "./case";
-import { nearby, pairing } from "./world";
+import { nearby, pairing, usbOf } from "./world";
 
 export const mocked: MockCase[] = [
   {
@@ -337,7 +337,7 @@ export const mocked: MockCase[] = [
       const bad = `<img src=x onerror="window.bad=1">`;
       mock.change((state) => {
         const device = mock.device("headset");
-        if (device) device.kind.usb.product = bad;
+        if (device) usbOf(device).product = bad;
         state.hub.name = bad;
       });
       await row(page, "desk/headset").getByText(bad).waitFor();

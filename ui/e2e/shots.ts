@@ -4,10 +4,11 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import type { State } from "../src/api";
 import { launch, visit } from "./browser";
+import { machineShots } from "./machine_shots";
 import { Mock } from "./mock";
 import { nearby, pairing, nothing, world } from "./world";
 
-type Shot = {
+export type Shot = {
   name: string;
   options?: object;
   full?: boolean;
@@ -313,6 +314,8 @@ const shots: Shot[] = [
     },
   },
 ];
+
+shots.push(...machineShots);
 
 export async function main(): Promise<void> {
   const dir = process.argv[3] ?? "test-results/shots";

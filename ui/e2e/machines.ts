@@ -161,7 +161,10 @@ export function preview(segments = 1200): Preview {
   for (let i = 0; i < rows; i += 1) {
     const y = 24 + (48 * i) / rows;
     const x = 92 + 8 * Math.sin(y / 5);
-    const way: Point[] = [[x, y], [x + 44, y]];
+    const way: Point[] = [
+      [x, y],
+      [x + 44, y],
+    ];
     add(i % 2 === 0 ? way : way.reverse());
   }
   return { min: [4, 4], max: [156, 92], paths, cut: false };

@@ -285,7 +285,7 @@ export class Mock {
     const usbip = body.via === "usbip";
     const attachment: Attachment = {
       address,
-      via: typeof body.via === "object" ? (body.via as Attachment["via"]) : usbip ? "usbip" : "vhci",
+      via: (body.via as Attachment["via"] | undefined) ?? "vhci",
       state: "connecting",
       since: new Date().toISOString(),
       place: usbip ? "usbip --tcp-port 40213 attach -r 127.0.0.1 -b f3k92m" : null,

@@ -6,7 +6,13 @@ import { board, job, laser, past, preview } from "./machines";
 
 type Fault = { status: number; code: string; message: string; hint: string | null };
 type Given = { status: number; body?: unknown } | Fault;
-type Call = { method: string; rest: string[]; body: Record<string, unknown>; raw: Buffer; offset: number };
+type Call = {
+  method: string;
+  rest: string[];
+  body: Record<string, unknown>;
+  raw: Buffer;
+  offset: number;
+};
 
 const GOOD: Report = {
   confirmed: true,
@@ -25,7 +31,12 @@ const BAD: Report = {
   ],
   left_after_us: 380,
 };
-const NO: Fault = { status: 404, code: "not_found", message: "There is no such machine.", hint: null };
+const NO: Fault = {
+  status: 404,
+  code: "not_found",
+  message: "There is no such machine.",
+  hint: null,
+};
 
 class Sim {
   jobs: Job[];
@@ -205,7 +216,10 @@ export class Machines {
           const message = "the code of an authenticator app is needed";
           return { status: 403, code: "code_needed", message, hint: null };
         }
-        this.change(address, ({ state }) => (state.arming = { armed: { left_s: 120, by: "desk" } }));
+        this.change(
+          address,
+          ({ state }) => (state.arming = { armed: { left_s: 120, by: "desk" } }),
+        );
         return { status: 204 };
       case "POST disarm":
         this.change(address, ({ state }) => (state.arming = "safe"));
@@ -232,12 +246,14 @@ export class Machines {
     const { address } = sim.machine;
     this.asked.push(`stop ${address}`);
     const report = this.deaf ? BAD : GOOD;
+    const running = sim.jobs.find((each) => each.state === "running");
     this.change(address, ({ state }) => {
+      if (running) running.state = "aborted";
       state.stopped = { reason: { asked: { by: "desk" } }, report };
       state.stops += 1;
       state.arming = state.arming === "off" ? "off" : "safe";
       state.beam_may_be_on = this.deaf;
-      if (state.status) state.status.state = "alarm";
+      if (state.status) Object.assign(state.status, { state: "alarm", feed: 0, spindle: 0 });
     });
     this.say(address, "ALARM:3\r\n");
     return { address, report, left_ms: 3.6, error: null };
@@ -287,7 +303,8 @@ export class Machines {
 }
 
 function answerTo(text: string): string {
-  if (text === "$$") return "$0=10\r\n$32=1\r\n$130=400.000\r\n$131=400.000\r\n$132=50.000\r\nok\r\n";
+  if (text === "$$")
+    return "$0=10\r\n$32=1\r\n$130=400.000\r\n$131=400.000\r\n$132=50.000\r\nok\r\n";
   if (text === "$I") return "[VER:1.1h.20190830:]\r\n[OPT:V,15,128]\r\nok\r\n";
   return /^[GMXYZFS$]/i.test(text) ? "ok\r\n" : "error:1\r\n";
 }
@@ -306,7 +323,8 @@ function move({ state }: Machine, act: Act): void {
   if (act.act === "resume") status.state = "run";
   if (act.act === "unlock" || act.act === "home") status.state = "idle";
   if (act.act === "zero")
-    status.work = status.work?.map((at, i) => (act.axes.includes("xyz"[i] ?? "-") ? 0 : at)) ?? null;
+    status.work =
+      status.work?.map((at, i) => (act.axes.includes("xyz"[i] ?? "-") ? 0 : at)) ?? null;
   if ((act.act === "feed" || act.act === "rapid" || act.act === "spindle") && status.overrides)
     status.overrides[act.act] = act.percent;
 }

@@ -86,6 +86,7 @@ export const mocked: MockCase[] = [
       await page.keyboard.press("Enter");
       await page.keyboard.press("ArrowDown");
       await page.keyboard.press("Enter");
+      await photos.getByText("Waits for a client").waitFor();
       await photos.getByRole("button", { name: "Copy" }).click();
       const copied = await page.evaluate(() => navigator.clipboard.readText());
       assert.match(copied, /^usbip --tcp-port \d+ attach -r 127\.0\.0\.1 -b \S+$/);

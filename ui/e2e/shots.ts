@@ -333,6 +333,7 @@ export async function main(): Promise<void> {
     for (let second = 0; second < 40; second += 1) mock.rates(traffic(second));
     await shot.go?.(page, mock);
     await page.evaluate(() => new Promise((drawn) => setTimeout(drawn, 250)));
+    if (shot.full) await page.evaluate(() => scrollTo(0, 0));
     await page.screenshot({ path: join(dir, `${shot.name}.png`), fullPage: shot.full ?? false });
     console.log(shot.name, ...complaints);
     await close();

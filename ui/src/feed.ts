@@ -11,7 +11,7 @@ export type Source = {
   close(): void;
 };
 
-/** What to do with each kind of event. The first kind is the whole state: with it the link lives. */
+/** What to do with each event. The first is the whole state: with it the link lives. */
 export type Listener = {
   events: Record<string, (data: never) => void>;
   link(live: boolean): void;

@@ -42,7 +42,16 @@ export type Firmware = {
 };
 
 export type Doing =
-  | "unknown" | "idle" | "run" | "hold" | "jog" | "home" | "alarm" | "check" | "door" | "sleep"
+  | "unknown"
+  | "idle"
+  | "run"
+  | "hold"
+  | "jog"
+  | "home"
+  | "alarm"
+  | "check"
+  | "door"
+  | "sleep"
   | "tool";
 
 export type Status = {
@@ -97,7 +106,14 @@ export type Act =
   | { act: "feed" | "rapid" | "spindle"; percent: number };
 
 export type JobState =
-  | "uploading" | "uploaded" | "checked" | "armed" | "running" | "held" | "done" | "aborted"
+  | "uploading"
+  | "uploaded"
+  | "checked"
+  | "armed"
+  | "running"
+  | "held"
+  | "done"
+  | "aborted"
   | "fault";
 export type Finding = { line: number; severity: "error" | "warning" | "note"; text: string };
 export type OnLoss = "continue" | "hold";
@@ -149,8 +165,7 @@ export class MachineApi {
     return `/api/v1${this.#device}/machine/events`;
   }
 
-  get = (more?: RequestInit) =>
-    call<Machine>("GET", `${this.#device}/machine`, undefined, more);
+  get = (more?: RequestInit) => call<Machine>("GET", `${this.#device}/machine`, undefined, more);
   clear = () => call<void>("POST", `${this.#device}/machine/clear`, {});
   arm = (seconds: number, code: string | null) =>
     call<void>("POST", `${this.#device}/machine/arm`, { seconds, code });
@@ -175,5 +190,4 @@ export class MachineApi {
 export const stopMachine = ({ hub, name }: Where) =>
   call<Stopped>("POST", `/machines/${one(hub)}/${one(name)}/stop`, {}, { keepalive: true });
 
-export const stopAll = () =>
-  call<Stopped[]>("POST", "/machines/stop", {}, { keepalive: true });
+export const stopAll = () => call<Stopped[]>("POST", "/machines/stop", {}, { keepalive: true });

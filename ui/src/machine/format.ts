@@ -1,6 +1,4 @@
 /** Numbers of machines for people. */
-import { clock } from "../format";
-
 /** Thousandths of a millimetre, as controllers report them, always as wide. */
 export const coordinate = (locale: string, value: number): string =>
   new Intl.NumberFormat(locale, {
@@ -21,7 +19,5 @@ export function extentOf(locale: string, extent: { min: number[]; max: number[] 
 /** `4 ms`, `0.4 ms`, `1.2 s`. */
 export const shortly = (locale: string, ms: number): string =>
   ms >= 1000 ? `${amount(locale, ms / 1000)} s` : `${amount(locale, ms, ms < 10 ? 1 : 0)} ms`;
-
-export const duration = (seconds: number): string => clock(seconds);
 
 export const AXES = ["X", "Y", "Z", "A", "B", "C"] as const;

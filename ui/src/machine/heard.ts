@@ -1,7 +1,12 @@
 /** What the lines of a machine tell beyond its status. Pure. */
 import type { Line } from "./output";
 
-export type Heat = { hotend: number; wanted: number; bed: number | null; bed_wanted: number | null };
+export type Heat = {
+  hotend: number;
+  wanted: number;
+  bed: number | null;
+  bed_wanted: number | null;
+};
 export type Heard = {
   /** GRBL's last `ALARM:n` since it started or was unlocked. */
   alarm: number | null;

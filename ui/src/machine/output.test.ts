@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { LINES_MAX, plainText, Recall, said, sent, silence, type Output } from "./output";
 
-const texts = ({ lines }: Output) => lines.map(({ kind, text }) => (kind === "missed" ? kind : text));
+const texts = ({ lines }: Output) =>
+  lines.map(({ kind, text }) => (kind === "missed" ? kind : text));
 
 test("lines come whole, however they are cut", () => {
   let output = silence;

@@ -6,9 +6,32 @@ const preview = {
   max: [10, 10] as [number, number],
   cut: false,
   paths: [
-    { line: 3, beam: false, points: [[0, 0], [10, 0]] as [number, number][] },
-    { line: 4, beam: true, points: [[10, 0], [10, 10], [0, 10], [0, 0]] as [number, number][] },
-    { line: 7, beam: false, points: [[0, 0], [5, 5]] as [number, number][] },
+    {
+      line: 3,
+      beam: false,
+      points: [
+        [0, 0],
+        [10, 0],
+      ] as [number, number][],
+    },
+    {
+      line: 4,
+      beam: true,
+      points: [
+        [10, 0],
+        [10, 10],
+        [0, 10],
+        [0, 0],
+      ] as [number, number][],
+    },
+    {
+      line: 7,
+      beam: false,
+      points: [
+        [0, 0],
+        [5, 5],
+      ] as [number, number][],
+    },
   ],
 };
 

@@ -41,7 +41,9 @@ export async function upload(file: File, store: Store, options: Options): Promis
     job = await patiently(
       async () => {
         // After a failure only the hub knows how much of the piece has arrived.
-        const at = tried ? await store.jobs().then((all) => all.find(({ id }) => id === job.id)) : job;
+        const at = tried
+          ? await store.jobs().then((all) => all.find(({ id }) => id === job.id))
+          : job;
         tried = true;
         if (at && at.received_bytes !== from) return at;
         return store.put(job.id, from, piece, { signal });

@@ -1,4 +1,5 @@
 import type { Key } from "./en";
+import { machineDe } from "./machine.de";
 
 /** Every text of the page, in German. */
 export const de: Record<Key, string> = {
@@ -421,4 +422,5 @@ export const de: Record<Key, string> = {
   unreachable_hint: "Prüfe, ob auf diesem Rechner „farhub up“ läuft; die Seite verbindet sich von selbst neu.",
   failed_remove: "Der Peer wurde nicht entfernt",
   failed_copy: "Kopieren ist hier nicht erlaubt. Markiere den Text und kopiere ihn von Hand.",
+  ...machineDe,
 };

@@ -1,3 +1,5 @@
+import { machineEn } from "./machine.en";
+
 /** Every text of the page, in English. `{name}` is filled in; `_one`/`_other` are plural forms. */
 export const en = {
   // Masthead
@@ -414,6 +416,7 @@ export const en = {
   unreachable_hint: "Check that “farhub up” is running on this computer; the page reconnects by itself.",
   failed_remove: "The peer was not removed",
   failed_copy: "Copying is not allowed here. Select the text and copy it by hand.",
+  ...machineEn,
 } as const;
 
 export type Key = keyof typeof en;

@@ -87,6 +87,7 @@ export const machineSafety: MockCase[] = [
       await page.locator("[data-stale=hub]").waitFor();
       await page.locator("[data-path=broken]").waitFor();
       await page.getByText("Unknown (last: Idle)").waitFor();
+      assert.equal(await page.locator("[data-beam]").innerText(), "Unknown");
       assert.ok(await button(page, "Move X+ by 10 mm").isDisabled());
       assert.ok(await stop(page).isEnabled());
       mock.machines.silent = false;

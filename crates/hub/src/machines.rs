@@ -157,8 +157,9 @@ async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
             local.problem.clone_from(&problem);
             before != (local.profile(), problem)
         });
-        if states.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = states.changed() => if changed.is_err() { return },
+            () = inner.stopping.cancelled() => return,
         }
     }
 }

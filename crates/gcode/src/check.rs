@@ -144,6 +144,12 @@ impl Checker {
         Summary { lines: self.lines, errors: self.errors, warnings: all - self.errors, estimate }
     }
 
+    /// How long it takes up to here.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.estimator.estimate().seconds
+    }
+
     /// What the program has set up to here.
     #[must_use]
     pub fn modal(&self) -> &Modal {

@@ -18,6 +18,7 @@ pub mod lines;
 pub mod modal;
 pub mod order;
 pub mod panel;
+pub mod preview;
 pub mod profile;
 pub mod realtime;
 pub mod resume;

@@ -158,6 +158,14 @@ impl Modal {
         if self.inches { MM_PER_INCH } else { 1.0 }
     }
 
+    /// Points between the ends of a way, where it is no straight line. `block` and `self` are
+    /// those that it came of.
+    pub fn along(&self, way: &Move, block: &Block, each: impl FnMut(Place)) {
+        if matches!(way.motion, Motion::Clockwise | Motion::Counterclockwise) {
+            arc::along(way, block, self, each);
+        }
+    }
+
     /// Whether the line's axes are not those of a motion.
     fn g(&mut self, command: u32, block: &Block, profile: Profile, effect: &mut Effect) -> bool {
         match command {

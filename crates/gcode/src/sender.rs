@@ -105,6 +105,15 @@ impl Sender {
         }
     }
 
+    /// The machine has said nothing at all for long enough that an answer must have been lost.
+    /// `true` when it is asked for again; GRBL's status reports tell by themselves.
+    pub fn silent(&mut self) -> bool {
+        match self {
+            Self::Grbl(_) => false,
+            Self::Marlin(sender) => sender.silent(),
+        }
+    }
+
     /// Whether all that was pushed has been taken by the machine, which may still be moving.
     #[must_use]
     pub fn is_drained(&self) -> bool {

@@ -10,6 +10,7 @@ use crate::attachments::Attachment;
 use crate::devices::Local;
 use crate::discovery::Table;
 use crate::failure::Failure;
+use crate::jobs::Job;
 use crate::pairing::Pairings;
 use crate::peers::Peer;
 use crate::view;
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) hub: view::Hub,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) devices: BTreeMap<DeviceId, Local>,
+    pub(crate) jobs: BTreeMap<u32, Job>,
     pub(crate) attachments: BTreeMap<(PeerId, DeviceId), Attachment>,
     pub(crate) requests: Requests,
     pub(crate) asked: BTreeMap<(PeerId, DeviceId), Asked>,
@@ -63,6 +65,7 @@ impl Core {
             hub,
             peers: BTreeMap::new(),
             devices: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             attachments: BTreeMap::new(),
             requests: Requests::default(),
             asked: BTreeMap::new(),

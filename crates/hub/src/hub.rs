@@ -12,7 +12,7 @@ use crate::peers::Peer;
 use crate::plugging::MadeOfSoftware;
 use crate::relays::Relays;
 use crate::{
-    Config, Discovery, Grace, attaching, attachments, dialing, discovery, identity, linking,
+    Config, Discovery, Grace, attaching, attachments, dialing, discovery, identity, jobs, linking,
     machines, network, plugging, view,
 };
 use anyhow::{Context, Result, bail};
@@ -38,6 +38,8 @@ pub(crate) const DATABASE: &str = "farhub.db";
 const PAIRINGS_MAX: usize = 8;
 /// Proofs that are looked at at the same time: each takes 19 MiB for a moment.
 const CHECKS_MAX: usize = 2;
+/// Jobs that are drawn at the same time.
+const DRAWINGS_MAX: usize = 2;
 /// Devices that are given back and peers that are told, before the hub is gone all the same.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Refusals that are noted in the audit log, so that nobody can fill the disk with it: of
@@ -75,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) checks: Semaphore,
     /// Places for those who want to pair.
     pub(crate) pairings: Arc<Semaphore>,
+    /// Places for those who want to see where a job goes: each reads all of it.
+    pub(crate) drawings: Semaphore,
     pub(crate) login: Login,
     /// Who has asked to pair by code of late.
     pub(crate) asks: Mutex<Asks>,
@@ -108,6 +112,7 @@ impl Hub {
         };
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
+        jobs::remembered(&mut core, &store, &data).await?;
         let peers: Vec<_> = core.peers.keys().copied().collect();
         for peer in core.peers.values() {
             relays.learn(&endpoint, &peer.reach.relays).await;
@@ -138,6 +143,7 @@ impl Hub {
             refused_peers: Mutex::new((0, Instant::now())),
             checks: Semaphore::new(CHECKS_MAX),
             pairings: Arc::new(Semaphore::new(PAIRINGS_MAX)),
+            drawings: Semaphore::new(DRAWINGS_MAX),
             login,
             asks: Mutex::default(),
             _lock: lock,
@@ -146,6 +152,7 @@ impl Hub {
         let simulated = MadeOfSoftware { usb: config.simulated, machines: config.machines };
         inner.background(plugging::watch(inner.clone(), simulated, config.real));
         inner.background(machines::keep(inner.clone(), config.guard));
+        inner.background(jobs::catch_up(inner.clone()));
         inner.background(timer::keep_time(inner.clone(), clock));
         inner.background(network::watch(inner.network.clone()));
         inner.background(linking::accept(inner.clone()));

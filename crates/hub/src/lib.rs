@@ -22,6 +22,7 @@ mod failure;
 mod grace;
 mod hub;
 mod identity;
+mod jobs;
 mod linking;
 mod links;
 mod login;

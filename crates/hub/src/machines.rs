@@ -130,6 +130,9 @@ async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
     let mut stops = 0;
     loop {
         let news = states.borrow_and_update().clone();
+        if news.interlock_open == Some(true) {
+            inner.disarm_jobs(&id);
+        }
         let problem = match news.port {
             state::Port::Open => None,
             state::Port::Closed { why } => Some(why),
@@ -190,6 +193,7 @@ impl Hub {
                 role,
                 settings: local.settings.clone(),
                 state: machine.state(),
+                job: core.job_of(&id),
             })
         })
     }
@@ -361,7 +365,12 @@ impl Core {
 }
 
 /// A serial port of this hub, for a caller of at least this role; and which it has.
-fn may(core: &Core, caller: Caller, device: &str, least: Role) -> Result<(DeviceId, Role)> {
+pub(crate) fn may(
+    core: &Core,
+    caller: Caller,
+    device: &str,
+    least: Role,
+) -> Result<(DeviceId, Role)> {
     let id = core.device_named(device)?;
     let none = || Failure::not_found(format!("this hub has no machine {device:?}"));
     let role = match caller {

@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod job;
 mod login;
 mod machine;
 mod path;
@@ -11,6 +12,7 @@ mod path;
 pub use crate::discovery::Discovery;
 pub use access::{Asked, Factor, Grant, Granted, NewGrant, Request, Role, Totp, Turn};
 pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
+pub use job::{Extent, Job, JobAct, JobFinding, JobFound, JobState, NewJob, OnLoss, Severity};
 pub use login::{Login, LoginState, NewPassword, WebSession, WebStatus, WebTls};
 pub use machine::{
     Act, Interlock, Machine, MachineSettings, OnOpen, State as MachineState, Stopped,

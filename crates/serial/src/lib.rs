@@ -5,6 +5,7 @@ pub mod attach;
 pub mod guard;
 #[cfg(target_os = "linux")]
 pub mod machine;
+pub mod program;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod pty;

@@ -19,6 +19,8 @@
 
 mod answers;
 mod core;
+mod error;
+pub mod job;
 mod output;
 mod pace;
 mod port;
@@ -35,6 +37,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use wire::Text;
 use wire::serial::{Down, LineCoding, ModemLines, Profile, StopReport};
 
+pub use error::Error;
 use session::Sent;
 pub use session::{Inflow, Life, Outlet, Session};
 pub use state::{Reason, State};
@@ -98,27 +101,6 @@ impl Interlock {
     }
 }
 
-/// Why a machine does not do what it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    #[error("the machine is not shared any more")]
-    Ended,
-    #[error("the port is not open: {0}")]
-    Closed(Text),
-    #[error("somebody else uses the machine")]
-    InUse,
-    #[error("this machine is shared without arming")]
-    NoArming,
-    #[error("nobody uses the machine: there is no session to arm for")]
-    NoSession,
-    #[error("the interlock is open: close it first")]
-    InterlockOpen,
-    #[error("the machine was stopped: clear the stop first")]
-    Stopped,
-    #[error("too many requests to stop are under way: the machine is being stopped")]
-    BeingStopped,
-}
-
 /// A shared machine, for everybody who has to do with it. When the last one is dropped, the port
 /// is closed.
 #[derive(Clone, Debug)]
@@ -176,6 +158,9 @@ enum Control {
     Disarm,
     Overtake { bytes: Bytes },
     Clear { answer: Answer<()> },
+    Run(job::Start),
+    Hold { answer: Answer<()> },
+    Resume { answer: Answer<()> },
     Beat,
     Look,
 }

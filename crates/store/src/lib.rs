@@ -1,4 +1,5 @@
-//! What a hub remembers: peers, grants, devices, attachments, invitations and the audit log.
+//! What a hub remembers: peers, grants, devices, attachments, invitations, jobs of machines and the
+//! audit log.
 //!
 //! SQLite in the data folder. One connection: a hub writes a few rows a day, and one connection
 //! needs no thought about who waits for whom. The SQL is portable (`TEXT` ids, `BIGINT` unix
@@ -9,6 +10,7 @@ mod audit;
 mod devices;
 mod grants;
 mod invites;
+mod jobs;
 mod peers;
 mod web;
 
@@ -16,6 +18,7 @@ pub use attachments::Attachment;
 pub use audit::{Broken, Entry, Filter, How, Verified, WORDS_MAX};
 pub use devices::Device;
 pub use grants::Grant;
+pub use jobs::Job;
 pub use peers::Peer;
 pub use web::{WebPassword, WebSession};
 

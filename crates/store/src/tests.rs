@@ -81,6 +81,40 @@ async fn devices_and_attachments_survive_a_restart() {
 }
 
 #[tokio::test]
+async fn a_job_is_known_as_it_was_written_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let job = Job {
+        id: 3,
+        device_id: "tty-1".into(),
+        name: "box.nc".into(),
+        bytes: 1 << 33,
+        sha256: "aa".into(),
+        state: "running".into(),
+        line: 0,
+        made_by: "office".into(),
+        on_loss: "hold".into(),
+        found: "{}".into(),
+        problem: None,
+        created_us: 1,
+        started_us: Some(2),
+        ended_us: None,
+    };
+    {
+        let store = store(&dir).await;
+        store.put_job(&Job { id: 4, ..job.clone() }).await.unwrap();
+        store.put_job(&job).await.unwrap();
+        store.put_job(&Job { line: 7, problem: Some("why".into()), ..job.clone() }).await.unwrap();
+        store.close().await;
+    }
+    let store = store(&dir).await;
+    let jobs = store.jobs().await.unwrap();
+    assert_eq!(jobs[0], Job { line: 7, problem: Some("why".into()), ..job });
+    assert_eq!(jobs[1].id, 4);
+    store.remove_job(4).await.unwrap();
+    assert_eq!(store.jobs().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn an_invite_is_good_once_and_not_for_ever() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;

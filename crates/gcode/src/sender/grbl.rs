@@ -187,22 +187,29 @@ impl Sender {
 
     /// An empty buffer while lines are waited for: all but the last of them have been read, and
     /// only that one can still be at work. If the machine is idle it isn't either, unless it is of
-    /// those that take their time.
+    /// those that take their time. A machine that does not tell of its buffer (`$10=1`, the
+    /// default) has read all of it when it is idle and nothing under way takes its time.
     fn polled(&mut self, status: &Status) -> Event {
-        let Some(free) = status.free else { return Event::None };
-        let free = usize::from(free.bytes);
+        let free = status.free.map(|free| usize::from(free.bytes));
         if self.in_flight.is_empty() {
-            if status.state == State::Idle && free >= RX_BYTES_MIN {
+            if let Some(free) = free.filter(|free| *free >= RX_BYTES_MIN)
+                && status.state == State::Idle
+            {
                 self.rx_bytes = free;
             }
             return Event::None;
         }
         let last = self.in_flight.back().copied().unwrap_or_default();
-        let lost = match (status.state, last.kind) {
-            (State::Idle, Kind::Motion) => self.in_flight.len(),
-            _ => self.in_flight.len() - 1,
+        let is_idle = status.state == State::Idle;
+        let all_motion = || self.in_flight.iter().all(|line| line.kind == Kind::Motion);
+        let lost = match free {
+            Some(free) if free < self.rx_bytes => 0,
+            Some(_) if is_idle && last.kind == Kind::Motion => self.in_flight.len(),
+            Some(_) => self.in_flight.len() - 1,
+            None if is_idle && all_motion() => self.in_flight.len(),
+            None => 0,
         };
-        if free < self.rx_bytes || lost == 0 {
+        if lost == 0 {
             self.drained_polls = 0;
             return Event::None;
         }

@@ -142,10 +142,12 @@ impl Sender {
 
     /// The machine has said nothing, not even `busy:`, for long enough: an answer was lost. Its
     /// oldest line is sent again; if it was the `ok` that was lost, the machine says so, and which
-    /// number it waits for.
-    pub fn silent(&mut self) {
+    /// number it waits for. `false` when it owes no answer.
+    pub fn silent(&mut self) -> bool {
+        let owes = self.skip_ok || self.answered < self.sent;
         self.skip_ok = false;
         self.sent = self.answered;
+        owes
     }
 
     #[must_use]

@@ -1,6 +1,6 @@
 //! Serial machines: what their owners say of them, and what came of a stop.
 
-use super::Role;
+use super::{Job, Role};
 pub use gcode::panel::Act;
 use serde::{Deserialize, Serialize};
 pub use serial::machine::{Interlock, State};
@@ -18,6 +18,8 @@ pub struct Machine {
     pub role: Role,
     pub settings: MachineSettings,
     pub state: State,
+    /// What it runs, or else what it is to run next.
+    pub job: Option<Job>,
 }
 
 /// What the owner of a machine says of it.

@@ -3,6 +3,7 @@
 
 mod climb;
 mod hearing;
+mod job;
 mod sending;
 mod using;
 
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use climb::Climb;
 use gcode::beam::Beam;
 use hearing::Hearing;
+use job::Job;
 use sending::Sending;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -42,6 +44,7 @@ pub(super) struct Core {
     /// Wants to use the machine as soon as it has said what it is.
     waiting: Option<Begin>,
     armed: Option<Armed>,
+    job: Option<Job>,
     climb: Option<Climb>,
     stopped: Option<Stopped>,
     stops: u32,
@@ -92,6 +95,7 @@ impl Core {
             user: None,
             waiting: None,
             armed: None,
+            job: None,
             climb: None,
             stopped: None,
             stops: 0,
@@ -158,6 +162,7 @@ impl Core {
         self.immediate.clear();
         self.sending.clear();
         self.fail_climb();
+        self.job_lost();
         // without its port, the machine is beyond us; its own power decides
         self.beam.switched_off();
         self.guarded = false;
@@ -200,6 +205,13 @@ impl Core {
             Control::Overtake { bytes } => self.overtaking(&bytes, now),
             Control::Clear { answer } => {
                 let _ = answer.send(self.clear_stop());
+            }
+            Control::Run(start) => self.run(start, now),
+            Control::Hold { answer } => {
+                let _ = answer.send(self.hold(now));
+            }
+            Control::Resume { answer } => {
+                let _ = answer.send(self.resume(now));
             }
             Control::Beat => self.beat(now),
             // the thread's own
@@ -262,6 +274,7 @@ impl Core {
         self.poll(now);
         self.beam_changed(now);
         self.expire(now);
+        self.job_tick(now);
         self.climb(now);
     }
 
@@ -278,6 +291,7 @@ impl Core {
             self.poll_at(now),
             self.expires_at(),
             self.climb.as_ref().map(|climb| climb.deadline(now)),
+            self.job.as_ref().and_then(|job| job.deadline(now)),
             lives,
         ]
         .into_iter()
@@ -332,7 +346,7 @@ impl Core {
             stopped: self.stopped.clone(),
             stops: self.stops,
             stop_path: self.stop_path,
-            user: self.user.as_ref().map(|user| user.by.clone()),
+            user: self.used_by().cloned(),
             program_open: self.user.as_ref().is_some_and(|user| user.program_open),
             guarded: self.config.guard.as_ref().map(|_| self.guarded),
             counters: self.counters,

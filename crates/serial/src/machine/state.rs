@@ -79,6 +79,8 @@ pub enum Reason {
     Interlock,
     /// The guard process has died, or has stopped the machine itself.
     GuardLost,
+    /// Its job went wrong.
+    JobFailed,
 }
 
 impl std::fmt::Display for Reason {
@@ -88,6 +90,7 @@ impl std::fmt::Display for Reason {
             Self::ClientLost => f.write_str("who used it is gone while the beam may be on"),
             Self::Interlock => f.write_str("the interlock is open"),
             Self::GuardLost => f.write_str("the guard process is gone"),
+            Self::JobFailed => f.write_str("its job went wrong"),
         }
     }
 }

@@ -76,6 +76,21 @@ fn interface_md_eeprom_issues() {
 }
 
 #[test]
+fn lost_answers_are_missed_without_bf_too() {
+    let mut motion = sender(Profile::Grbl);
+    assert_eq!(fill(&mut motion, &["G1X1", "G1X2"]), 2);
+    for report in ["<Run>", "<Idle>", "<Idle>", "<Run>", "<Idle>", "<Idle>"] {
+        assert_eq!(hear(&mut motion, report), Event::None);
+    }
+    assert_eq!(hear(&mut motion, "<Idle>"), Event::LostAnswers { line: 2 });
+    let mut slow = sender(Profile::Grbl);
+    assert_eq!(fill(&mut slow, &["G4P9", "G1X2"]), 2);
+    for _ in 0..9 {
+        assert_eq!(hear(&mut slow, "<Idle>"), Event::None);
+    }
+}
+
+#[test]
 fn nothing_is_sent_after_an_error() {
     let mut sender = sender(Profile::Grbl);
     assert_eq!(fill(&mut sender, &["G1X1", "G99", "G1X2"]), 3);

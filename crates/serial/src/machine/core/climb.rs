@@ -54,6 +54,7 @@ impl Core {
         self.counters.dropped += self.sending.clear() as u64;
         self.sending.latch.set();
         self.armed = None;
+        self.job_stopped(&reason);
         self.stopped = Some(Stopped { reason, report: None });
         self.changed = true;
         self.hearing.answers.forget();
@@ -136,6 +137,7 @@ impl Core {
             stopped.report = Some(report.clone());
         }
         self.changed = true;
+        self.job_over(Some(&report));
         climb.finish(&report);
     }
 
@@ -146,6 +148,7 @@ impl Core {
             if let Some(stopped) = &mut self.stopped {
                 stopped.report = Some(report.clone());
             }
+            self.job_over(Some(&report));
             climb.finish(&report);
         }
     }

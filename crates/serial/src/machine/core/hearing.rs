@@ -98,6 +98,7 @@ impl Core {
         let profile = self.config.profile;
         self.beam.received(&report);
         self.climb_heard(&report, now);
+        self.job_heard(&report, now);
         if matches!(self.hearing.identifying, Identifying::Until(_)) && report.frees_a_line(profile)
         {
             self.identified(now);
@@ -157,7 +158,8 @@ impl Core {
         }
         // a whole line as a question would come among the program's own
         let [_] = rules.query else { return None };
-        let wanted = self.is_seen || self.output.is_watched() || self.beam_since.is_some();
+        let used = self.beam_since.is_some() || self.job.is_some();
+        let wanted = self.is_seen || self.output.is_watched() || used;
         let asks_itself = self.hearing.answers.program_asks(now);
         (wanted && !asks_itself && self.climb.is_none())
             .then(|| self.hearing.asked + rules.query_every)

@@ -119,6 +119,9 @@ impl Core {
             }
             latch.realtime(byte);
             queue.push_urgent(byte);
+            if let Some(job) = &mut self.job {
+                job.overtaken(byte);
+            }
         }
         if !latch.is_set() {
             self.unlatched();
@@ -175,7 +178,12 @@ impl Core {
                     }
                     self.sending.queue.did();
                 }
-                Next::Nothing => return None,
+                Next::Nothing => {
+                    let line = self.job_line(now)?;
+                    self.beam.line(line.strip_suffix(b"\n").unwrap_or(&line));
+                    self.beam_changed(now);
+                    self.sending.line = line;
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::hearing::Identifying;
 use super::{Act, Core};
+use crate::machine::job::Why;
 use crate::machine::session::Sent;
 use crate::machine::state::{Arming, Reason};
 use crate::machine::{Begin, Begun, Error};
@@ -39,7 +40,7 @@ impl Core {
         // who asked may be gone
         if let Err(why) = &self.port {
             let _ = begin.answer.send(Err(Error::Closed(why.clone())));
-        } else if self.user.is_some() || self.waiting.is_some() {
+        } else if self.is_used() {
             let _ = begin.answer.send(Err(Error::InUse));
         } else if self.hearing.identifying != Identifying::Done {
             // what is asked of the machine now is not for a program to see
@@ -47,6 +48,16 @@ impl Core {
         } else {
             self.begun(begin, now);
         }
+    }
+
+    /// Who uses the machine, or runs a job on it.
+    pub(super) fn used_by(&self) -> Option<&Text> {
+        let runs = self.job.as_ref().map(|job| &job.by);
+        self.user.as_ref().map(|user| &user.by).or(runs)
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.used_by().is_some() || self.waiting.is_some()
     }
 
     pub(super) fn begin_waiting(&mut self, now: Instant) {
@@ -148,7 +159,7 @@ impl Core {
     }
 
     /// Nobody watches over what it started any more.
-    fn lost_client(&mut self, now: Instant) {
+    pub(super) fn lost_client(&mut self, now: Instant) {
         let is_guarded = self.config.dead_man.is_some();
         if is_guarded && self.beam.may_be_on() && self.stopped.is_none() {
             self.stop(now, Reason::ClientLost, None, now);
@@ -158,6 +169,7 @@ impl Core {
     /// Nobody holds the machine any more. Whether something is left to be done: nobody would stop
     /// it later.
     pub(in crate::machine) fn winds_down(&mut self, now: Instant) -> bool {
+        self.fail_job(Why::Unshared, now);
         self.lost_client(now);
         self.climb.is_some()
     }
@@ -229,6 +241,9 @@ impl Core {
     }
 
     pub(super) fn arming(&self, now: Instant) -> Arming {
+        if let Some(job) = self.job.as_ref().filter(|job| job.options.armed) {
+            return Arming::Armed { left_s: job.armed_s(now), by: job.by.clone() };
+        }
         match (&self.armed, self.config.arming) {
             (_, false) => Arming::Off,
             (None, true) => Arming::Safe,

@@ -7,15 +7,17 @@ use sim::machine::Board;
 use sim::machine::grbl::Options;
 use std::collections::VecDeque;
 
-struct Rig {
-    bench: Bench,
-    board: Board,
-    began: Instant,
+pub(super) struct Rig {
+    pub(super) bench: Bench,
+    pub(super) board: Board,
+    pub(super) began: Instant,
+    /// What the board says is lost.
+    pub(super) deaf: bool,
     /// On the cable, each byte with the time at which it is whole.
     cable: VecDeque<(Duration, u8)>,
 }
 
-const BYTE: Duration = Duration::from_nanos(86_805);
+pub(super) const BYTE: Duration = Duration::from_nanos(86_805);
 
 impl Rig {
     fn new(config: Config) -> Self {
@@ -25,8 +27,9 @@ impl Rig {
         rig
     }
 
-    fn cold(config: Config) -> Self {
-        let board = Board::grbl(Options { settings: vec![(32, 1.0)], ..Options::default() });
+    pub(super) fn cold(config: Config) -> Self {
+        let board =
+            Board::grbl(Options { settings: vec![(21, 1.0), (32, 1.0)], ..Options::default() });
         let began = Instant::now();
         let mut core = Core::new(config, began);
         let lines = ModemLines { cts: true, ..ModemLines::default() };
@@ -34,14 +37,14 @@ impl Rig {
         let (_, down) = mpsc::channel(1);
         let (out, acts) = (Vec::new(), Vec::new());
         let bench = Bench { core, now: began, out, acts, up: None, down };
-        Self { bench, board, began, cable: VecDeque::new() }
+        Self { bench, board, began, deaf: false, cable: VecDeque::new() }
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.bench.now - self.began
     }
 
-    fn run(&mut self, time: Duration) {
+    pub(super) fn run(&mut self, time: Duration) {
         let until = self.bench.now + time;
         while self.bench.now < until {
             self.step();
@@ -65,7 +68,7 @@ impl Rig {
         }
         self.board.advance(now);
         let says = self.board.take_output(now);
-        if !says.is_empty() {
+        if !says.is_empty() && !self.deaf {
             self.bench.says(&says);
         }
     }
@@ -77,7 +80,7 @@ impl Rig {
 }
 
 /// A raster: short moves with power, 20 bytes a line.
-fn raster(lines: usize) -> Vec<u8> {
+pub(super) fn raster(lines: usize) -> Vec<u8> {
     let mut program = b"G21 G91\nM4 S0 F3000\n".to_vec();
     for number in 0..lines {
         let sign = if number % 2 == 0 { "" } else { "-" };

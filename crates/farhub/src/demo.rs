@@ -69,6 +69,7 @@ fn config(
     let simulated = simulated.into_iter().map(Arc::new).collect();
     // the other hub is in this process
     let relays = if real { args.relay.clone() } else { vec![] };
+    let serial_ports = if real { args.serial_ports.clone() } else { vec![] };
     let offline = args.offline;
     // the one in the garage listens on loopback only: nobody else has to know of it
     let discovery = if real { args.discovery } else { Discovery::Off };
@@ -78,6 +79,7 @@ fn config(
         offline,
         discovery,
         simulated,
+        serial_ports,
         guard: guard(),
         real,
         demo: true,

@@ -16,6 +16,7 @@ use anyhow::{Result, bail};
 use client::{BLOCK_BYTES, Client};
 use sim::Simulated;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const DISK_BYTES: u64 = 32 * 1024 * 1024;
@@ -49,10 +50,11 @@ type Round = [Vec<Figure>; 3];
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match std::env::args().nth(1).as_deref() {
-        Some("agents") => agents(&runtime),
-        Some("paths") => runtime.block_on(paths::run()),
-        _ => bail!("usage: bench agents | paths"),
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["agents"] => agents(&runtime),
+        ["paths", farhub] => runtime.block_on(paths::run(Path::new(farhub))),
+        _ => bail!("usage: bench agents | paths FARHUB"),
     }
 }
 

@@ -7,6 +7,7 @@ use arbitrary::Arbitrary;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 use usb::attach::proxy::{Action, Proxy};
 use usb::pdu::{IsoPacket, Reply, Request, Ret, Submit};
 use wire::usb::{Complete, PacketResult, Speed, Up, Window};
@@ -28,6 +29,10 @@ enum Step {
     },
     Unlink {
         target: u8,
+    },
+    /// Time passes without a word of the peer.
+    Wait {
+        ms: u16,
     },
     /// The peer ends an URB as it should.
     Complete {
@@ -111,7 +116,8 @@ fn submit(step: Step, seqnum: u32) -> Option<Submit> {
             let number_of_packets = packets.len() as u32;
             Some(Submit { number_of_packets, packets, ..base(endpoint, is_in, length) })
         }
-        Step::Unlink { .. } | Step::Complete { .. } | Step::Lie { .. } => None,
+        Step::Unlink { .. } | Step::Wait { .. } => None,
+        Step::Complete { .. } | Step::Lie { .. } => None,
     }
 }
 
@@ -144,6 +150,7 @@ fuzz_target!(|steps: Vec<Step>| {
     let mut proxy = Proxy::new(Speed::High, WINDOW, Default::default());
     let mut kernel = Kernel::default();
     let mut there: Vec<(u8, Up)> = Vec::new();
+    let mut now = Instant::now();
     for step in steps {
         kernel.seqnum += 1;
         let seqnum = kernel.seqnum;
@@ -151,6 +158,11 @@ fuzz_target!(|steps: Vec<Step>| {
             Step::Unlink { target } => {
                 kernel.unlinks.insert(seqnum, target.into());
                 proxy.request(Request::Unlink { seqnum, target: target.into() }).is_err()
+            }
+            Step::Wait { ms } => {
+                now += Duration::from_millis(ms.into());
+                proxy.expire(now);
+                false
             }
             Step::Complete { nth, status, short_by } if !there.is_empty() => {
                 let (endpoint, up) = there.swap_remove(usize::from(nth) % there.len());

@@ -87,6 +87,8 @@ enum Net {
     Read { address: String, bus_id: String },
     /// Answer everything with noise
     Garbage { address: String },
+    /// Pass bytes on to a relay, some of them changed; a line for each
+    Corrupt { address: String, relay: String },
 }
 
 #[derive(Args, Debug)]
@@ -136,6 +138,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Net(Net::Read { address, bus_id }) => net_lab::read(&address, &bus_id),
         Command::Net(Net::Garbage { address }) => net_lab::garbage(&address),
+        Command::Net(Net::Corrupt { address, relay }) => net_lab::corrupt(&address, &relay),
         Command::Gadget { functions, options } => {
             let mut lab = Lab::new(Door::Kernel)?;
             let options: Vec<&str> = options.iter().map(String::as_str).collect();

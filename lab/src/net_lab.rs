@@ -11,6 +11,7 @@
 //! and processes): with it all of it goes, whatever happens.
 
 mod client;
+mod corrupt;
 mod hubs;
 mod nat;
 mod tests;
@@ -21,6 +22,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 pub(crate) use client::read;
+pub(crate) use corrupt::corrupt;
 pub(crate) use nat::Nat;
 pub(crate) use tests::{garbage, list, test};
 

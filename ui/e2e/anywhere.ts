@@ -13,6 +13,10 @@ export const anywhere: AnyCase[] = [
       assert.ok(devices.length > 0, "the hub has no device to show");
       for (const { address, kind } of devices) {
         const text = await row(page, address).innerText();
+        if ("serial" in kind) {
+          assert.ok(text.includes(kind.serial.port), `${address}: ${text}`);
+          continue;
+        }
         assert.match(text, new RegExp(kind.usb.vendor_id.toString(16).padStart(4, "0")));
         assert.ok(text.includes(kind.usb.product), `${address}: ${text}`);
       }
@@ -33,9 +37,9 @@ export const anywhere: AnyCase[] = [
     name: "details show the descriptors, by keyboard alone",
     any: async (page, hub) => {
       const device = (await hub.state()).devices.find(
-        (each) => each.kind.usb.interfaces.length > 0,
+        (each) => "usb" in each.kind && each.kind.usb.interfaces.length > 0,
       );
-      assert.ok(device);
+      assert.ok(device && "usb" in device.kind);
       const toggle = row(page, device.address).getByRole("button", { name: /^Details of/ });
       await toggle.focus();
       await page.keyboard.press("Enter");

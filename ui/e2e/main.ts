@@ -11,12 +11,14 @@ import { anywhere } from "./anywhere";
 import { launch, visit, type Visit } from "./browser";
 import { enter, type AnyCase, type MockCase } from "./case";
 import { login } from "./login";
+import { machine } from "./machine";
+import { machineSafety } from "./machine_safety";
 import { Mock } from "./mock";
 import { mocked } from "./mocked";
 import { nothing, world } from "./world";
 
 type Case = AnyCase | MockCase;
-const tests: Case[] = [...anywhere, ...mocked, ...access, ...login];
+const tests: Case[] = [...anywhere, ...mocked, ...access, ...login, ...machineSafety, ...machine];
 
 export async function main(): Promise<void> {
   const real = process.env.FARHUB_URL;

@@ -16,6 +16,7 @@ import type {
   Rates,
   State,
 } from "../src/api";
+import { Machines } from "./mock_machines";
 import { hubId, pairing, way, world } from "./world";
 
 type Failure = {
@@ -46,6 +47,7 @@ const NOT_FOUND: Failure = {
 export class Mock {
   state: State;
   url = "";
+  machines = new Machines();
   /** Attaching stops at `connecting` until the test says `land()`. */
   hold = false;
   /** The answers that were given to requests. */
@@ -78,10 +80,12 @@ export class Mock {
   async up(port = this.#port): Promise<void> {
     await new Promise<void>((ready) => this.#server.listen(port, "127.0.0.1", ready));
     this.#port = (this.#server.address() as AddressInfo).port;
+    this.machines.up();
     this.url = `http://127.0.0.1:${this.#port}`;
   }
 
   async down(): Promise<void> {
+    this.machines.down();
     const closed = new Promise((done) => this.#server.close(done));
     for (const socket of this.#sockets) socket.destroy();
     this.#streams.clear();
@@ -128,6 +132,7 @@ export class Mock {
       return void response.end(JSON.stringify({ error: NEEDED }));
     }
     if (pathname === "/api/v1/events") return this.#stream(response);
+    if (await this.machines.serve(request, response, pathname, searchParams)) return;
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();
@@ -280,7 +285,7 @@ export class Mock {
     const usbip = body.via === "usbip";
     const attachment: Attachment = {
       address,
-      via: usbip ? "usbip" : "vhci",
+      via: (body.via as Attachment["via"] | undefined) ?? "vhci",
       state: "connecting",
       since: new Date().toISOString(),
       place: usbip ? "usbip --tcp-port 40213 attach -r 127.0.0.1 -b f3k92m" : null,
@@ -288,7 +293,9 @@ export class Mock {
       error: null,
     };
     this.state.attachments.push(attachment);
-    if (!usbip && !this.hold) this.land(address);
+    if (typeof attachment.via === "object")
+      this.land(address, "", Object.values(attachment.via.port));
+    else if (!usbip && !this.hold) this.land(address);
     return { status: 201, body: attachment };
   }
 

@@ -1,7 +1,7 @@
 /** What takes a hub that does as it is told: progress, failures, outages, changes by others. */
 import assert from "node:assert/strict";
 import { attach, button, row, type MockCase } from "./case";
-import { nearby, pairing } from "./world";
+import { nearby, pairing, usbOf } from "./world";
 
 export const mocked: MockCase[] = [
   {
@@ -86,6 +86,7 @@ export const mocked: MockCase[] = [
       await page.keyboard.press("Enter");
       await page.keyboard.press("ArrowDown");
       await page.keyboard.press("Enter");
+      await photos.getByText("Waits for a client").waitFor();
       await photos.getByRole("button", { name: "Copy" }).click();
       const copied = await page.evaluate(() => navigator.clipboard.readText());
       assert.match(copied, /^usbip --tcp-port \d+ attach -r 127\.0\.0\.1 -b \S+$/);
@@ -337,7 +338,7 @@ export const mocked: MockCase[] = [
       const bad = `<img src=x onerror="window.bad=1">`;
       mock.change((state) => {
         const device = mock.device("headset");
-        if (device) device.kind.usb.product = bad;
+        if (device) usbOf(device).product = bad;
         state.hub.name = bad;
       });
       await row(page, "desk/headset").getByText(bad).waitFor();

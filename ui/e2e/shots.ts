@@ -4,10 +4,11 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import type { State } from "../src/api";
 import { launch, visit } from "./browser";
+import { machineShots } from "./machine_shots";
 import { Mock } from "./mock";
 import { nearby, pairing, nothing, world } from "./world";
 
-type Shot = {
+export type Shot = {
   name: string;
   options?: object;
   full?: boolean;
@@ -314,6 +315,8 @@ const shots: Shot[] = [
   },
 ];
 
+shots.push(...machineShots);
+
 export async function main(): Promise<void> {
   const dir = process.argv[3] ?? "test-results/shots";
   const only = process.argv.slice(4);
@@ -330,6 +333,7 @@ export async function main(): Promise<void> {
     for (let second = 0; second < 40; second += 1) mock.rates(traffic(second));
     await shot.go?.(page, mock);
     await page.evaluate(() => new Promise((drawn) => setTimeout(drawn, 250)));
+    if (shot.full) await page.evaluate(() => scrollTo(0, 0));
     await page.screenshot({ path: join(dir, `${shot.name}.png`), fullPage: shot.full ?? false });
     console.log(shot.name, ...complaints);
     await close();

@@ -8,6 +8,7 @@ import type {
   Path,
   PathKind,
   Speed,
+  Serial,
   State,
   Transfer,
   Usb,
@@ -83,6 +84,11 @@ export function world(): State {
           "No permission to open /dev/bus/usb/001/004. " +
           "Run “sudo farhub service install” once; it adds the udev rule.",
       }),
+      machine("desk", "engraver", "grbl", "USB Serial", "ttyUSB0", {
+        shared: true,
+        simulated: true,
+      }),
+      machine("garage", "printer-board", "marlin", "Original Prusa i3 MK3", "ttyACM0", {}),
       device("garage", "laser", serial("QinHeng Electronics", "CH340 serial converter"), {}),
       device("garage", "camera", video(), { state: { in_use: "lab-berlin" } }),
       device("garage", "photos", disk("SanDisk", "Ultra Fit", 0x0781, 0x5583, "super"), {}),
@@ -187,6 +193,25 @@ export function device(hub: string, name: string, usb: Usb, more: Partial<Device
     kind: { usb },
     ...more,
   };
+}
+
+function machine(
+  hub: string,
+  name: string,
+  profile: Serial["profile"],
+  product: string,
+  port: string,
+  more: Partial<Device>,
+): Device {
+  const { kind: _, ...plain } = device(hub, name, disk("", "", 0, 0), more);
+  const serial = { profile, product, serial_number: "A50285BI", port };
+  return { ...plain, id: `serial:${port}`, kind: { serial } };
+}
+
+/** The USB device that it is: most of the bench are. */
+export function usbOf({ name, kind }: Device): Usb {
+  if (!("usb" in kind)) throw new Error(`${name} is no USB device`);
+  return kind.usb;
 }
 
 export function disk(

@@ -178,10 +178,17 @@ export type Device = {
   simulated: boolean;
   state: "free" | "absent" | { in_use: string };
   problem: string | null;
-  kind: { usb: Usb };
+  kind: { usb: Usb } | { serial: Serial };
 };
 
-export type Via = "vhci" | "usbip";
+export type Profile = "raw" | "grbl" | "grbl_hal" | "fluid_nc" | "smoothie" | "marlin";
+
+/** A serial port, and what kind of machine listens at it. */
+export type Serial = { profile: Profile; product: string; serial_number: string; port: string };
+
+/** How programs of this computer find the port: one of the three. */
+export type Door = { pty?: string; tcp?: string; rfc2217?: string };
+export type Via = "vhci" | "usbip" | { port: Door };
 
 export type Attachment = {
   address: string;
@@ -193,6 +200,8 @@ export type Attachment = {
   error: { message: string; hint: string | null } | null;
   /** What its hub wants to be shown first. */
   factor?: Factor;
+  /** Of a machine: the proven round trip of a stop; null where the last proof failed. */
+  stop_path_ms?: number | null;
 };
 
 export type Rate = {
@@ -261,7 +270,8 @@ export type WhyCode =
   | "no_direct_address"
   | "direct_lost"
   | "direct_silent"
-  | "no_public_address";
+  | "no_public_address"
+  | "udp_unanswered";
 export type Why = {
   code: WhyCode;
   message: string;
@@ -311,7 +321,7 @@ export class Trouble extends Error {
 const BASE = "/api/v1";
 /** No page of another origin can send it: a hub that asks for a login wants to see it. */
 const OWN = { "farhub-request": "1" };
-const one = encodeURIComponent;
+export const one = encodeURIComponent;
 
 /** `garage/disk` keeps its slash: the two halves are two path segments. */
 const segments = (address: string) => address.split("/").map(one).join("/");
@@ -386,13 +396,22 @@ export const logIn = (password: string) => call<Login>("POST", "/login", { passw
 
 export const logOut = () => call<void>("POST", "/logout");
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** `body` goes as JSON, a `Blob` as it is. */
+export async function call<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  more: RequestInit = {},
+): Promise<T> {
+  const raw = body instanceof Blob;
+  const type = raw ? "application/octet-stream" : "application/json";
   let answer: Response;
   try {
     answer = await fetch(BASE + path, {
       method,
-      headers: body === undefined ? OWN : { ...OWN, "content-type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      headers: body === undefined ? OWN : { ...OWN, "content-type": type },
+      ...(body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }),
+      ...more,
     });
   } catch (cause) {
     throw new Trouble("silent", String((cause as Error).message), null);

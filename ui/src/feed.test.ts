@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Rates, State } from "./api";
 import { Feed, waitMs, type Listener, type Source } from "./feed";
 
 class FakeSource extends EventTarget implements Source {
@@ -15,8 +16,10 @@ let feed: Feed;
 
 const last = () => sources.at(-1) ?? expect.fail("nothing was opened");
 const listener: Listener = {
-  state: (state) => heard.push(`state ${state.hub.name}`),
-  rates: (rates) => heard.push(`rates ${rates.devices.length}`),
+  events: {
+    state: (state: State) => heard.push(`state ${state.hub.name}`),
+    rates: (rates: Rates) => heard.push(`rates ${rates.devices.length}`),
+  },
   link: (live) => heard.push(live ? "live" : "lost"),
 };
 

@@ -5,16 +5,15 @@
  * (a hub that restarts behind a proxy), so that ours is the only one: close, wait, open.
  * The hub sends the whole state first, hence nothing has to be caught up on.
  */
-import type { Rates, State } from "./api";
 
 export type Source = {
   addEventListener(type: string, listener: (event: Event) => void): void;
   close(): void;
 };
 
+/** What to do with each event. The first is the whole state: with it the link lives. */
 export type Listener = {
-  state(state: State): void;
-  rates(rates: Rates): void;
+  events: Record<string, (data: never) => void>;
   link(live: boolean): void;
 };
 
@@ -33,12 +32,15 @@ export class Feed {
     this.stop();
     const source = this.open();
     this.#source = source;
-    source.addEventListener("state", (event) => {
-      this.#tries = 0;
-      this.listener.link(true);
-      this.listener.state(parse(event));
+    Object.entries(this.listener.events).forEach(([type, heard], index) => {
+      source.addEventListener(type, (event) => {
+        if (index === 0) {
+          this.#tries = 0;
+          this.listener.link(true);
+        }
+        heard(parse(event) as never);
+      });
     });
-    source.addEventListener("rates", (event) => this.listener.rates(parse(event)));
     source.addEventListener("error", () => this.#lost(source));
   }
 

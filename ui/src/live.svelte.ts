@@ -36,11 +36,13 @@ export function dispatch(action: Action): void {
 /** Connects and stays connected; returns how to stop. */
 export function connect(): () => void {
   const one = new Feed(() => new EventSource("/api/v1/events"), {
-    state: (state) => dispatch({ type: "state", state }),
-    rates: (rates) => {
-      dispatch({ type: "rates", rates });
-      clearTimeout(quiet);
-      quiet = setTimeout(() => dispatch({ type: "quiet" }), RATES_STALE_MS);
+    events: {
+      state: (state: api.State) => dispatch({ type: "state", state }),
+      rates: (rates: api.Rates) => {
+        dispatch({ type: "rates", rates });
+        clearTimeout(quiet);
+        quiet = setTimeout(() => dispatch({ type: "quiet" }), RATES_STALE_MS);
+      },
     },
     link: (up) => {
       dispatch({ type: "link", live: up });

@@ -88,7 +88,7 @@ test("toasts: the oldest goes when there are too many", () => {
 
 test("ours are here by name, the others by hub with those online first", () => {
   const state = world();
-  expect(here(state).map((d) => d.name)).toEqual(["echo-port", "headset", "jtag", "scratch-disk"]);
+  expect(here(state).map((d) => d.name)).toEqual(["echo-port", "engraver", "headset", "jtag", "scratch-disk"]);
   expect(elsewhere(state).map((g) => g.hub)).toEqual(["garage", "lab-berlin", "attic"]);
 });
 
@@ -105,9 +105,12 @@ test("an attachment without a device in sight is not forgotten", () => {
 
 test("what we do with a device comes before what its hub says", () => {
   const photos = device("garage", "photos", disk("a", "b", 1, 2), { state: { in_use: "desk" } });
-  const attachment = world().attachments[0];
+  const attachment = world().attachments[0] ?? expect.fail("nothing is attached");
   expect(standing(photos, attachment)).toEqual({ is: "attached" });
   expect(standing(photos, undefined)).toEqual({ is: "in_use", by: "desk" });
+  const usbip = { ...attachment, via: "usbip" as const, state: "connecting" as const };
+  expect(standing(photos, { ...usbip, place: null })).toEqual({ is: "connecting" });
+  expect(standing(photos, { ...usbip, place: "usbip attach" })).toEqual({ is: "fetch" });
   expect(standing({ ...photos, state: "absent" }, undefined)).toEqual({ is: "absent" });
   expect(standing({ ...photos, state: "free" }, undefined)).toEqual({ is: "free" });
   expect(standing({ ...photos, state: "free", local: true, shared: false }, undefined)).toEqual({

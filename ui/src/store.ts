@@ -108,16 +108,20 @@ export function elsewhere(state: State): Group[] {
 }
 
 export type Standing =
-  | { is: "free" | "absent" | "attached" | "waiting" | "connecting" | "frozen" | "private" }
+  | { is: "free" | "absent" | "private" | "fetch" | Attachment["state"] }
   | { is: "in_use"; by: string };
 
 /** The one word on a device's chip. What we do with it comes before what its hub says of it. */
 export function standing(device: Device, attachment: Attachment | undefined): Standing {
-  if (attachment) return { is: attachment.state };
+  if (attachment) return { is: isToFetch(attachment) ? "fetch" : attachment.state };
   if (device.state === "absent") return { is: "absent" };
   if (typeof device.state === "object") return { is: "in_use", by: device.state.in_use };
   return { is: device.local && !device.shared ? "private" : "free" };
 }
+
+/** Made ready for a USB/IP client, which has not come for it yet. */
+export const isToFetch = ({ via, state, place }: Attachment): boolean =>
+  via === "usbip" && state === "connecting" && place !== null;
 
 export const attachmentOf = (state: State, address: string): Attachment | undefined =>
   state.attachments.find((attachment) => attachment.address === address);

@@ -1,12 +1,16 @@
 import { expect, test } from "vitest";
-import { device, disk, world } from "../e2e/world";
+import { device, disk, usbOf, world } from "../e2e/world";
 import { troubleFrom } from "./api";
 import {
   bcd, classDetail, classKey, configurations, direction, ids, lookOf, makeAndModel,
 } from "./usb";
 
 test("each device of the bench looks like what it is", () => {
-  const looks = Object.fromEntries(world().devices.map((d) => [d.name, lookOf(d.kind.usb)]));
+  const looks = Object.fromEntries(
+    world()
+      .devices.filter(({ kind }) => "usb" in kind)
+      .map((d) => [d.name, lookOf(usbOf(d))]),
+  );
   expect(looks).toEqual({
     "scratch-disk": "disk",
     "echo-port": "serial",
@@ -23,7 +27,7 @@ test("each device of the bench looks like what it is", () => {
 });
 
 test("a device without interfaces is generic", () => {
-  const { usb } = device("a", "b", disk("", "", 0x1234, 1), {}).kind;
+  const usb = usbOf(device("a", "b", disk("", "", 0x1234, 1), {}));
   expect(lookOf({ ...usb, interfaces: [] })).toBe("generic");
   expect(configurations({ ...usb, interfaces: [] })).toEqual([]);
 });
@@ -60,7 +64,7 @@ test("directions: bit 7 of the address, and both for control (USB 2.0 §9.6.6)",
 
 test("the flat list becomes configurations, interfaces, alternate settings", () => {
   const headset = world().devices.find((d) => d.name === "headset") ?? expect.fail("no headset");
-  const [one, ...more] = configurations(headset.kind.usb);
+  const [one, ...more] = configurations(usbOf(headset));
   expect(more).toEqual([]);
   expect(one?.interfaces.map((i) => i.settings.length)).toEqual([1, 2, 2, 1]);
 });

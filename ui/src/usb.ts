@@ -6,7 +6,7 @@ type ClassKey = Extract<Key, `class_${string}`>;
 
 export type Look =
   | "disk" | "serial" | "keyboard" | "audio" | "camera" | "printer" | "network" | "card"
-  | "generic";
+  | "machine" | "generic";
 
 /** What a person would call the device, from its interfaces; the most telling one wins. */
 export function lookOf(usb: Usb): Look {

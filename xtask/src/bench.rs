@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
 use serde::Deserialize;
 
@@ -26,8 +26,22 @@ enum What {
     Usb(Usb),
     /// A simulated device between two hubs' agents on this machine, beside the `usbip` crate
     Agents,
-    /// The path between two hubs on this machine, beside iroh's own and TCP with TLS
-    Paths,
+    /// The path between two hubs, beside iroh's own and TCP with TLS, directly and by a relay
+    Paths(Paths),
+}
+
+/// A link that is not as it is on this machine is made in a guest of the lab.
+#[derive(Debug, clap::Args)]
+struct Paths {
+    /// Round-trip time in milliseconds
+    #[arg(long, default_value_t = 0)]
+    rtt_ms: u32,
+    /// Packets of a hundred that are lost, each way
+    #[arg(long, default_value_t = 0.0)]
+    loss: f64,
+    /// The guest, where the link is not as it is
+    #[arg(long, default_value = "uml")]
+    backend: Backend,
 }
 
 #[derive(Debug, clap::Args)]
@@ -69,15 +83,34 @@ struct Figure {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Usb(usb) => usb.run(),
-        What::Agents => natively("agents"),
-        What::Paths => natively("paths"),
+        What::Agents => {
+            let bench = Lab::open()?.build("bench", "bench")?.display().to_string();
+            run::run(run::program(".", &bench, ["agents"]), NATIVE_LIMIT)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Paths(paths) => paths.run(),
     }
 }
 
-fn natively(what: &str) -> Result<ExitCode> {
-    let args = ["run", "--quiet", "--locked", "--profile", "lab", "--package", "bench", what];
-    run::run(run::program(".", "cargo", args), NATIVE_LIMIT)?;
-    Ok(ExitCode::SUCCESS)
+impl Paths {
+    fn run(&self) -> Result<ExitCode> {
+        let lab = Lab::open()?;
+        let farhub = lab.build("farhub", "farhub")?.display().to_string();
+        let bench = lab.build("bench", "bench")?.display().to_string();
+        if self.rtt_ms == 0 && self.loss == 0.0 {
+            run::run(run::program(".", &bench, ["paths", &farhub]), NATIVE_LIMIT)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        lab.setup(self.backend)?;
+        let link = LINK.replace("DELAY", &format!("{}us", self.rtt_ms * 1000 / 2));
+        let link = link.replace("LOSS", &format!("{}%", self.loss));
+        let command = ["sh", "-ec", &link, "sh", &bench, "paths", &farhub].map(String::from);
+        let mut guest = Guest::new(&lab, self.backend, command.into());
+        guest.limit = PATHS_LIMIT;
+        let report = guest.run(|line| println!("{line}"))?;
+        ensure!(report.ending == Ending::Exit(0), "{:?}\n{}", report.ending, report.console);
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 impl Usb {
@@ -215,7 +248,19 @@ fn median(values: &[f64]) -> f64 {
 
 const DEVICES: [&str; 3] = ["disk", "serial", "keyboard"];
 
+/// netem loses what it is given, and the kernel gives it many packets as one: the bucket takes them
+/// apart first, since none but a single packet fits into it. So the loss is that of packets.
+const LINK: &str = "
+modprobe -a sch_tbf sch_netem
+ip link set lo mtu 1500
+tc qdisc add dev lo root handle 1: tbf rate 200mbit burst 2000 limit 16mb
+tc qdisc add dev lo parent 1:1 netem limit 100000 delay DELAY loss LOSS
+exec \"$@\"";
+
 const COMPILE_LIMIT: Duration = Duration::from_secs(60);
+
+/// 54 measurements of 3 s, and what an emulated processor takes to begin.
+const PATHS_LIMIT: Duration = Duration::from_secs(600);
 
 /// Far more than any of them takes.
 const LIMIT: Duration = Duration::from_secs(180);

@@ -8,8 +8,8 @@ use crate::when::{When, duration, when};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use examples::*;
-use hub::Kind;
 use hub::view::{Doors, Grant, Role, Via};
+use hub::{Kind, Lookup};
 use serde::de::DeserializeOwned;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -168,6 +168,12 @@ pub(crate) struct Up {
     /// Where peers reach this hub over UDP [default: any address and port]
     #[arg(long, value_name = "ADDR:PORT")]
     pub bind: Option<SocketAddr>,
+    /// Use the relays of number 0 as well, which anybody may use
+    #[arg(long)]
+    pub public_relays: bool,
+    /// Be found by peers on a public server, and find them there: n0, or the URL of a pkarr server
+    #[arg(long, value_name = "SERVER")]
+    pub public_discovery: Option<Lookup>,
     /// Use no relay: contact nothing but this network and the addresses of peers
     #[arg(long)]
     pub offline: bool,

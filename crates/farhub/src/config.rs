@@ -5,7 +5,7 @@
 use crate::data;
 use crate::error::Error;
 use crate::{cli, when};
-use hub::{Discovery, Kinds};
+use hub::{Discovery, Kinds, Lookup};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use std::io;
@@ -29,6 +29,10 @@ pub(crate) struct Config {
     #[serde(default)]
     pub relay: Vec<Relay>,
     #[serde(default)]
+    pub public_relays: bool,
+    #[serde(default, deserialize_with = "lookup")]
+    pub public_discovery: Option<Lookup>,
+    #[serde(default)]
     pub offline: bool,
     #[serde(default, deserialize_with = "paths")]
     pub paths: Option<Kinds>,
@@ -47,6 +51,11 @@ pub(crate) struct Config {
 fn duration<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     when::duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// As on the command line.
+fn lookup<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Lookup>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 /// As on the command line, in a list.
@@ -133,6 +142,8 @@ mod tests {
         assert_eq!((tls.cert, tls.key), ("garage.pem".into(), "garage.key".into()));
         assert_eq!(config.bind.unwrap().to_string(), "0.0.0.0:3482");
         assert_eq!((config.relay[0].host(), config.relay[0].port()), ("relay.example.org", 443));
+        assert!(config.public_relays);
+        assert_eq!(config.public_discovery, Some("n0".parse().unwrap()));
         assert!(!config.offline);
         assert_eq!(config.paths, Some([Kind::Lan, Kind::Direct].into_iter().collect()));
         assert_eq!(config.grace_disks, Some(Duration::from_secs(25)));
@@ -148,11 +159,13 @@ mod tests {
         assert_eq!(
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'hosts', 'login', \
-             'tls', 'bind', 'relay', 'offline', 'paths', 'grace_disks', 'grace_others', \
-             'discovery', 'serial_ports', 'log' (in: lisen = \"127.0.0.1:1\")"
+             'tls', 'bind', 'relay', 'public_relays', 'public_discovery', 'offline', 'paths', \
+             'grace_disks', 'grace_others', 'discovery', 'serial_ports', 'log' \
+             (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
         assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));
+        assert!(wrong("public_discovery = \"on\"").contains("not n0, nor the URL"));
         assert!(wrong("name = \"Garage\"").contains("may not contain 'G'"));
         assert!(wrong("relay = [\"relay.example.org\"]").contains("not the URL of a relay"));
         assert!(wrong("paths = [\"wifi\"]").contains("lan, direct or relay"));

@@ -68,7 +68,8 @@ fn config(
     let data = args.data.join("demo").join(if real { "here" } else { "garage" });
     let simulated = simulated.into_iter().map(Arc::new).collect();
     // the other hub is in this process
-    let relays = if real { args.relay.clone() } else { vec![] };
+    let relays = if real { args.relays() } else { vec![] };
+    let lookup = args.lookup.clone().filter(|_| real);
     let serial_ports = if real { args.serial_ports.clone() } else { vec![] };
     let offline = args.offline;
     // the one in the garage listens on loopback only: nobody else has to know of it
@@ -76,6 +77,7 @@ fn config(
     Config {
         bind,
         relays,
+        lookup,
         offline,
         discovery,
         simulated,

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
-use hub::{Caller, Discovery, Grace, Hub, Kinds, view};
+use hub::{Caller, Discovery, Grace, Hub, Kinds, Lookup, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub(crate) struct Args {
     /// `None`: any address, the port of the last start or any.
     pub bind: Option<SocketAddr>,
     pub relay: Vec<Relay>,
+    pub public_relays: bool,
+    pub lookup: Option<Lookup>,
     pub offline: bool,
     /// Kinds of paths that may be used.
     pub only: Kinds,
@@ -48,6 +50,8 @@ impl Args {
             },
             bind: typed.bind.or(config.bind),
             relay: config.relay,
+            public_relays: typed.public_relays || config.public_relays,
+            lookup: typed.public_discovery.or(config.public_discovery),
             only: match typed.only.as_slice() {
                 [] => config.paths.unwrap_or(Kinds::ALL),
                 typed => typed.iter().copied().collect(),
@@ -66,8 +70,27 @@ impl Args {
     }
 }
 
+impl Args {
+    /// What cannot be meant at once.
+    fn check(&self) -> Result<(), Error> {
+        if self.offline && (self.public_relays || self.lookup.is_some()) {
+            let message = "offline contacts no servers, and public relays or public discovery are";
+            return Err(Error::new(Exit::Usage, format!("{message} some"))
+                .hint("leave out the one or the other, here or in farhub.toml"));
+        }
+        Ok(())
+    }
+
+    /// One's own first.
+    pub(crate) fn relays(&self) -> Vec<Relay> {
+        let public = if self.public_relays { hub::public_relays() } else { vec![] };
+        self.relay.iter().cloned().chain(public).collect()
+    }
+}
+
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn up(args: Args) -> Result<(), Error> {
+    args.check()?;
     tell(&args.log)?;
     let ended = Ended::listen()?;
     let (hub, neighbour) = if args.demo {
@@ -120,7 +143,8 @@ fn web_failed(error: web::Error) -> Error {
 fn config(args: &Args) -> Result<hub::Config, Error> {
     Ok(hub::Config {
         bind: args.bind,
-        relays: args.relay.clone(),
+        relays: args.relays(),
+        lookup: args.lookup.clone(),
         offline: args.offline,
         only: args.only,
         grace: args.grace,
@@ -253,5 +277,29 @@ mod tests {
         let only = typed(&["farhub", "up", "--only", "lan,direct"]);
         let args = Args::new(only, config, "x".into(), false);
         assert!(!args.only.has(hub::Kind::Relay) && args.only.has(hub::Kind::Direct));
+    }
+
+    #[test]
+    fn servers_of_others_are_asked_for_and_not_offline() {
+        let args = |text: &str, typed: &[&str]| {
+            let command = cli::Cli::parse_from([&["farhub", "up"], typed].concat()).command;
+            let cli::Command::Up(up) = command else { panic!("{command:?}") };
+            Args::new(up, toml::from_str(text).unwrap(), "x".into(), false)
+        };
+        let none = config(&args("", &[])).unwrap();
+        assert_eq!((none.relays.len(), none.lookup), (0, None));
+        let own = "relay = [\"https://relay.example.org\"]\npublic_relays = true";
+        let both = args(own, &["--public-discovery", "n0"]);
+        assert!(both.check().is_ok());
+        let both = config(&both).unwrap();
+        assert_eq!(both.relays[0].host(), "relay.example.org");
+        assert!(both.relays.len() > 1 && both.lookup.is_some());
+        for (text, typed) in [
+            ("public_relays = true", "--offline"),
+            ("offline = true", "--public-relays"),
+            ("public_discovery = \"n0\"", "--offline"),
+        ] {
+            assert!(args(text, &[typed]).check().is_err(), "{text} {typed}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a hub is started with.
 
-use crate::{Discovery, Grace};
+use crate::{Discovery, Grace, Lookup};
 use link::race::Kinds;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ pub struct Config {
     pub bind: Option<SocketAddr>,
     /// Relays of one's own. Others are used only if a ticket names them.
     pub relays: Vec<Relay>,
+    /// Public discovery; none while `offline`.
+    pub lookup: Option<Lookup>,
     /// No relay is used, not even one that a ticket names.
     pub offline: bool,
     /// Kinds of paths that may be used; others are neither dialled nor accepted.
@@ -47,6 +49,7 @@ impl Config {
             name,
             bind: None,
             relays: vec![],
+            lookup: None,
             offline: false,
             only: Kinds::ALL,
             grace: Grace::default(),

@@ -95,7 +95,9 @@ impl Hub {
         let login = Login::load(&store).await?;
         let relayed = !config.offline && config.only.has(Kind::Relay);
         let relays = if relayed { Relays::new(config.relays) } else { Relays::never() };
-        let endpoint = links::bind(key, config.bind, &relays, config.only, &data).await?;
+        let lookup = config.lookup.filter(|_| !config.offline);
+        let ways = links::Ways { relays: &relays, lookup: lookup.as_ref(), only: config.only };
+        let endpoint = links::bind(key, config.bind, ways, &data).await?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
             name: config.name,

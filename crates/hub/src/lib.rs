@@ -25,6 +25,7 @@ mod identity;
 mod linking;
 mod links;
 mod login;
+mod lookup;
 mod machines;
 mod management;
 mod network;
@@ -52,8 +53,9 @@ pub use grace::Grace;
 pub use hub::Hub;
 pub use link::race::{Kind, Kinds};
 pub use login::{ACCOUNT, Denied, LoggedIn, Use, set_web_password};
+pub use lookup::{Lookup, NoLookup};
 pub use pairing::{EXPIRES, Target};
-pub use relays::{RelayTrouble, pin, probe_relay};
+pub use relays::{RelayTrouble, pin, probe_relay, public_relays};
 pub use selector::Selector;
 
 pub(crate) use hub::Inner;

@@ -3,6 +3,7 @@
 use crate::congestion::Unpaced;
 use crate::core::PeerId;
 use crate::dialing;
+use crate::lookup::Lookup;
 use crate::peers::Reach;
 use crate::relays::Relays;
 use crate::view::{OpenPath, Path, PathKind};
@@ -45,12 +46,19 @@ const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// What a peer can make us hold of all its streams.
 const RECEIVE_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
+/// By what ways peers are reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways<'a> {
+    pub(crate) relays: &'a Relays,
+    pub(crate) lookup: Option<&'a Lookup>,
+    pub(crate) only: Kinds,
+}
+
 /// Binds the endpoint. Nothing here waits for the network.
 pub(crate) async fn bind(
     key: SecretKey,
     wanted: Option<SocketAddr>,
-    relays: &Relays,
-    only: Kinds,
+    Ways { relays, lookup, only }: Ways<'_>,
     data: &FilePath,
 ) -> Result<Endpoint> {
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).context("idle timeout")?;
@@ -67,12 +75,16 @@ pub(crate) async fn bind(
         .congestion_controller_factory(Arc::new(Unpaced::default()))
         .build();
     let builder = || {
-        Endpoint::builder(presets::Minimal)
+        let builder = Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
             .alpns(ALPNS.map(<[u8]>::to_vec).to_vec())
             .relay_mode(relays.mode())
             .ca_tls_config(relays.tls())
-            .transport_config(transport.clone())
+            .transport_config(transport.clone());
+        match lookup {
+            Some(lookup) => lookup.added(builder, relays),
+            None => builder,
+        }
     };
     if !only.has(Kind::Lan) && !only.has(Kind::Direct) {
         return builder().clear_ip_transports().bind().await.context("cannot listen for peers");
@@ -156,12 +168,18 @@ impl Links {
         self.lock().get(peer).is_some_and(|of_peer| of_peer.iter().all(|live| live.silent))
     }
 
-    /// Notes whether a connection is silent. Says whether that is new.
+    /// Notes whether a connection is silent. Says whether that is new. A silent one with a newer
+    /// one beside it ends: a hub that was killed and started again dials before it is missed.
     pub(crate) fn note(&self, connection: &Connection, silent: bool) -> bool {
         let mut links = self.lock();
-        let mut of_peer = links.get_mut(&connection.remote_id()).into_iter().flatten();
-        let known = of_peer.find(|live| live.connection.stable_id() == connection.stable_id());
-        known.is_some_and(|live| std::mem::replace(&mut live.silent, silent) != silent)
+        let of_peer = links.get_mut(&connection.remote_id()).map_or(&mut [][..], Vec::as_mut_slice);
+        let is_it = |live: &Live| live.connection.stable_id() == connection.stable_id();
+        let Some(at) = of_peer.iter().position(is_it) else { return false };
+        let new = std::mem::replace(&mut of_peer[at].silent, silent) != silent;
+        if new && silent && of_peer[at + 1..].iter().any(|newer| !newer.silent) {
+            connection.close(SUPERSEDED.into(), b"superseded");
+        }
+        new
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Vec<Live>>> {

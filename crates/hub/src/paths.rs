@@ -9,6 +9,7 @@ use crate::peers::Peer;
 use crate::view::{self, CandidateState, PathChange, PathKind, RaceReason};
 use crate::why::{self, Facts};
 use crate::{Inner, dialing, links};
+use iroh::Watcher;
 use iroh::endpoint::{Connection, PathEvent};
 use jiff::Timestamp;
 use link::race::{self, Kind, Report};
@@ -95,6 +96,14 @@ impl Inner {
         }))
     }
 
+    /// A relay that answers over TCP, and not over UDP, where it should: by iroh's last look at the
+    /// network, which it takes when that changes, and every 20 to 26 s while it uses a relay.
+    fn udp_unanswered(&self) -> Option<String> {
+        let report = self.endpoint.net_report().get().filter(|report| !report.has_udp())?;
+        let mut answering = report.relay_latency.iter();
+        answering.find_map(|(_, url, _)| self.relays.tells_addresses(url))
+    }
+
     fn facts(&self, peer: &PeerId, known: &Peer, kind: Option<PathKind>) -> Facts {
         let mine = self.endpoint.addr();
         let (refused, direct_lost_at) =
@@ -112,6 +121,7 @@ impl Inner {
             direct: kinds.iter().filter(|kind| **kind != Kind::Relay).count() + reach.named.len(),
             all: kinds.len() + reach.named.len(),
             any_address: !mine.is_empty(),
+            udp_unanswered: self.udp_unanswered(),
             public_address: mine.ip_addrs().any(|address| !links::is_near(address.ip())),
             refused,
             direct_lost_at,

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use wire::Relay;
-use wire::relay::Pin;
+use wire::relay::{Pin, Scheme};
 
 /// Relays of tickets that are remembered beside those of the configuration.
 const LEARNED_MAX: usize = 32;
@@ -44,6 +44,17 @@ struct Known {
     impostor: AtomicBool,
 }
 
+/// Those of number 0, who make iroh: anybody may use them.
+#[must_use]
+pub fn public_relays() -> Vec<Relay> {
+    let urls: Vec<RelayUrl> = iroh::defaults::prod::default_relay_map().urls();
+    let relay = |url: &RelayUrl| {
+        let host = url.host_str()?.trim_end_matches('.');
+        Relay::new(Scheme::Https, host, url.port_or_known_default()?).ok()
+    };
+    urls.iter().map(|url| relay(url).expect("iroh's own URLs are those of relays")).collect()
+}
+
 /// The SHA-256 of a certificate.
 #[must_use]
 pub fn pin(certificate: &[u8]) -> Pin {
@@ -60,6 +71,17 @@ impl Relays {
     /// None, and none that a ticket names.
     pub(crate) fn never() -> Self {
         Self(Arc::new(Known { offline: true, ..Known::default() }))
+    }
+
+    /// Whether none is known from the start.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.own.is_empty()
+    }
+
+    /// A relay as it is shown, if it tells hubs their addresses over UDP.
+    pub(crate) fn tells_addresses(&self, url: &RelayUrl) -> Option<String> {
+        let all = self.0.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(url).filter(|relay| relay.qad_port().is_some()).map(Relay::to_string)
     }
 
     /// For the endpoint, which adds to it what is learned later: so there is a map even if it is

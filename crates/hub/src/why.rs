@@ -1,7 +1,8 @@
 //! Why a peer is reached as it is, and what would help: only what this hub can know.
 //!
-//! Whether a NAT is symmetric or a firewall drops UDP cannot be seen from here for certain, so it
-//! is not claimed; what was tried and what came of it is.
+//! Whether a NAT is symmetric cannot be seen from here for certain, so it is not claimed; what was
+//! tried and what came of it is. That a relay answers over TCP and not over UDP is seen; where on
+//! the way UDP is lost is not.
 
 use crate::view::{PathKind, Why, WhyCode};
 use link::race::{Kind, Kinds};
@@ -20,6 +21,8 @@ pub(crate) struct Facts {
     /// Whether this hub has any address, and one that is known outside of its own network.
     pub(crate) any_address: bool,
     pub(crate) public_address: bool,
+    /// A relay that answers over TCP and not over UDP, where it would tell this hub its address.
+    pub(crate) udp_unanswered: Option<String>,
     pub(crate) refused: bool,
     pub(crate) direct_lost_at: Option<String>,
 }
@@ -78,7 +81,7 @@ fn relayed(facts: &Facts) -> Vec<Why> {
             ..told(
                 WhyCode::DirectLost,
                 "the direct path was lost".to_owned(),
-                "it is tried again every minute, and at once when a network changes",
+                "it is tried again every 5 s for two minutes, then at least every minute",
             )
         });
     } else if *direct == 0 {
@@ -98,11 +101,18 @@ fn relayed(facts: &Facts) -> Vec<Why> {
             )
         });
     }
-    if !facts.public_address {
+    if let Some(relay) = &facts.udp_unanswered {
+        list.push(told(
+            WhyCode::UdpUnanswered,
+            format!("the relay {relay} answers this hub over TCP, but not over UDP"),
+            "a direct path needs UDP: let it out of this network; if it is, the relay's UDP port \
+             may be closed: see docs/relay.md",
+        ));
+    } else if !facts.public_address {
         list.push(told(
             WhyCode::NoPublicAddress,
             "this hub does not know its own public address".to_owned(),
-            "UDP may be blocked here, or the relay has no address discovery (QUIC)",
+            "no relay of this hub has told it: has one address discovery (qad)?",
         ));
     }
     list
@@ -125,6 +135,7 @@ mod tests {
             all: 3,
             any_address: true,
             public_address: true,
+            udp_unanswered: None,
             refused: false,
             direct_lost_at: None,
         }
@@ -150,6 +161,8 @@ mod tests {
         assert_eq!(codes(&relayed), [WhyCode::DirectSilent]);
         let unknown = Facts { direct: 0, public_address: false, ..relayed.clone() };
         assert_eq!(codes(&unknown), [WhyCode::NoDirectAddress, WhyCode::NoPublicAddress]);
+        let blocked = Facts { udp_unanswered: Some("https://r/".into()), ..unknown.clone() };
+        assert_eq!(codes(&blocked), [WhyCode::NoDirectAddress, WhyCode::UdpUnanswered]);
         let lost = Facts { direct_lost_at: Some("now".into()), ..relayed.clone() };
         assert_eq!(codes(&lost), [WhyCode::DirectLost]);
         assert_eq!(why(&lost)[0].at.as_deref(), Some("now"));

@@ -12,7 +12,7 @@
 
 mod watching;
 
-pub use watching::main;
+pub use watching::{Outcome, main, run};
 
 use crate::tty::Tty;
 use gcode::detect::Firmware;
@@ -45,7 +45,8 @@ enum Feed {
 #[derive(Debug)]
 pub(crate) struct Guard {
     socket: OwnedFd,
-    child: Child,
+    /// Until it is left to itself.
+    child: Option<Child>,
 }
 
 impl Guard {
@@ -66,7 +67,7 @@ impl Guard {
             .stdin(Stdio::from(tty.duplicate()?))
             .stdout(Stdio::from(theirs))
             .spawn()?;
-        Ok(Self { socket: ours, child })
+        Ok(Self { socket: ours, child: Some(child) })
     }
 
     /// Says that we live.
@@ -102,9 +103,17 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // what has ended is collected, what has not ends with its socket
-        if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            tracing::debug!(pid = self.child.id(), "a guard goes on without us");
+        let Some(mut child) = self.child.take() else { return };
+        // it ends with its socket; somebody has to take its exit code, for it not to stay
+        let waits = std::thread::Builder::new().name("guard-exit".into()).spawn(move || {
+            let code = child.wait();
+            tracing::debug!(?code, "a guard has ended");
+        });
+        if let Err(error) = waits {
+            tracing::warn!(%error, "nobody waits for a guard");
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

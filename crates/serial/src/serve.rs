@@ -199,3 +199,6 @@ const PIECE_BYTES: usize = 4096;
 const ANSWERS: usize = 16;
 /// The longest ladder is shorter.
 const LINGER: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,7 @@ use proxy::{Action, Fault, Proxy, Violation};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 use wire::Priority;
 use wire::usb::{Attached, Down, Up};
 
@@ -79,6 +80,7 @@ pub async fn run(
         if input.capacity() - input.len() < READ_BYTES / 4 {
             input.reserve(READ_BYTES);
         }
+        let expires = attaching.expires();
         tokio::select! {
             read = reader.read_buf(&mut input) => match read {
                 Ok(1..) => attaching.requests(&mut input)?,
@@ -98,6 +100,8 @@ pub async fn run(
                 }
             }
             Some(_) = attaching.outbox.written() => {}
+            () = tokio::time::sleep_until(expires.unwrap_or_else(Instant::now)),
+                if expires.is_some() => {}
             Some((endpoint, opened)) = attaching.opening.next() => match opened {
                 Ok(stream) => attaching.opened(endpoint, stream),
                 Err(_) => break End::PeerGone,
@@ -207,6 +211,13 @@ impl Attaching {
             }
         }
         self.outbox.start(|_| {});
+    }
+
+    /// Gives up what has waited for long enough; when to look again.
+    fn expires(&mut self) -> Option<Instant> {
+        let next = self.proxy.expire(Instant::now().into_std());
+        self.act();
+        next.map(Instant::from_std)
     }
 
     fn open(&self, endpoint: u8) -> Opening {

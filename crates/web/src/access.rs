@@ -1,7 +1,7 @@
 //! Asking for devices, answering, handing over, proving oneself.
 
-use crate::Asking;
 use crate::answer::{Body, Failed};
+use crate::{Asking, api};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -9,18 +9,15 @@ use hub::{ACCEPTED, Hub, view};
 use serde::Deserialize;
 use std::time::Duration;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use wire::{Address, Name, Pin, Proof};
 
-pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new()
-        .routes(routes!(unlock))
-        .routes(routes!(ask))
-        .routes(routes!(withdraw))
-        .routes(routes!(accept))
-        .routes(routes!(deny))
-        .routes(routes!(hand_over))
+api! {
+    post "/unlock" => unlock,
+    post "/asked" => ask,
+    delete "/asked/{hub}/{device}" => withdraw,
+    post "/requests/{number}/accept" => accept,
+    post "/requests/{number}/deny" => deny,
+    post "/devices/{device}/handover" => hand_over,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -1,15 +1,14 @@
 //! The audit log.
 
-use crate::Asking;
 use crate::answer::Failed;
+use crate::{Asking, api};
 use axum::Json;
 use axum::extract::{Query, State};
 use hub::{Hub, view};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(verify))
+api! {
+    get "/audit" => audit,
+    get "/audit/check" => verify,
 }
 
 /// Who did what, the newest first; for whoever manages the hub.

@@ -1,23 +1,20 @@
 //! Devices, and their use here.
 
-use crate::Asking;
 use crate::answer::{Body, Failed};
+use crate::{Asking, api};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use hub::{Hub, view};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use wire::{Address, Name};
 
-pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new()
-        .routes(routes!(share))
-        .routes(routes!(unshare))
-        .routes(routes!(attach))
-        .routes(routes!(detach))
+api! {
+    post "/devices/{device}/share" => share,
+    post "/devices/{device}/unshare" => unshare,
+    post "/attachments" => attach,
+    delete "/attachments/{hub}/{device}" => detach,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -1,6 +1,6 @@
 //! Live updates: the state after every change, and the rates of what is in use.
 
-use crate::Asking;
+use crate::{Asking, api};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream, StreamExt};
@@ -12,6 +12,10 @@ use std::time::Duration;
 const BREATH: Duration = Duration::from_millis(100);
 /// So that a browser notices a connection that is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+api! {
+    get "/events" => events,
+}
 
 /// Server-sent events: `state` with a whole `State`, at first and after each change; `rates`
 /// with `Rates`, each second while a device is in use.

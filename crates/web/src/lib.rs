@@ -33,46 +33,64 @@ use axum::{Extension, Json, Router};
 use hub::{Caller, Hub, view};
 use std::sync::Arc;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+
+/// A part of the API: its routes, and their description, which is made when it is asked for, since
+/// it is megabytes. A test sees to it that both have the same paths.
+macro_rules! api {
+    ($($method:ident $path:literal => $handler:ident,)*) => {
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($handler),*))]
+        pub(crate) struct Described;
+
+        pub(crate) fn routes() -> axum::Router<hub::Hub> {
+            axum::Router::new()$(.route($path, axum::routing::$method($handler)))*
+        }
+
+        #[cfg(test)]
+        pub(crate) const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+    };
+}
+pub(crate) use api;
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "farhub",
-    description = "What the web UI, the command line and other hubs ask of a hub. Answers that \
-                   are not a success have a `Failure` as their body.",
-    license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
-))]
+#[openapi(
+    info(
+        title = "farhub",
+        description = "What the web UI, the command line and other hubs ask of a hub. Answers \
+                       that are not a success have a `Failure` as their body.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    nest(
+        (path = "/api/v1", api = Described),
+        (path = "/api/v1", api = events::Described),
+        (path = "/api/v1", api = devices::Described),
+        (path = "/api/v1", api = machines::Described),
+        (path = "/api/v1", api = peers::Described),
+        (path = "/api/v1", api = access::Described),
+        (path = "/api/v1", api = audit::Described),
+        (path = "/api/v1", api = login::Described)
+    )
+)]
 struct Description;
 
-fn api() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new()
-        .routes(routes!(state))
-        .routes(routes!(events::events))
+/// The API's description, as `openapi.json` has it.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+/// Everything that a hub answers.
+fn router(hub: Hub) -> Router {
+    let parts = routes()
+        .merge(events::routes())
         .merge(devices::routes())
         .merge(machines::routes())
         .merge(peers::routes())
         .merge(access::routes())
         .merge(audit::routes())
-        .merge(login::routes())
-}
-
-/// The outermost router's title is the one that counts.
-fn nested() -> OpenApiRouter<Hub> {
-    OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", api())
-}
-
-/// The API's description, as `openapi.json` has it.
-#[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    nested().into_openapi()
-}
-
-/// Everything that a hub answers.
-fn router(hub: Hub) -> Router {
-    // the description is megabytes, and seldom asked for
-    let (router, _) = nested().split_for_parts();
-    router
+        .merge(login::limited());
+    Router::new()
+        .nest("/api/v1", parts)
         .route("/api/v1/openapi.json", axum::routing::get(async || Json(openapi())))
         .route("/api/v1/hubs/{name}/{*path}", axum::routing::any(forward::forward))
         .route("/api/{*path}", axum::routing::any(nothing))
@@ -105,8 +123,44 @@ enum Door {
     Peer,
 }
 
+api! {
+    get "/state" => state,
+}
+
 /// Everything that the caller may see.
 #[utoipa::path(get, path = "/state", responses((status = 200, body = view::State)))]
 async fn state(State(hub): State<Hub>, Asking(caller): Asking) -> Json<view::State> {
     Json(hub.state(caller))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_described_is_what_is_answered() {
+        let parts = [
+            ROUTES,
+            events::ROUTES,
+            devices::ROUTES,
+            machines::ROUTES,
+            peers::ROUTES,
+            access::ROUTES,
+            audit::ROUTES,
+            login::ROUTES,
+        ];
+        let answered = parts.concat().into_iter();
+        let answered: BTreeSet<_> =
+            answered.map(|(method, path)| (format!("/api/v1{path}"), method.to_owned())).collect();
+        let description = serde_json::to_value(openapi()).unwrap();
+        let paths = description["paths"].as_object().unwrap().iter();
+        let described: BTreeSet<_> = paths
+            .flat_map(|(path, methods)| {
+                let methods = methods.as_object().unwrap().keys();
+                methods.map(|method| (path.clone(), method.clone())).collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(answered, described);
+    }
 }

@@ -11,13 +11,13 @@
 use crate::answer::{Body, Failed};
 use crate::front::Open;
 use crate::guard::Visit;
-use crate::{Asking, Door};
+use crate::{Asking, Door, api};
 use axum::body::Body as Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use axum::{Extension, Json, Router};
 use futures_util::StreamExt;
 use hub::view::{self, FailureCode, LoginState};
 use hub::{Denied, Failure, Hub, Use};
@@ -26,8 +26,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 const COOKIE: &str = "__Host-farhub";
 /// For as long as any session: its end is ours to tell.
@@ -40,16 +38,19 @@ const BODY_BYTES_MAX: usize = 8 << 10;
 /// For a request of somebody who is not logged in, until its answer begins.
 const STRANGER_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new()
-        .routes(routes!(session))
-        .routes(routes!(login))
-        .routes(routes!(logout))
-        .routes(routes!(status))
-        .routes(routes!(password))
-        .routes(routes!(sessions, end_all))
-        .routes(routes!(end))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+api! {
+    get "/session" => session,
+    post "/login" => login,
+    post "/logout" => logout,
+    get "/web" => status,
+    put "/web/password" => password,
+    get "/web/sessions" => sessions,
+    delete "/web/sessions" => end_all,
+    delete "/web/sessions/{id}" => end,
+}
+
+pub(crate) fn limited() -> Router<Hub> {
+    routes().layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
 /// Lets through who is logged in, and everybody where nobody is asked.

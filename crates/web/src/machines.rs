@@ -1,7 +1,7 @@
 //! Serial machines: stopping them, what they are doing, what their owners say of them.
 
-use crate::Asking;
 use crate::answer::{Body, Failed};
+use crate::{Asking, api};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -15,8 +15,6 @@ use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use wire::{Address, Name};
 
 /// Changes that come faster than this are shown together.
@@ -25,18 +23,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// For how long a machine is armed at most without use.
 const ARMED_S_MAX: u32 = 3600;
 
-pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new()
-        .routes(routes!(stop))
-        .routes(routes!(stop_all))
-        .routes(routes!(settings, set))
-        .routes(routes!(machine))
-        .routes(routes!(events))
-        .routes(routes!(clear))
-        .routes(routes!(arm))
-        .routes(routes!(disarm))
-        .routes(routes!(send))
-        .routes(routes!(act))
+api! {
+    post "/machines/{hub}/{device}/stop" => stop,
+    post "/machines/stop" => stop_all,
+    get "/devices/{device}/machine/settings" => settings,
+    put "/devices/{device}/machine/settings" => set,
+    get "/devices/{device}/machine" => machine,
+    get "/devices/{device}/machine/events" => events,
+    post "/devices/{device}/machine/clear" => clear,
+    post "/devices/{device}/machine/arm" => arm,
+    post "/devices/{device}/machine/disarm" => disarm,
+    post "/devices/{device}/machine/send" => send,
+    post "/devices/{device}/machine/act" => act,
 }
 
 /// Stops a machine of this hub or of a peer, before all else. Whoever may use a machine may stop

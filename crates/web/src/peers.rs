@@ -1,7 +1,7 @@
 //! Peers: pairing, grants, trust, paths and their measurement.
 
-use crate::Asking;
 use crate::answer::{Body, Failed};
+use crate::{Asking, api};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -10,23 +10,22 @@ use hub::{EXPIRES, Failure, Hub, Target, view};
 use serde::Deserialize;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use wire::{HostPort, Name};
 
-pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new()
-        .routes(routes!(invite))
-        .routes(routes!(pair))
-        .routes(routes!(ask))
-        .routes(routes!(typed))
-        .routes(routes!(decline))
-        .routes(routes!(remove))
-        .routes(routes!(add_address, remove_address))
-        .routes(routes!(trust))
-        .routes(routes!(grant, revoke))
-        .routes(routes!(path))
-        .routes(routes!(bench))
+api! {
+    post "/invites" => invite,
+    post "/pair" => pair,
+    post "/pairings" => ask,
+    post "/pairings/{id}/accept" => typed,
+    delete "/pairings/{id}" => decline,
+    post "/peers/{name}/addresses" => add_address,
+    delete "/peers/{name}/addresses" => remove_address,
+    delete "/peers/{name}" => remove,
+    put "/peers/{name}/trust" => trust,
+    post "/peers/{name}/grants" => grant,
+    delete "/peers/{name}/grants" => revoke,
+    get "/peers/{name}/path" => path,
+    post "/peers/{name}/bench" => bench,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]

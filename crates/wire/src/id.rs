@@ -176,7 +176,9 @@ impl From<String> for Text {
 }
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(text.trim().chars().filter(|c| !c.is_control()).take(Self::CHARS_MAX).collect())
+        let shown: String = text.chars().filter(|c| !c.is_control()).collect();
+        let short: String = shown.trim_start().chars().take(Self::CHARS_MAX).collect();
+        Self(short.trim_end().to_owned())
     }
 }
 impl fmt::Display for Text {
@@ -217,6 +219,16 @@ mod tests {
     fn texts_lose_what_a_terminal_would_obey() {
         assert_eq!(Text::from("a\u{1b}[31mb\n").as_str(), "a[31mb");
         assert_eq!(Text::from("é".repeat(500)).as_str().chars().count(), Text::CHARS_MAX);
+    }
+
+    #[test]
+    fn a_text_that_is_fit_to_show_stays_as_it_is() {
+        let long = format!("{} b", "a".repeat(Text::CHARS_MAX - 1));
+        for text in ["a \u{16}", "\u{16} a", " a\u{16} \u{16}", &long] {
+            let once = Text::from(text);
+            assert_eq!(Text::from(once.as_str()), once, "{text:?}");
+        }
+        assert_eq!(Text::from(" \u{16} a b \u{16}").as_str(), "a b");
     }
 
     #[test]

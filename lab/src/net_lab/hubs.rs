@@ -56,15 +56,25 @@ impl Drop for Running {
 pub(crate) struct Relay {
     farhub: PathBuf,
     folder: PathBuf,
+    more: &'static [&'static str],
     running: Option<Running>,
     pub line: String,
 }
 
 impl Relay {
     pub(crate) fn start(farhub: &Path, work: &Path) -> Result<Relay> {
+        Relay::start_with(farhub, work, &[])
+    }
+
+    /// With options of `farhub relay`.
+    pub(crate) fn start_with(
+        farhub: &Path,
+        work: &Path,
+        more: &'static [&'static str],
+    ) -> Result<Relay> {
         let folder = work.join("relay");
         let (farhub, line) = (farhub.to_owned(), String::new());
-        let mut relay = Relay { farhub, folder, running: None, line };
+        let mut relay = Relay { farhub, folder, more, running: None, line };
         relay.restart()?;
         Ok(relay)
     }
@@ -73,7 +83,7 @@ impl Relay {
         let listen = format!("{PUBLIC}:3483");
         let data = self.folder.display().to_string();
         let log = self.folder.with_extension("log");
-        let args = ["--data", &data, "relay", "--listen", &listen];
+        let args = [&["--data", &data, "relay", "--listen", &listen], self.more].concat();
         let running = Running::start("pub", &log, &self.farhub, &args)?;
         running.ready["relay"].as_str().context("no line")?.clone_into(&mut self.line);
         self.running = Some(running);
@@ -166,6 +176,19 @@ impl Hub {
         Ok(began.elapsed())
     }
 
+    /// The state of what this hub has attached.
+    pub(crate) fn attachment(&self) -> Result<String> {
+        let attached = self.ask(&["attached"])?;
+        Ok(attached[0]["state"].as_str().context("nothing is attached")?.to_owned())
+    }
+
+    /// The first device of this hub.
+    pub(crate) fn own_device(&self) -> Result<Value> {
+        let devices = self.ask(&["devices"])?;
+        let own = devices.as_array().into_iter().flatten().find(|it| it["local"] == true);
+        own.cloned().with_context(|| format!("{} has no device", self.end.name()))
+    }
+
     /// The other end's disk, when this hub sees it.
     pub(crate) fn until_shelf(&self, limit: Duration) -> Result<()> {
         let mut command = self.command(&["devices", "--watch"]);
@@ -195,9 +218,8 @@ impl Hub {
 pub(crate) fn pair(a: &Hub, b: &Hub) -> Result<()> {
     let invite = a.ask(&["invite", "--grant", "*"])?;
     b.ask(&["pair", invite["ticket"].as_str().context("no ticket")?])?;
-    let devices = a.ask(&["devices"])?;
-    let own = devices.as_array().into_iter().flatten().find(|it| it["local"] == true);
-    let id = own.and_then(|it| it["id"].as_str()).context("A has no device")?;
+    let device = a.own_device()?;
+    let id = device["id"].as_str().context("no id")?;
     a.ask(&["share", id, "--name", "disk"])?;
     b.until_shelf(LIMIT)
 }
@@ -228,6 +250,14 @@ impl Reader {
         out.read_line(&mut reading)?;
         ensure!(reading.trim() == "reading", "the reader says {reading:?}");
         Ok(Reader { child, out })
+    }
+
+    /// Waits until it has failed.
+    pub(crate) fn fails(mut self, limit: Duration) -> Result<Duration> {
+        let began = Instant::now();
+        let status = within(limit, "the end of the reader", || self.child.try_wait().ok()?)?;
+        ensure!(!status.success(), "the reader did not fail");
+        Ok(began.elapsed())
     }
 
     /// Lets it read `mib` more and say what it saw.

@@ -1,11 +1,13 @@
 //! What must hold between two hubs, whatever is between them.
 
 use super::hubs::{Hub, LIMIT, Read, Reader, Relay, pair};
-use super::{Between, End, Nat, PUBLIC, cut, lay, mend, ns, packets, rules};
-use anyhow::{Result, ensure};
-use std::io::{Read as _, Write};
+use super::{Between, End, Nat, cut, lay, mend, ns, packets, rules};
+use crate::sysfs::within;
+use anyhow::{Context, Result, ensure};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a test is given.
@@ -132,6 +134,10 @@ const TESTS: &[Test] = &[
     Test { name: "address_change", small: true, run: address_change },
     Test { name: "relay_dies", small: true, run: relay_dies },
     Test { name: "hostile_relay", small: true, run: hostile_relay },
+    Test { name: "corrupting_relay", small: true, run: corrupting_relay },
+    Test { name: "udp_blocked_is_told", small: true, run: udp_blocked_is_told },
+    Test { name: "revoked_while_frozen", small: true, run: revoked_while_frozen },
+    Test { name: "killed_and_started_again", small: true, run: killed_and_started_again },
     Test { name: "ticket_names_the_relay", small: true, run: ticket_names_the_relay },
     Test { name: "idle_cost", small: false, run: idle_cost },
 ];
@@ -222,7 +228,7 @@ fn relay_dies(given: &Given) -> Result<()> {
 fn hostile_relay(given: &Given) -> Result<()> {
     lay(Between::Switch, Between::Switch)?;
     let relay = Relay::start(&given.farhub, &given.work)?;
-    let garbage = given.garbage()?;
+    let _garbage = Beside::start("garbage", &[GARBAGE])?;
     let (url, settings) = relay.line.split_once('#').unwrap_or_default();
     let pin = settings.find("pin=").map_or("", |at| &settings[at..at + 8]);
     let impostor = relay.line.replace(pin, "pin=0000");
@@ -230,7 +236,7 @@ fn hostile_relay(given: &Given) -> Result<()> {
     for (bad, said) in [
         (impostor.as_str(), "another certificate"),
         (stranger.as_str(), "does not admit"),
-        (garbage.line.as_str(), "cannot be used"),
+        (&format!("http://{GARBAGE}/"), "cannot be used"),
         ("http://203.0.113.99:9/", "does not answer"),
     ] {
         let (_a, b) = given.hubs(&[bad])?;
@@ -241,6 +247,80 @@ fn hostile_relay(given: &Given) -> Result<()> {
         println!("seen: {doctor}");
         given.forget()?;
     }
+    Ok(())
+}
+
+/// A relay that changes what it carries, while a disk is read: what is changed is not taken for
+/// what was sent, and comes again.
+fn corrupting_relay(given: &Given) -> Result<()> {
+    lay(router(Symmetric), router(Symmetric))?;
+    let relay = Relay::start_with(&given.farhub, &given.work, &["--http"])?;
+    let mut corrupting = Beside::start("corrupt", &[CORRUPTING, RELAY_ADDRESS])?;
+    corrupting.line()?;
+    let line = relay.line.replace(RELAY_ADDRESS, CORRUPTING);
+    ensure!(line != relay.line, "the relay is elsewhere: {line}");
+    let (_a, b) = given.hubs(&[&line])?;
+    b.until_path(RELAY, LIMIT)?;
+    let read = Reader::start(&b)?.finish(given.mib)?;
+    told("a corrupting relay", Duration::ZERO, &read);
+    let changed = corrupting.end()?;
+    println!("seen: {changed} bytes were changed on the way");
+    ensure!(changed > 10, "{changed} bytes were changed");
+    ensure!(read.gap_ms() < HOSTILE_GAP_MS, "a gap of {} ms", read.gap_ms());
+    Ok(())
+}
+
+/// Only TCP gets out of A's network: A says what it knows of that, and B does not.
+fn udp_blocked_is_told(given: &Given) -> Result<()> {
+    lay(router(UdpBlocked), router(Restricted))?;
+    let relay = Relay::start(&given.farhub, &given.work)?;
+    let (a, b) = given.hubs(&[&relay.line])?;
+    b.until_path(RELAY, LIMIT)?;
+    let told = |hub: &Hub, peer: &str| -> Result<bool> {
+        let report = hub.ask(&["path", peer])?;
+        let why = report["why"].as_array().into_iter().flatten();
+        Ok(why.clone().any(|why| why["code"] == "udp_unanswered"))
+    };
+    within(LIMIT, "A's reason", || told(&a, "b").ok()?.then_some(()))?;
+    ensure!(!told(&b, "a")?, "B's UDP is answered");
+    Ok(())
+}
+
+/// The owner takes a grant away while its user cannot be reached: the device is free at once, and
+/// the user, who comes back in time, has lost it.
+fn revoked_while_frozen(given: &Given) -> Result<()> {
+    lay(router(NoNat), router(NoNat))?;
+    let (a, b) = given.hubs(&[])?;
+    b.until_path(NOT_RELAY, LIMIT)?;
+    let reader = Reader::start(&b)?;
+    cut()?;
+    within(LIMIT, "the freeze", || (b.attachment().ok()? == "frozen").then_some(()))?;
+    let used = |a: &Hub| a.own_device().map(|device| device["state"] != "free");
+    ensure!(used(&a)?, "A keeps the device for B");
+    a.ask(&["revoke", "b"])?;
+    let revoked = Instant::now();
+    within(LIMIT, "A's device to be free", || (!used(&a).ok()?).then_some(()))?;
+    println!("seen: free {:.2} s after it was revoked", revoked.elapsed().as_secs_f64());
+    ensure!(revoked.elapsed() < Duration::from_secs(1), "{:?}", revoked.elapsed());
+    ensure!(b.attachment()? == "frozen", "B cannot know yet");
+    mend()?;
+    let failed = reader.fails(LIMIT)?;
+    println!("seen: unplugged {:.2} s after the path was back", failed.as_secs_f64());
+    ensure!(b.attachment()? == "waiting", "B is {}", b.attachment()?);
+    Ok(())
+}
+
+/// A hub that is killed and started again has forgotten its sessions: its peer does not wait for
+/// the grace to be over.
+fn killed_and_started_again(given: &Given) -> Result<()> {
+    lay(Between::Switch, Between::Switch)?;
+    let (mut a, b) = given.hubs(&[])?;
+    b.until_path(LAN, LIMIT)?;
+    let reader = Reader::start(&b)?;
+    a.restart()?;
+    let gone = reader.fails(LIMIT)?;
+    println!("seen: unplugged {:.2} s after the new start", gone.as_secs_f64());
+    ensure!(gone < Duration::from_secs(12), "{gone:?}");
     Ok(())
 }
 
@@ -304,23 +384,38 @@ impl Given {
         }
         Ok(())
     }
+}
 
-    fn garbage(&self) -> Result<Garbage> {
-        let mut command = std::process::Command::new("ip");
+/// This program in the role of somebody on the public side. It ends when this is dropped.
+struct Beside {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Beside {
+    fn start(role: &str, args: &[&str]) -> Result<Beside> {
+        let mut command = Command::new("ip");
         command.args(["netns", "exec", "pub"]).arg(std::env::current_exe()?);
-        let address = format!("{PUBLIC}:9999");
-        let child = command.args(["net", "garbage", &address]).spawn()?;
-        Ok(Garbage { child, line: format!("http://{address}/") })
+        let mut child = command.args(["net", role]).args(args).stdout(Stdio::piped()).spawn()?;
+        let out = BufReader::new(child.stdout.take().context("no stdout")?);
+        Ok(Beside { child, out })
+    }
+
+    fn line(&mut self) -> Result<()> {
+        self.out.read_line(&mut String::new())?;
+        Ok(())
+    }
+
+    /// Ends it; how many lines it has said since.
+    fn end(mut self) -> Result<usize> {
+        self.child.kill()?;
+        let mut said = String::new();
+        self.out.read_to_string(&mut said)?;
+        Ok(said.lines().count())
     }
 }
 
-/// Somebody who answers everything with noise.
-struct Garbage {
-    child: std::process::Child,
-    line: String,
-}
-
-impl Drop for Garbage {
+impl Drop for Beside {
     fn drop(&mut self) {
         // gone already, or gone now
         let _ = self.child.kill();
@@ -343,6 +438,13 @@ pub(crate) fn garbage(address: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// At the address of [`super::PUBLIC`].
+const RELAY_ADDRESS: &str = "203.0.113.1:3483";
+const CORRUPTING: &str = "203.0.113.1:3484";
+const GARBAGE: &str = "203.0.113.1:9999";
+/// A changed byte may end the relay's connection, which is made again.
+const HOSTILE_GAP_MS: u64 = 10_000;
 
 /// Drops what a relay would send.
 const SILENT_RELAY: &str = "table ip silent { chain output_s { type filter hook output priority 0;

@@ -1,4 +1,5 @@
 import type { Key } from "./en";
+import { machineDe } from "./machine.de";
 
 /** Every text of the page, in German. */
 export const de: Record<Key, string> = {
@@ -244,13 +245,17 @@ export const de: Record<Key, string> = {
     "Ein Relay mit Adresserkennung sagt seinem Hub dessen öffentliche Adresse.",
   why_direct_lost: "Über ein Relay, weil der direkte Weg um {time} verloren ging.",
   why_direct_lost_help:
-    "Er wird jede Minute neu versucht, und sofort, wenn sich ein Netz ändert.",
+    "Er wird zwei Minuten lang alle 5 Sekunden neu versucht, danach mindestens jede Minute.",
   why_direct_silent: "Über ein Relay, weil keine seiner direkten Adressen antwortet ({count}).",
   why_direct_silent_help:
     "Gib einem der beiden Hubs einen festen Port („bind“) und lass UDP im Router dorthin durch.",
   why_no_public_address: "Dieser Hub kennt seine eigene öffentliche Adresse nicht.",
   why_no_public_address_help:
-    "Vielleicht ist UDP hier gesperrt, oder das Relay hat keine Adresserkennung.",
+    "Kein Relay dieses Hubs hat sie ihm gesagt: Hat eines Adresserkennung?",
+  why_udp_unanswered:
+    "Ein Relay antwortet diesem Hub über TCP, aber nicht über UDP, das ein direkter Weg braucht.",
+  why_udp_unanswered_help:
+    "Lass UDP aus diesem Netz hinaus. Wenn es das darf, ist vielleicht der UDP-Port des Relays zu.",
   remove: "{hub} entfernen",
   remove_title: "{hub} entfernen?",
   remove_body: "Seine Geräte werden hier getrennt, unsere dort, und seine Erlaubnisse sind weg. Für eine neue Verbindung muss neu gekoppelt werden.",
@@ -417,4 +422,5 @@ export const de: Record<Key, string> = {
   unreachable_hint: "Prüfe, ob auf diesem Rechner „farhub up“ läuft; die Seite verbindet sich von selbst neu.",
   failed_remove: "Der Peer wurde nicht entfernt",
   failed_copy: "Kopieren ist hier nicht erlaubt. Markiere den Text und kopiere ihn von Hand.",
+  ...machineDe,
 };

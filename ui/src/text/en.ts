@@ -1,3 +1,5 @@
+import { machineEn } from "./machine.en";
+
 /** Every text of the page, in English. `{name}` is filled in; `_one`/`_other` are plural forms. */
 export const en = {
   // Masthead
@@ -239,12 +241,15 @@ export const en = {
   why_no_direct_address: "Relayed, because no direct address of {hub} is known.",
   why_no_direct_address_help: "A relay with address discovery tells its hub its public address.",
   why_direct_lost: "Relayed, because the direct path was lost at {time}.",
-  why_direct_lost_help: "It is tried again every minute, and at once when a network changes.",
+  why_direct_lost_help: "It is tried again every 5 seconds for two minutes, then at least every minute.",
   why_direct_silent: "Relayed, because none of its direct addresses answers ({count}).",
   why_direct_silent_help:
     "Give one of the two hubs a fixed port (“bind”), and let UDP through to it in its router.",
   why_no_public_address: "This hub does not know its own public address.",
-  why_no_public_address_help: "UDP may be blocked here, or the relay has no address discovery.",
+  why_no_public_address_help: "No relay of this hub has told it: has one address discovery?",
+  why_udp_unanswered: "A relay answers this hub over TCP, but not over UDP, which a direct path needs.",
+  why_udp_unanswered_help:
+    "Let UDP out of this network. If it is, the relay’s UDP port may be closed.",
   remove: "Remove {hub}",
   remove_title: "Remove {hub}?",
   remove_body: "Its devices are detached here, ours are detached there, and its grants are gone. To connect again, pair again.",
@@ -411,6 +416,7 @@ export const en = {
   unreachable_hint: "Check that “farhub up” is running on this computer; the page reconnects by itself.",
   failed_remove: "The peer was not removed",
   failed_copy: "Copying is not allowed here. Select the text and copy it by hand.",
+  ...machineEn,
 } as const;
 
 export type Key = keyof typeof en;

@@ -20,6 +20,29 @@ pub(super) async fn look(config: &Config, key: Option<[u8; 32]>) -> Vec<Finding>
     for one in &config.relay {
         findings.push(relay(one, key).await);
     }
+    findings.extend(public(config));
+    findings
+}
+
+/// What is used of others' servers, since that was asked for.
+fn public(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if config.public_relays {
+        let relays: Vec<String> = hub::public_relays().iter().map(Relay::to_string).collect();
+        let relays = relays.join(", ");
+        findings.push(NETWORK.ok(format!("the public relays may be used: {relays}")));
+    }
+    if let Some(lookup) = &config.public_discovery {
+        let told = format!("peers find this hub, and are found, by the public server {lookup}");
+        findings.push(NETWORK.ok(told));
+    }
+    let contradicts = config.offline && !findings.is_empty();
+    if contradicts {
+        findings.push(NETWORK.fail(
+            "offline contradicts public_relays and public_discovery: the hub does not start",
+            "take one of them out of farhub.toml",
+        ));
+    }
     findings
 }
 
@@ -137,6 +160,18 @@ mod tests {
         assert_eq!(socket(Some("192.0.2.1:0".parse().unwrap())).verdict, Verdict::Fail);
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         assert_eq!(socket(taken.local_addr().ok()).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn servers_of_others_are_told() {
+        let told = |text: &str| public(&crate::config::parse(text).unwrap());
+        assert!(told("").is_empty(), "none unless it is asked for");
+        let both = told("public_relays = true\npublic_discovery = \"n0\"");
+        assert!(both.iter().all(|finding| finding.verdict == Verdict::Ok) && both.len() == 2);
+        assert!(both[0].message.contains("relay.n0.iroh.link"), "{}", both[0].message);
+        assert!(both[1].message.contains("dns.iroh.link"), "{}", both[1].message);
+        let wrong = told("public_relays = true\noffline = true");
+        assert_eq!(wrong[1].verdict, Verdict::Fail);
     }
 
     #[test]

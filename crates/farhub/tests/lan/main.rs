@@ -155,6 +155,8 @@ fn offline_contacts_the_network_and_nothing_else() {
         };
         let usual = contacted("usual", &[]);
         assert!(usual.iter().any(|line| line.contains("192.0.2.1")), "the relay: {usual:?}");
+        // no public relay and no public discovery, nor their names in DNS
+        assert!(usual.iter().all(|line| line.contains("192.0.2.1")), "others: {usual:?}");
         assert_eq!(contacted("offline", &["--offline"]), Vec::<String>::new());
     });
 }

@@ -192,6 +192,8 @@ pub enum WhyCode {
     DirectSilent,
     /// Relayed: this hub could not find out its own public address.
     NoPublicAddress,
+    /// Relayed: a relay that tells addresses over UDP answers over TCP only.
+    UdpUnanswered,
 }
 
 /// What a path can do, as `farhub bench HUB` measures it.

@@ -12,28 +12,52 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::termios::QueueSelector;
 use rustix::time::Timespec;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Runs as a guard until the daemon has said goodbye or is gone. Standard input is the port,
-/// standard output the socket.
-///
-/// Exits with 0 when nothing was to be done, 3 when it has stopped the machine and the machine has
-/// confirmed, 4 when it has not confirmed.
+/// What a guard came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing was to be done.
+    Idle,
+    /// It has stopped the machine, and the machine has confirmed.
+    Confirmed,
+    /// It has done what it could, and the machine has not confirmed.
+    Unconfirmed,
+}
+
+/// [`run`], with an exit code for each outcome: 0, 3 and 4.
 #[must_use]
 pub fn main() -> ExitCode {
+    match run() {
+        Outcome::Idle => ExitCode::SUCCESS,
+        Outcome::Confirmed => ExitCode::from(3),
+        Outcome::Unconfirmed => ExitCode::from(4),
+    }
+}
+
+/// Runs as a guard until the daemon has said goodbye or is gone. Standard input is the port,
+/// standard output the socket.
+#[must_use]
+pub fn run() -> Outcome {
     leave();
     let (input, output) = (std::io::stdin(), std::io::stdout());
-    let Some(charge) = watch(output.as_fd()) else { return ExitCode::SUCCESS };
-    eprintln!("farhub guard: the daemon is gone and the beam may be on: stopping the machine");
+    let Some(charge) = watch(output.as_fd()) else { return Outcome::Idle };
+    // nothing is said before: whoever reads it may stand still too
     let confirmed = climb(input.as_fd(), &charge);
-    if confirmed {
-        eprintln!("farhub guard: the machine says that it stands still");
-        ExitCode::from(3)
+    let (outcome, what) = if confirmed {
+        (Outcome::Confirmed, "it says that it stands still")
     } else {
-        eprintln!("farhub guard: the machine has NOT confirmed: switch it off by hand");
-        ExitCode::from(4)
-    }
+        (Outcome::Unconfirmed, "it has NOT confirmed that: switch it off by hand")
+    };
+    // with nobody to read it, the exit code tells
+    let _ = writeln!(
+        std::io::stderr(),
+        "farhub guard: the daemon was gone while the beam may have been on. The machine was \
+         stopped; {what}.",
+    );
+    outcome
 }
 
 /// What is to be stopped.

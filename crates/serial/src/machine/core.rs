@@ -85,7 +85,7 @@ impl Core {
             guarded: false,
             immediate: VecDeque::new(),
             pulse_until: None,
-            sending: Sending::new(profile, &coding, now),
+            sending: Sending::new(profile, &coding, true, now),
             hearing: Hearing::new(profile, now),
             output: Output::new(),
             beam: Beam::new(profile, config.tool),
@@ -114,13 +114,16 @@ impl Core {
         self.config.guard.as_ref()
     }
 
-    /// The port is open.
-    pub(super) fn opened(&mut self, coding: LineCoding, lines: ModemLines, now: Instant) {
+    /// The port is open. `lines` are `None` where it has none; then it does not say either what
+    /// is unsent.
+    pub(super) fn opened(&mut self, coding: LineCoding, lines: Option<ModemLines>, now: Instant) {
+        let tells = lines.is_some();
+        let lines = lines.unwrap_or_default();
         let profile = self.config.profile;
         self.port = Ok(());
         (self.coding, self.lines) = (coding, lines);
         self.immediate.clear();
-        self.sending = Sending::new(profile, &self.coding, now);
+        self.sending = Sending::new(profile, &self.coding, tells, now);
         self.hearing = Hearing::new(profile, now);
         if self.stopped.is_some() {
             self.sending.latch.set();
@@ -267,7 +270,7 @@ impl Core {
         if self.port.is_err() {
             return None;
         }
-        let lives = self.beam_since.and(self.fed).map(|(at, _)| at.max(now) + FEED);
+        let lives = self.beam_since.and(self.fed).map(|(at, _)| at + FEED);
         [
             self.pulse_until,
             self.sending.retry_at,
@@ -315,10 +318,11 @@ impl Core {
             Err(why) => state::Port::Closed { why: why.clone() },
         };
         let firmware = self.hearing.detector.firmware();
+        let is_known = !firmware.name.is_empty() || !firmware.version.is_empty();
         State {
             port,
             profile: self.config.profile,
-            firmware: (!firmware.name.is_empty()).then(|| firmware.clone()),
+            firmware: is_known.then(|| firmware.clone()),
             status: self.hearing.status.clone(),
             coding: self.coding,
             lines: self.lines,

@@ -17,13 +17,18 @@ pub(super) struct Pace {
     byte_time: Duration,
     /// When everything written has left, by the baud rate.
     busy_until: Instant,
-    reckons: bool,
+    /// What is behind it takes what it can.
+    is_pipe: bool,
 }
 
 impl Pace {
-    /// `reckons`: whether to reckon where the port does not tell.
-    pub(super) fn new(coding: &LineCoding, reckons: bool, now: Instant) -> Self {
-        Self { byte_time: coding.byte_time(), busy_until: now, reckons }
+    pub(super) fn new(coding: &LineCoding, now: Instant) -> Self {
+        Self { byte_time: coding.byte_time(), busy_until: now, is_pipe: false }
+    }
+
+    /// A pipe: nothing is to be reckoned, and whoever reads it says when it is full.
+    pub(super) fn pipe(coding: &LineCoding, now: Instant) -> Self {
+        Self { is_pipe: true, ..Self::new(coding, now) }
     }
 
     pub(super) fn set(&mut self, coding: &LineCoding) {
@@ -43,7 +48,7 @@ impl Pace {
     pub(super) fn unsent(&self, told: Option<usize>, now: Instant) -> usize {
         match told {
             Some(bytes) => bytes,
-            None if !self.reckons => 0,
+            None if self.is_pipe => 0,
             None => {
                 let left = self.busy_until.saturating_duration_since(now).as_nanos();
                 let bytes = left.div_ceil(self.byte_time.as_nanos().max(1));
@@ -55,6 +60,9 @@ impl Pace {
     /// How many of `wanted` bytes may be written now. Not a few at a time: each write is a transfer
     /// on USB.
     pub(super) fn room(&self, unsent: usize, wanted: usize) -> usize {
+        if self.is_pipe {
+            return wanted.min(PIPE_BYTES);
+        }
         let room = self.window().saturating_sub(unsent).min(wanted);
         if room < wanted && room < self.window() / 2 { 0 } else { room }
     }
@@ -77,6 +85,8 @@ impl Pace {
 const UNSENT_BYTES: usize = 64;
 /// What it may hold of a fast one.
 const MOMENT: Duration = Duration::from_millis(2);
+/// What is written to a pipe at once.
+const PIPE_BYTES: usize = 4096;
 /// Timers are not better than that, and a thread that wakes more often does nothing else.
 const SHORTEST: Duration = Duration::from_micros(100);
 
@@ -86,7 +96,7 @@ mod tests {
 
     fn pace(baud_rate: u32) -> (Pace, Instant) {
         let now = Instant::now();
-        (Pace::new(&LineCoding { baud_rate, ..LineCoding::default() }, true, now), now)
+        (Pace::new(&LineCoding { baud_rate, ..LineCoding::default() }, now), now)
     }
 
     #[test]

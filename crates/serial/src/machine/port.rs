@@ -66,7 +66,7 @@ where
         Self { core, opener, port, urgent, control, told, published, waker, open_at }
     }
 
-    /// Until nobody holds the machine any more.
+    /// Until nobody holds the machine any more, and its beam is off or a stop has been tried.
     pub(super) fn run(mut self) {
         if let Err(errno) = sys::go_first() {
             tracing::debug!(%errno, "the port's thread is an ordinary one");
@@ -75,7 +75,7 @@ where
             self.waker.seen();
             let now = Instant::now();
             self.urgent(now);
-            if !self.control(now) {
+            if !self.control(now) && !self.core.winds_down(now) {
                 break;
             }
             if self.port.is_none() && now >= self.open_at {
@@ -128,7 +128,8 @@ where
         self.open_at = now + REOPEN;
         match (self.opener)(self.core.idle_coding()) {
             Ok(tty) => {
-                self.core.opened(tty.coding(), tty.modem(), now);
+                let lines = tty.has_modem().then(|| tty.modem());
+                self.core.opened(tty.coding(), lines, now);
                 let (guard, guard_at) = (None, now);
                 self.port = Some(Port { tty, guard, guard_at, is_full: false, look_at: now });
             }
@@ -241,6 +242,9 @@ where
                     sooner(port.guard_at);
                 }
             }
+        }
+        if self.core.has_more() {
+            sooner(now);
         }
         if self.told.state.receiver_count() > 0 {
             sooner(self.published + PUBLISH_EVERY);

@@ -74,8 +74,10 @@ async fn a_port_that_is_gone_is_said_and_opened_again() {
     assert_eq!(machine.begin(Text::from("you")).await.unwrap_err(), Error::InUse);
     drop(pty);
     assert_eq!(timeout(SOON, session.down.recv()).await.unwrap(), None);
-    let state = machine.state();
-    assert!(matches!(state.port, state::Port::Closed { .. }), "{:?}", state.port);
+    let mut state = machine.look();
+    let closed = state.wait_for(|state| matches!(state.port, state::Port::Closed { .. }));
+    timeout(SOON, closed).await.unwrap().unwrap();
+    drop(state);
     drop(session);
     let pty = Pty::open();
     *path.lock().unwrap() = pty.path.clone();
@@ -143,12 +145,29 @@ async fn a_stop_overtakes_64_kib() {
     let report = timeout(SOON, stopping.done).await.unwrap().unwrap();
     assert!(report.confirmed, "{report:?}");
     assert!(machine.test().await.unwrap() < SOON);
-    let state = machine.state();
-    assert!(state.counters.dropped > 0);
+    let mut state = machine.look();
+    let dropped = state.wait_for(|state| state.counters.dropped > 0);
+    timeout(SOON, dropped).await.unwrap().unwrap();
     sends.abort();
-    drop((machine, down, sends.await));
+    drop((machine, state, down, sends.await));
     timeout(SOON, ended).await.unwrap().unwrap();
     let taken = board.join().unwrap();
     let stop = taken.iter().position(|byte| *byte == 0x84).unwrap();
     assert!(!taken[stop..].contains(&b'G'));
+}
+
+#[tokio::test]
+async fn a_machine_that_is_no_longer_shared_is_not_left_with_its_beam_on() {
+    let pty = Pty::open();
+    let (machine, ended) = share(&pty, Config::new(Profile::Grbl));
+    let board = board(pty);
+    let session = begin(&machine).await;
+    session.up.send(Up::Data, Bytes::from_static(b"M3 S1000\n")).await.unwrap();
+    let mut state = machine.look();
+    timeout(SOON, state.wait_for(|state| state.beam_may_be_on)).await.unwrap().unwrap();
+    drop((session, machine));
+    timeout(SOON, ended).await.unwrap().unwrap();
+    let taken = board.join().unwrap();
+    let stop = taken.iter().position(|byte| *byte == 0x84).unwrap();
+    assert!(taken[stop..].contains(&0x18));
 }

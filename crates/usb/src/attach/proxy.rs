@@ -5,18 +5,26 @@
 //! they fit the request; one that does not fit is a [`Violation`], which ends the session. So a
 //! hostile peer can at worst make its own device fail.
 //!
-//! Three things that `vhci_hcd` needs and no specification says:
+//! Four things that `vhci_hcd` needs and no specification says:
 //! - *Unlink.* An URB that was taken back gets a RET_UNLINK(-ECONNRESET) and never a RET_SUBMIT,
 //!   on which vhci would tear the connection down. One that completed first gets its RET_SUBMIT
 //!   and then a RET_UNLINK(0); that alone would be a success without data. An URB taken back with
 //!   data already moved counts as completed: the driver gets what was read.
+//! - *Control transfers in an outage.* A driver waits for its control transfer for as long as it
+//!   likes (5 s in most of usbcore), takes it back, and then waits without end, and cannot be
+//!   killed, for the RET_UNLINK, while `usb_kill_urb()` may hold up the whole bus. So a peer that
+//!   does not say within [`PATIENCE`] what became of it is no longer waited for: the transfer has
+//!   failed, as it would have with a device that is plugged in here and says nothing, and what the
+//!   peer says of it later is told to nobody. Other endpoints are waited for: what a peer has read
+//!   from a device must not be lost with an URB that is taken back.
 //! - *Port reset* is not forwarded. It shows as the first request of a new enumeration, a
 //!   GET_DESCRIPTOR(DEVICE) of 64 bytes (8 at SuperSpeed) to a device that is configured; the
 //!   device is reset before that request goes out.
 //! - *Isochronous* IN data comes without gaps, descriptors come with the offsets of the request
 //!   (6.1 trusts them), and the sum of their lengths is the URB's, OUT as well.
 //!
-//! Source: `drivers/usb/usbip/vhci_rx.c`, `vhci_hcd.c`, `usbip_common.c`, Linux 6.1 to 7.3.
+//! Source: `drivers/usb/usbip/vhci_rx.c`, `vhci_hcd.c`, `usbip_common.c`, and
+//! `drivers/usb/core/message.c`, Linux 6.1 to 7.3.
 
 mod queue;
 
@@ -28,6 +36,7 @@ use queue::Queues;
 pub use queue::Share;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wire::usb::{Complete, Speed, Submit, Up, Window};
 
 /// How a peer broke the rules of [`wire::usb`].
@@ -69,6 +78,8 @@ pub struct Proxy {
     speed: Speed,
     urbs: HashMap<u32, Pending>,
     queues: Queues,
+    /// Control transfers that the kernel took back, and since when [`Proxy::expire`] knows it.
+    taken_back: Vec<(u32, Option<Instant>)>,
     /// A SET_CONFIGURATION succeeded since the session began or the device was reset.
     configured: bool,
     actions: VecDeque<Action>,
@@ -102,6 +113,8 @@ enum Stage {
     /// Waits for the reset of the device, sent under the same id.
     Resetting(Submit, Bytes),
     Sent,
+    /// The kernel knows that it failed; the peer has it still.
+    GivenUp,
 }
 
 impl Proxy {
@@ -111,6 +124,7 @@ impl Proxy {
             speed,
             urbs: HashMap::new(),
             queues: Queues::new(window),
+            taken_back: Vec::new(),
             configured: false,
             actions: VecDeque::new(),
             counters,
@@ -188,7 +202,9 @@ impl Proxy {
     }
 
     fn unlink(&mut self, seqnum: u32, target: u32) -> Result<(), Fault> {
-        let Some(pending) = self.urbs.get_mut(&target) else {
+        let known = self.urbs.get_mut(&target);
+        let known = known.filter(|pending| !matches!(pending.stage, Stage::GivenUp));
+        let Some(pending) = known else {
             // Answered already, or never asked.
             self.actions.push_back(Action::Kernel(Reply::Unlink { seqnum, status: 0 }));
             return Ok(());
@@ -199,6 +215,9 @@ impl Proxy {
         pending.unlinks.push(seqnum);
         let first = pending.unlinks.len() == 1;
         let endpoint = pending.endpoint;
+        if first && endpoint == 0 {
+            self.taken_back.push((target, None));
+        }
         match &pending.stage {
             Stage::Held(_, data) => {
                 self.queues.forget(endpoint, target, data.len());
@@ -211,8 +230,30 @@ impl Proxy {
             }
             // Nothing takes a reset back; its end is the end of the URB.
             Stage::Sent | Stage::Resetting(..) => {}
+            Stage::GivenUp => unreachable!("filtered above"),
         }
         Ok(())
+    }
+
+    /// Gives up control transfers that the kernel took back and of which the peer says nothing.
+    /// Returns when to be called again, unless something else happens before.
+    pub fn expire(&mut self, now: Instant) -> Option<Instant> {
+        let mut next = None;
+        for (id, since) in std::mem::take(&mut self.taken_back) {
+            let Some(pending) = self.urbs.get_mut(&id) else { continue };
+            let at = since.unwrap_or(now) + PATIENCE;
+            if at > now {
+                self.taken_back.push((id, Some(since.unwrap_or(now))));
+                next = Some(next.map_or(at, |next: Instant| next.min(at)));
+                continue;
+            }
+            pending.stage = Stage::GivenUp;
+            for seqnum in pending.unlinks.drain(..) {
+                let reply = Reply::Unlink { seqnum, status: ECONNRESET };
+                self.actions.push_back(Action::Kernel(reply));
+            }
+        }
+        next
     }
 
     /// Sends what has room in the window.
@@ -250,6 +291,7 @@ impl Proxy {
         let unknown = Violation::Id(id);
         let pending = self.urbs.get_mut(&id).filter(|urb| urb.endpoint == endpoint);
         let pending = pending.ok_or(unknown)?;
+        let mut given_up = false;
         let ret = match std::mem::replace(&mut pending.stage, Stage::Sent) {
             Stage::Held(submit, data) => {
                 pending.stage = Stage::Held(submit, data);
@@ -276,6 +318,10 @@ impl Proxy {
                 }
                 pending.ret(&complete, data)?
             }
+            Stage::GivenUp => {
+                given_up = true;
+                pending.ret(&complete, data)?
+            }
         };
         let pending = self.urbs.remove(&id).expect("found above");
         self.queues.free(endpoint, pending.share);
@@ -283,7 +329,9 @@ impl Proxy {
         if let (Some(configured), 0) = (pending.configures, ret.status) {
             self.configured = configured;
         }
-        self.answer(pending, ret);
+        if !given_up {
+            self.answer(pending, ret);
+        }
         self.release();
         Ok(())
     }
@@ -449,6 +497,11 @@ const ENOMEM: i32 = -12;
 const EINVAL: i32 = -22;
 const EPROTO: i32 = -71;
 const ECONNRESET: i32 = -104;
+
+/// For how long the kernel waits for what it took back from endpoint 0. Most of usbcore waits 5 s
+/// before: until then nobody notices an outage, and this is what comes on top. A link that is well
+/// answers sooner.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The kernel unlinks an URB once.
 const UNLINKS_MAX: usize = 16;

@@ -7,6 +7,7 @@ use link::lossy::Link;
 use std::collections::HashMap;
 use usb::Command;
 use usb::attach::End;
+use usb::attach::proxy::PATIENCE;
 use wire::usb::{Speed, Window};
 
 #[tokio::test(start_paused = true)]
@@ -127,6 +128,35 @@ async fn unplugged_in_mid_transfer() {
     assert!(matches!(attach.await.unwrap(), Ok(End::DeviceGone)));
 }
 
+/// As in an outage: the driver has waited for long enough, and nobody can be asked.
+#[tokio::test(start_paused = true)]
+async fn a_control_transfer_that_nobody_answers_is_given_back_when_its_driver_wants_it() {
+    let Pair { mut kernel, mut device, .. } = pair(BAD, Speed::High, Window::OFFERED);
+    let status = control(hex!("80 00 0000 0000 0200"), "");
+    let (silent, read) = (kernel.submit(status.clone()).await, kernel.submit(bulk_in(1, 64)).await);
+    let urbs = [device.urb().await, device.urb().await];
+    kernel.unlink(read).await;
+    kernel.unlink(silent).await;
+    let asked = tokio::time::Instant::now();
+    assert_eq!(kernel.back().await, Some(Back::Unlinked(silent, ECONNRESET)));
+    assert_eq!(asked.elapsed().as_secs(), PATIENCE.as_secs());
+    // what the device says of it now is told to nobody, and that of the other endpoint is
+    for _ in 0..2 {
+        assert!(matches!(device.commands.recv().await, Some(Command::Cancel { .. })));
+    }
+    urbs.iter().for_each(|urb| device.succeed(urb));
+    assert!(matches!(kernel.back().await, Some(Back::Ret(submit, _)) if submit.endpoint == 1));
+    assert_eq!(kernel.back().await, Some(Back::TooLate(read)));
+    let served = tokio::spawn(async move {
+        let urb = device.urb().await;
+        device.succeed(&urb);
+        device
+    });
+    assert_eq!(kernel.transfer(status).await.status, 0);
+    served.await.unwrap();
+    assert!(kernel.is_quiet());
+}
+
 #[tokio::test(start_paused = true)]
 async fn detached_by_the_kernel() {
     let Pair { mut kernel, mut device, serve, attach, .. } =
@@ -163,3 +193,5 @@ async fn a_link_that_breaks_ends_both_sides() {
     let _ = serve.await.unwrap();
     echo.await.unwrap(); // the device is released
 }
+
+const ECONNRESET: i32 = -104;

@@ -86,7 +86,7 @@ impl Core {
                     climb.until = until;
                     return;
                 }
-                Step::Done => return self.climbed(),
+                Step::Done => return self.climbed(now),
             }
         }
     }
@@ -120,8 +120,12 @@ impl Core {
         }
     }
 
-    fn climbed(&mut self) {
-        let Some(climb) = self.climb.take() else { return };
+    fn climbed(&mut self, now: Instant) {
+        let Some(mut climb) = self.climb.take() else { return };
+        if climb.ladder.report(None).confirmed && climb.left_after().is_none() {
+            // what was answered has left
+            climb.left = Left::After(now.saturating_duration_since(climb.at));
+        }
         let report = climb.report();
         tracing::warn!(confirmed = report.confirmed, rungs = report.rungs.len(), "stopped");
         if report.confirmed {

@@ -3,6 +3,7 @@
 use super::Core;
 use crate::machine::answers::Answers;
 use bytes::Bytes;
+use gcode::beam::Beam;
 use gcode::detect::Detector;
 use gcode::lines::Lines;
 use gcode::profile::rules;
@@ -109,6 +110,9 @@ impl Core {
             }
             Report::Greeting => {
                 self.hearing.answers.reset();
+                if let Identifying::At(_) = self.hearing.identifying {
+                    self.hearing.identifying = Identifying::At(now);
+                }
                 self.changed = true;
             }
             Report::Alarm { .. } | Report::Halted => self.changed = true,
@@ -128,7 +132,11 @@ impl Core {
                 self.hearing.identifying = Identifying::Until(now + IDENTIFY);
                 self.ask(&[rules.identify, rules.modes].concat());
             }
-            Identifying::Until(until) if now >= until => self.identified(now),
+            Identifying::Until(until) if now >= until => {
+                // it did not hear us, and owes no answers
+                self.beam = Beam::new(self.config.profile, self.config.tool);
+                self.identified(now);
+            }
             _ => {}
         }
         if self.poll_at(now).is_some_and(|at| now >= at)

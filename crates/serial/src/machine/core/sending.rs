@@ -38,11 +38,13 @@ enum Given {
 }
 
 impl Sending {
-    pub(super) fn new(profile: Profile, coding: &LineCoding, now: Instant) -> Self {
+    /// `tells`: whether the port says what is unsent.
+    pub(super) fn new(profile: Profile, coding: &LineCoding, tells: bool, now: Instant) -> Self {
+        let is_pipe = profile == Profile::Raw && !tells;
+        let pace = if is_pipe { Pace::pipe(coding, now) } else { Pace::new(coding, now) };
         Self {
             queue: Queue::default(),
-            // a raw pty is a pipe
-            pace: Pace::new(coding, profile != Profile::Raw, now),
+            pace,
             lane: Lane::new(profile, false),
             profile,
             gate: Gate::new(profile),

@@ -6,6 +6,8 @@ use crate::machine::{Error, Interlock, Waiting};
 use tokio::sync::{mpsc, oneshot};
 use wire::serial::{Profile, StopReport, Up};
 
+mod pair;
+
 struct Bench {
     core: Core,
     now: Instant,
@@ -21,7 +23,7 @@ impl Bench {
         let now = Instant::now();
         let mut core = Core::new(config, now);
         let lines = ModemLines { cts: true, ..ModemLines::default() };
-        core.opened(LineCoding::default(), lines, now);
+        core.opened(LineCoding::default(), Some(lines), now);
         let (_, down) = mpsc::channel(1);
         let mut bench = Self { core, now, out: Vec::new(), acts: Vec::new(), up: None, down };
         bench.run(Duration::from_secs(3));
@@ -148,7 +150,7 @@ fn every_byte_passes_in_order_with_what_happens_between() {
     bench.frame(Up::Coding(coding), b"");
     bench.program(&all);
     bench.frame(Up::Break { on: true }, b"");
-    bench.run(ms(1));
+    bench.run(ms(400));
     assert_eq!(bench.take(), [all.clone(), all.clone()].concat());
     assert_eq!(bench.acts, [Act::Coding(coding), Act::Break { on: true }]);
     bench.says(&all);

@@ -87,6 +87,12 @@ impl Core {
         }
     }
 
+    /// Whether the program has sent something for which there is room only now.
+    pub(in crate::machine) fn has_more(&self) -> bool {
+        let waits = |user: &User| !user.up.is_empty() || user.up.is_closed();
+        self.has_room() && self.user.as_ref().is_some_and(waits)
+    }
+
     fn frame(&mut self, up: Up, bytes: Bytes, now: Instant) {
         let Some(user) = &mut self.user else { return };
         let knows = user.stops == self.stops;
@@ -147,6 +153,13 @@ impl Core {
         if is_guarded && self.beam.may_be_on() && self.stopped.is_none() {
             self.stop(now, Reason::ClientLost, None, now);
         }
+    }
+
+    /// Nobody holds the machine any more. Whether something is left to be done: nobody would stop
+    /// it later.
+    pub(in crate::machine) fn winds_down(&mut self, now: Instant) -> bool {
+        self.lost_client(now);
+        self.climb.is_some()
     }
 
     pub(super) fn beat(&mut self, now: Instant) {

@@ -116,6 +116,58 @@ fn a_request_taken_back_while_the_device_is_reset() {
 }
 
 #[test]
+fn a_control_transfer_that_is_taken_back_in_an_outage_is_given_up() {
+    let mut proxy = proxy(Window::OFFERED);
+    let began = Instant::now();
+    let after = |s: f64| began + Duration::from_secs_f64(s);
+    proxy.request(control(1, hex!("80 06 0002 0000 0900"))).unwrap();
+    proxy.request(submit(2, 1, true, 64)).unwrap();
+    assert_eq!(proxy.expire(after(60.0)), None, "what nobody takes back is waited for");
+    proxy.request(Request::Unlink { seqnum: 3, target: 1 }).unwrap();
+    proxy.request(Request::Unlink { seqnum: 4, target: 2 }).unwrap();
+    assert_eq!(proxy.expire(after(65.0)), Some(after(66.0)));
+    assert_eq!(proxy.expire(after(65.9)), Some(after(66.0)));
+    let sent = [("submit", 1, 0), ("submit", 2, 0), ("cancel", 1, 0), ("cancel", 2, 0)];
+    assert_eq!(told(&mut proxy), sent);
+    assert_eq!(proxy.expire(after(66.0)), None);
+    assert_eq!(told(&mut proxy), [("unlink", 3, -104)], "and not that of endpoint 1");
+    // the kernel may ask once more, and use the endpoint on
+    proxy.request(Request::Unlink { seqnum: 5, target: 1 }).unwrap();
+    proxy.request(control(6, hex!("80 06 0002 0000 0900"))).unwrap();
+    assert_eq!(told(&mut proxy), [("unlink", 5, 0), ("submit", 6, 0)]);
+    // the peer is back, with what it had to say
+    proxy.complete(0, complete(1, 0, 2), Bytes::from_static(b"ab")).unwrap();
+    assert_eq!(told(&mut proxy), []);
+    assert_eq!(proxy.complete(0, complete(1, 0, 0), Bytes::new()), Err(Violation::Id(1)));
+    proxy.complete(0, complete(6, 0, 0), Bytes::new()).unwrap();
+    proxy.complete(0x81, complete(2, -104, 0), Bytes::new()).unwrap();
+    assert_eq!(told(&mut proxy), [("ret", 6, 0), ("unlink", 4, -104)]);
+    assert_eq!(proxy.under_way(), Share::default());
+}
+
+#[test]
+fn what_was_given_up_and_done_all_the_same_is_remembered() {
+    let mut proxy = proxy(Window::OFFERED);
+    let (configure, get) = (hex!("00 09 0100 0000 0000"), hex!("80 06 0001 0000 4000"));
+    let give_up = |proxy: &mut Proxy, target: u32| {
+        proxy.request(Request::Unlink { seqnum: target + 100, target }).unwrap();
+        let now = Instant::now();
+        proxy.expire(now);
+        proxy.expire(now + PATIENCE);
+    };
+    proxy.request(control(1, configure)).unwrap();
+    give_up(&mut proxy, 1);
+    proxy.complete(0, complete(1, 0, 0), Bytes::new()).unwrap();
+    told(&mut proxy);
+    // it is configured after all, so a port reset is one
+    proxy.request(control(2, get)).unwrap();
+    give_up(&mut proxy, 2);
+    assert_eq!(told(&mut proxy), [("reset", 2, 0), ("unlink", 102, -104)]);
+    proxy.complete(0, complete(2, 0, 0), Bytes::new()).unwrap();
+    assert_eq!(told(&mut proxy), [], "nobody waits for what comes after the reset");
+}
+
+#[test]
 fn a_configuration_that_was_refused_or_taken_away_is_none() {
     let get = hex!("80 06 0001 0000 4000");
     for (setup, status) in [(hex!("00 09 0100 0000 0000"), -32), (hex!("00 09 0000 0000 0000"), 0)]

@@ -89,7 +89,9 @@ impl Burning {
         garage.run(&["share", device["id"].as_str().unwrap(), "--name", "laser"]);
         let ticket = garage.run(&["invite", "--grant", "laser"]);
         office.run(&["pair", &ticket]);
-        // the hub asks what it is, and runs it anew as that
+        // once a program has heard what it is, it is run as that
+        say(&mut attach(&office), "$I\n", "ok");
+        office.run(&["detach", "garage/laser"]);
         let began = Instant::now();
         let profile = || {
             let devices = garage.json(&["devices"]);
@@ -99,9 +101,7 @@ impl Burning {
         while profile() != "grbl" {
             assert!(began.elapsed() < SOON, "it is never known as GRBL: {}", profile());
         }
-        let place = office.run(&["attach", "garage/laser", "--tcp", "0"]);
-        let port = TcpStream::connect(place.strip_prefix("tcp://").unwrap()).unwrap();
-        port.set_read_timeout(Some(SOON)).unwrap();
+        let port = attach(&office);
         let mut burning = Self { laser, garage, office, port };
         burning.burn();
         burning
@@ -109,21 +109,11 @@ impl Burning {
 
     /// Switches the beam on, for minutes.
     fn burn(&mut self) {
-        self.say("$X\nM3 S1000\nG1 X100 F20\n", "ok\r\nok\r\nok");
+        say(&mut self.port, "$X\nM3 S1000\nG1 X100 F20\n", "ok\r\nok\r\nok");
         let began = Instant::now();
         while self.laser.pty().truth().beam_power() == 0.0 {
             assert!(began.elapsed() < SOON, "it does not move");
-            self.say("?", ">");
-        }
-    }
-
-    fn say(&mut self, text: &str, wanted: &str) {
-        self.port.write_all(text.as_bytes()).unwrap();
-        let (mut heard, mut some) = (String::new(), [0; 4096]);
-        while !heard.contains(wanted) {
-            let count = self.port.read(&mut some).unwrap_or_else(|e| panic!("{e}: {heard:?}"));
-            assert!(count > 0, "closed after {heard:?}");
-            heard.push_str(&String::from_utf8_lossy(&some[..count]));
+            say(&mut self.port, "?", ">");
         }
     }
 
@@ -139,6 +129,23 @@ impl Burning {
             assert!(began.elapsed() < SOON, "the beam stays on");
             std::thread::yield_now();
         }
+    }
+}
+
+fn attach(office: &Hub) -> TcpStream {
+    let place = office.run(&["attach", "garage/laser", "--tcp", "0"]);
+    let port = TcpStream::connect(place.strip_prefix("tcp://").unwrap()).unwrap();
+    port.set_read_timeout(Some(SOON)).unwrap();
+    port
+}
+
+fn say(port: &mut TcpStream, text: &str, wanted: &str) {
+    port.write_all(text.as_bytes()).unwrap();
+    let (mut heard, mut some) = (String::new(), [0; 4096]);
+    while !heard.contains(wanted) {
+        let count = port.read(&mut some).unwrap_or_else(|e| panic!("{e}: {heard:?}"));
+        assert!(count > 0, "closed after {heard:?}");
+        heard.push_str(&String::from_utf8_lossy(&some[..count]));
     }
 }
 

@@ -87,6 +87,7 @@ export const machineSafety: MockCase[] = [
       await page.locator("[data-stale=hub]").waitFor();
       await page.locator("[data-path=broken]").waitFor();
       await page.getByText("Unknown (last: Idle)").waitFor();
+      assert.equal(await page.locator("[data-beam]").innerText(), "Unknown");
       assert.ok(await button(page, "Move X+ by 10 mm").isDisabled());
       assert.ok(await stop(page).isEnabled());
       mock.machines.silent = false;
@@ -160,7 +161,7 @@ export const machineSafety: MockCase[] = [
         assert.ok(box && box.y > 600 && box.y + box.height <= 844 && box.width > 340);
       }
       assert.ok(await page.locator("[data-arming]").isVisible());
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      const wide = (await page.evaluate(() => document.documentElement.scrollWidth)) - 390;
       assert.ok(wide <= 0, `${wide} px too wide`);
       const low = await page
         .locator(".button:not(.square), .pad button")

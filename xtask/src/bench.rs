@@ -93,7 +93,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         What::Paths(paths) => paths.run(),
         What::Serial => {
             run::need_packages(&["python3-serial", "ser2net", "socat"])?;
-            natively("serial")
+            let bench = Lab::open()?.build("bench", "bench")?.display().to_string();
+            run::run(run::program(".", &bench, ["serial"]), NATIVE_LIMIT)?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -83,6 +83,7 @@ impl From<Failure> for Error {
             FailureCode::Unreachable => (Exit::Failed, "unreachable"),
             FailureCode::TimedOut => (Exit::TimedOut, "timed_out"),
             FailureCode::LoginNeeded => (Exit::Refused, "login_needed"),
+            FailureCode::CodeNeeded => (Exit::Refused, "code_needed"),
             FailureCode::TooMany => (Exit::Refused, "too_many"),
             FailureCode::Internal => (Exit::Failed, "internal"),
         };

@@ -57,5 +57,6 @@ pub use lookup::{Lookup, NoLookup};
 pub use pairing::{EXPIRES, Target};
 pub use relays::{RelayTrouble, pin, probe_relay, public_relays};
 pub use selector::Selector;
+pub use serial::machine::Machine;
 
 pub(crate) use hub::Inner;

@@ -8,7 +8,7 @@ use crate::devices::Source;
 use crate::failure::Failure;
 use crate::management::Result;
 use crate::pairing::internal;
-use crate::view::{self, Act, MachineSettings, Role};
+use crate::view::{self, Act, FailureCode, MachineSettings, Role};
 use crate::{Hub, Inner};
 use gcode::panel::Said;
 use serial::machine::{Config, Error, Machine, state};
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use wire::device::Kind;
 use wire::serial::{LineCoding, Profile};
-use wire::{Address, DeviceId};
+use wire::{Address, DeviceId, Pin, Proof};
 
 /// For a machine's thread to close its port.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -163,6 +163,7 @@ async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
 fn config(wanted: &Wanted, guard: Option<guard::Program>) -> Config {
     let settings = &wanted.settings;
     Config {
+        is_unknown: settings.profile.is_none() && wanted.profile == Profile::Raw,
         coding: settings.coding,
         lines: settings.on_open,
         arming: settings.arming,
@@ -255,7 +256,18 @@ impl Hub {
     ///
     /// # Errors
     /// When the caller may not, or the machine is not to be armed now.
-    pub async fn arm(&self, caller: Caller, device: &str, ttl: Duration) -> Result<()> {
+    pub async fn arm(
+        &self,
+        caller: Caller,
+        device: &str,
+        ttl: Duration,
+        code: Option<Pin>,
+    ) -> Result<()> {
+        if let (Caller::Peer(peer), Some(_)) = (caller, &code) {
+            let id = self.0.shared.look(|core| core.device_named(device))?;
+            let proven = self.0.unlock(peer, &id, Proof { pin: None, code }).await;
+            proven.map_err(|refusal| Failure::refused(refusal.to_string()))?;
+        }
         let (id, machine) = self.machine_for(caller, device, Role::Control)?;
         let by = self.0.shared.look(|core| core.called(caller));
         let told = format!("for {} s", ttl.as_secs());
@@ -356,7 +368,16 @@ fn may(core: &Core, caller: Caller, device: &str, least: Role) -> Result<(Device
     let role = match caller {
         Caller::Local => Role::Admin,
         // not told apart from what is not there
-        Caller::Peer(peer) => core.proven_role(&peer, &id).ok_or_else(none)?,
+        Caller::Peer(peer) => {
+            let granted = core.role(&peer, &id).ok_or_else(none)?;
+            let proven = core.proven_role(&peer, &id).filter(|proven| *proven >= least);
+            if proven.is_none() && granted >= least {
+                let message = format!("{device} asks for a PIN or a code first");
+                return Err(Failure::new(FailureCode::CodeNeeded, message)
+                    .hint("farhub attach HUB/NAME --pin, or --totp CODE"));
+            }
+            granted
+        }
     };
     if !matches!(core.devices[&id].kind, Kind::Serial(_)) {
         return Err(none());

@@ -316,6 +316,8 @@ pub enum FailureCode {
     TimedOut,
     /// The web UI asks for a login first.
     LoginNeeded,
+    /// A grant asks for a PIN or a code first.
+    CodeNeeded,
     /// Too many tries: wait.
     TooMany,
     Internal,

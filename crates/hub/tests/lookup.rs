@@ -1,5 +1,7 @@
 //! Public discovery, with a server of our own in the place of the public one.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use hub::view::Grant;
 use hub::{Caller, Config, Hub, Lookup};
 use std::collections::BTreeMap;
@@ -12,7 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A pkarr server, as far as it goes: what was put under a path is there. It counts the requests.
 #[derive(Clone, Default)]
-struct Server(Arc<Mutex<(u32, BTreeMap<String, Vec<u8>>)>>);
+struct Server(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    requests: u32,
+    records: BTreeMap<String, Vec<u8>>,
+}
 
 impl Server {
     async fn listen(&self) -> Lookup {
@@ -47,11 +55,11 @@ impl Server {
         let (method, path) = (words.next().unwrap(), words.next().unwrap().to_owned());
         let found = {
             let mut known = self.0.lock().unwrap();
-            known.0 += 1;
+            known.requests += 1;
             if method == "put" {
-                known.1.insert(path.clone(), request[head_bytes..].to_vec());
+                known.records.insert(path.clone(), request[head_bytes..].to_vec());
             }
-            known.1.get(&path).cloned()
+            known.records.get(&path).cloned()
         };
         let status = if found.is_some() { "200 OK" } else { "404 Not Found" };
         let body = found.filter(|_| method == "get").unwrap_or_default();
@@ -64,7 +72,7 @@ impl Server {
     }
 
     fn requests(&self) -> u32 {
-        self.0.lock().unwrap().0
+        self.0.lock().unwrap().requests
     }
 }
 

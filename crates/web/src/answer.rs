@@ -27,6 +27,7 @@ impl IntoResponse for Failed {
             FailureCode::Unreachable => StatusCode::BAD_GATEWAY,
             FailureCode::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             FailureCode::LoginNeeded => StatusCode::UNAUTHORIZED,
+            FailureCode::CodeNeeded => StatusCode::FORBIDDEN,
             FailureCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
             FailureCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };

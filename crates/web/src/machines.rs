@@ -15,11 +15,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::ToSchema;
-use wire::{Address, Name};
+use wire::{Address, Name, Pin};
 
 /// Changes that come faster than this are shown together.
 const BREATH: Duration = Duration::from_millis(100);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const TEST_EVERY: Duration = Duration::from_secs(5);
 /// For how long a machine is armed at most without use.
 const ARMED_S_MAX: u32 = 3600;
 
@@ -107,10 +108,11 @@ async fn events(
     Path(device): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failed> {
     let watched = hub.watched_machine(caller, &device)?;
-    let gone =
-        |_| Failed(hub::Failure::new(FailureCode::NotFound, "its port was closed meanwhile"));
-    let watching = watched.watch().await.map_err(gone)?;
-    let before = output(&watching.before, false);
+    let gone = || Failed(hub::Failure::new(FailureCode::NotFound, "its port was closed meanwhile"));
+    let watching = watched.watch().await.map_err(|_| gone())?;
+    // what speaks, then what it said
+    let first = told(&hub, caller, &device).ok_or_else(gone)?;
+    let first = stream::iter([first, output(&watching.before, false)]);
     let said = stream::unfold(watching.next, |mut next| async move {
         let event = match next.recv().await {
             Ok(bytes) => output(&bytes, false),
@@ -120,8 +122,13 @@ async fn events(
         Some((event, next))
     });
     let states = states(hub, caller, device, watched.look());
-    let events = stream::select(stream::iter([before]).chain(said), states);
+    let events = first.chain(stream::select(states, stream::select(said, tests(watched))));
     Ok(Sse::new(events.map(Ok)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+fn told(hub: &Hub, caller: Caller, device: &str) -> Option<Event> {
+    let machine = hub.machine(caller, device).ok()?;
+    Event::default().event("machine").json_data(machine).ok()
 }
 
 /// Ends when the caller may not see the machine any more, or its port is closed for good.
@@ -131,15 +138,26 @@ fn states(
     device: String,
     mut looking: tokio::sync::watch::Receiver<hub::view::MachineState>,
 ) -> impl Stream<Item = Event> {
-    looking.mark_changed();
+    looking.mark_unchanged();
     let known = (hub, caller, device, looking);
     stream::unfold(known, |(hub, caller, device, mut looking)| async move {
         looking.changed().await.ok()?;
         tokio::time::sleep(BREATH).await;
         looking.mark_unchanged();
-        let machine = hub.machine(caller, &device).ok()?;
-        let event = Event::default().event("machine").json_data(machine).ok()?;
+        let event = told(&hub, caller, &device)?;
         Some((event, (hub, caller, device, looking)))
+    })
+}
+
+/// Goes the way of a stop every five seconds, for as long as somebody looks; what came of it is in
+/// the machine's state.
+fn tests(machine: hub::Machine) -> impl Stream<Item = Event> {
+    let every = tokio::time::interval(TEST_EVERY);
+    stream::unfold((machine, every), |(machine, mut every)| async move {
+        loop {
+            every.tick().await;
+            machine.test().await.ok()?;
+        }
     })
 }
 
@@ -168,6 +186,8 @@ async fn clear(
 struct Arm {
     /// Until nothing was sent for so long.
     seconds: u32,
+    /// Of an authenticator app, where the grant asks for one.
+    code: Option<Pin>,
 }
 
 /// Lets whoever uses the machine now turn on its beam or spindle.
@@ -181,7 +201,7 @@ async fn arm(
     Body(arm): Body<Arm>,
 ) -> Result<StatusCode, Failed> {
     let seconds = arm.seconds.clamp(1, ARMED_S_MAX);
-    hub.arm(caller, &device, Duration::from_secs(seconds.into())).await?;
+    hub.arm(caller, &device, Duration::from_secs(seconds.into()), arm.code).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

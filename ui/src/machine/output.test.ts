@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LINES_MAX, plainText, Recall, said, sent, silence, type Output } from "./output";
+import { LINES_MAX, plainText, Recall, said, sent, silence, type Output, unsent } from "./output";
 
 const texts = ({ lines }: Output) =>
   lines.map(({ kind, text }) => (kind === "missed" ? kind : text));
@@ -22,6 +22,9 @@ test("own lines stand where they were sent, and a gap is a gap", () => {
   output = said(output, "$0=10\n", true);
   expect(texts(output)).toEqual(["ok", "$$", "missed", "$0=10"]);
   expect(plainText(output.lines)).toBe("ok\n> $$\n...\n$0=10");
+  const refused = unsent(output, output.lines[1]?.id ?? 0);
+  expect(refused.lines[1]).toMatchObject({ kind: "unsent", text: "$$" });
+  expect(plainText(refused.lines)).toBe("ok\n...\n$0=10");
 });
 
 test("the oldest lines go first", () => {

@@ -1,6 +1,6 @@
 /** The console: what the machine said, and what was sent from here, line by line. Pure. */
 
-export type Line = { id: number; kind: "machine" | "own" | "missed"; text: string };
+export type Line = { id: number; kind: "machine" | "own" | "unsent" | "missed"; text: string };
 export type Output = {
   lines: Line[];
   /** The machine's line that has no end yet. */
@@ -46,8 +46,17 @@ export function sent(output: Output, text: string): Output {
   return { ...output, lines: [...output.lines, line].slice(-LINES_MAX), next: output.next + 1 };
 }
 
+/** The hub did not take it. */
+export function unsent(output: Output, id: number): Output {
+  const lines = output.lines.map((line): Line =>
+    line.id === id ? { ...line, kind: "unsent" } : line,
+  );
+  return { ...output, lines };
+}
+
 export const plainText = (lines: Line[]): string =>
   lines
+    .filter(({ kind }) => kind !== "unsent")
     .map(({ kind, text }) => (kind === "own" ? `> ${text}` : kind === "missed" ? "..." : text))
     .join("\n");
 

@@ -2,7 +2,7 @@
 import type { Profile } from "../api";
 import type { Job, Machine } from "./api";
 import { heardNothing, listen, type Heard } from "./heard";
-import { said, sent, silence, type Output } from "./output";
+import { said, sent, silence, unsent, type Output } from "./output";
 
 export type MachineView = {
   machine: Machine | null;
@@ -21,6 +21,7 @@ export type Action =
   | { type: "machine"; machine: Machine; at_ms: number }
   | { type: "output"; text: string; missed: boolean; at_ms: number }
   | { type: "sent"; text: string }
+  | { type: "unsent"; id: number }
   | { type: "link"; live: boolean };
 
 export const unknown: MachineView = {
@@ -44,6 +45,8 @@ export function reduce(view: MachineView, action: Action): MachineView {
     }
     case "sent":
       return { ...view, output: sent(view.output, action.text) };
+    case "unsent":
+      return { ...view, output: unsent(view.output, action.id) };
     case "link":
       if (action.live) return { ...view, link: "live" };
       return { ...view, link: "lost", output: { ...view.output, again: true } };

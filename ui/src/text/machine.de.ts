@@ -99,6 +99,7 @@ export const machineDe: Record<keyof typeof machineEn, string> = {
   bytes: "Byte",
   beam: "Strahl oder Spindel",
   beam_maybe: "vielleicht an",
+  beam_now: "Strahl vielleicht an",
   beam_off: "aus",
   hotend: "Düse",
   bed: "Druckbett",

@@ -97,6 +97,7 @@ export const machineEn = {
   bytes: "bytes",
   beam: "Beam or spindle",
   beam_maybe: "may be on",
+  beam_now: "Beam may be on",
   beam_off: "off",
   hotend: "Hotend",
   bed: "Bed",

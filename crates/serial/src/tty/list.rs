@@ -46,12 +46,11 @@ pub enum Problem {
          `sudo farhub service install`, which adds a udev rule", .0.display()
     )]
     Permission(PathBuf),
-    #[error("the system's console is on {}", .0.display())]
-    Console(PathBuf),
 }
 
 /// All ports of the system below `root` (`/`, but for tests) that are real: not those that the
-/// kernel reserves for chips that are not there. Sorted by node.
+/// kernel reserves for chips that are not there, nor the system's console, nor
+/// ports of peers that are plugged in here. Sorted by node.
 ///
 /// # Errors
 /// When sysfs can't be read. A system without any is none.
@@ -102,16 +101,14 @@ const KINDS: [&str; 5] = ["ttyUSB", "ttyACM", "ttyS", "ttyAMA", "ttyTHS"];
 fn look(root: &Path, name: &str) -> Option<Found> {
     let class = root.join("sys/class/tty").join(name);
     let device = fs::canonicalize(class.join("device")).ok()?;
-    if !is_real(&class, &device) {
+    let is_remote = device.to_string_lossy().contains("/vhci_hcd");
+    if !is_real(&class, &device) || is_console(&class) || is_remote {
         return None;
     }
     let node = root.join("dev").join(name);
     let usb = usb(&device);
     let product = usb.as_ref().map(|(_, product)| product.clone()).filter(|text| !text.is_empty());
-    let problem = match is_console(&class) {
-        true => Some(Problem::Console(node.clone())),
-        false => permission(&node),
-    };
+    let problem = permission(&node);
     let usb = usb.map(|(usb, _)| usb);
     Some(Found {
         id: id(name, usb.as_ref())?,
@@ -313,12 +310,11 @@ mod tests {
     }
 
     #[test]
-    fn a_console_is_a_problem_and_no_sysfs_is_no_ports() {
+    fn a_console_is_not_offered_and_no_sysfs_is_no_ports() {
         let tree = Tree::new();
         assert_eq!(tree.ids(), [""; 0]);
         tree.port("ttyS0", "pnp0/00:01/s", Some("4\n"));
         tree.write("sys/devices/pnp0/00:01/s/tty/ttyS0/console", "Y\n");
-        let [found] = &list(tree.0.path()).unwrap()[..] else { panic!("one port") };
-        assert!(matches!(found.problem, Some(Problem::Console(_))));
+        assert_eq!(tree.ids(), [""; 0]);
     }
 }

@@ -1,5 +1,6 @@
 //! Speeds of farhub beside a peer's, in the same run: `bench agents`, the same simulated disk and
-//! the same driver; `bench paths`, the path between two hubs ([`paths`]).
+//! the same driver; `bench paths`, the path between two hubs ([`paths`]);
+//! `bench serial`, serial ports ([`serial`]).
 //!
 //! For agents the peer is the server of the `usbip` crate, twice: through a tunnel with the
 //! encryption that farhub has, which is the fair comparison, and in plain TCP straight to the
@@ -11,6 +12,7 @@ mod farhub;
 mod paths;
 mod peer;
 mod quic;
+mod serial;
 
 use anyhow::{Result, bail};
 use client::{BLOCK_BYTES, Client};
@@ -54,7 +56,8 @@ fn main() -> Result<()> {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["agents"] => agents(&runtime),
         ["paths", farhub] => runtime.block_on(paths::run(Path::new(farhub))),
-        _ => bail!("usage: bench agents | paths FARHUB"),
+        ["serial"] => runtime.block_on(serial::run()),
+        _ => bail!("usage: bench agents | paths FARHUB | serial"),
     }
 }
 

@@ -103,6 +103,30 @@ impl Pair {
         self.attach(End::A, bus_id, &[])
     }
 
+    /// Shares the serial port of a USB device of A's, as a port, and attaches it at B as a native
+    /// one.
+    pub(crate) fn share_and_attach_port(&self, bus_id: &str) -> Result<Attached> {
+        let Ends::Hubs { a, .. } = &self.ends else { anyhow::bail!("there are no hubs") };
+        let device = sysfs::usb(bus_id).with_context(|| format!("no device {bus_id}"))?;
+        let port = sysfs::within(LIMIT, "a port", || sysfs::node(&device, "tty", "tty"))?;
+        a.run(&["share", &port, "--name", &share_name(bus_id)])?;
+        self.attach_port_again(bus_id)
+    }
+
+    /// Attaches a port that is shared already.
+    pub(crate) fn attach_port_again(&self, bus_id: &str) -> Result<Attached> {
+        let Ends::Hubs { a, b } = &self.ends else { anyhow::bail!("there are no hubs") };
+        let name = share_name(bus_id);
+        let address = format!("{}/{name}", a.name);
+        let since = Instant::now();
+        b.run(&["attach", &address])?;
+        // the emulated device is called as what it is
+        let dir = sysfs::within(LIMIT, "the port at the far end", || {
+            sysfs::attached().into_iter().find(|dir| read(dir.join("product")) == address)
+        })?;
+        Ok(Attached { dir, since, from: End::A, name })
+    }
+
     /// The device after it was pulled out and plugged in again: hubs bring it back themselves.
     pub(crate) fn back_again(&self, bus_id: &str) -> Result<Attached> {
         match self.ends {

@@ -61,6 +61,12 @@ pub(crate) fn drop_lines(tty: &File) -> Result<()> {
     lines(tty, 0)
 }
 
+/// A break of a quarter of a second or more.
+pub(crate) fn send_break(tty: &File) -> Result<()> {
+    // SAFETY: no memory is involved.
+    done(unsafe { libc::tcsendbreak(tty.as_raw_fd(), 0) })
+}
+
 fn lines(tty: &File, lines: libc::c_int) -> Result<()> {
     // SAFETY: TIOCMSET reads one int.
     done(unsafe { libc::ioctl(tty.as_raw_fd(), libc::TIOCMSET, &raw const lines) })

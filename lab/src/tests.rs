@@ -4,6 +4,7 @@ mod doors;
 mod emulated;
 mod faithful;
 mod faults;
+mod ports;
 mod rounds;
 
 use anyhow::Result;
@@ -46,6 +47,7 @@ const TESTS: &[Test] = &[
     small("disk_over_two_hubs", faithful::disk_over_two_hubs, 60),
     small("fio_verifies", faithful::fio_verifies, 60),
     small("serial_port_echoes", faithful::serial_port_echoes, 60),
+    small("native_port", ports::native_port, 60),
     small("every_report_in_order", faithful::every_report_in_order, 60),
     small("printer_prints", faithful::printer_prints, 60),
     small("sound_plays_without_gap", faithful::sound_plays_without_gap, 60),
@@ -76,6 +78,7 @@ const TESTS: &[Test] = &[
     small("terminate_the_user", faults::terminate_the_user, 60),
     emulated("emulated_disk", emulated::disk, LARGE, &["storage"]),
     emulated("emulated_serial_adapter", emulated::serial_adapter, SMALL, &["serial"]),
+    emulated("native_port_of_adapter", ports::native_port_of_adapter, SMALL, &["serial"]),
     emulated("emulated_keyboard", emulated::keyboard, SMALL, &["kbd"]),
     emulated("emulated_sound_card", emulated::sound_card, LARGE, &["audio"]),
     emulated("emulated_card_reader", emulated::card_reader, LARGE, &["ccid"]),

@@ -28,6 +28,8 @@ enum What {
     Agents,
     /// The path between two hubs, beside iroh's own and TCP with TLS, directly and by a relay
     Paths(Paths),
+    /// Serial ports through two hubs on this machine, beside socat, ser2net and pyserial
+    Serial,
 }
 
 /// A link that is not as it is on this machine is made in a guest of the lab.
@@ -89,6 +91,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         What::Paths(paths) => paths.run(),
+        What::Serial => {
+            run::need_packages(&["python3-serial", "ser2net", "socat"])?;
+            let bench = Lab::open()?.build("bench", "bench")?.display().to_string();
+            run::run(run::program(".", &bench, ["serial"]), NATIVE_LIMIT)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::pair::Ticket;
+use wire::serial::Profile;
 use wire::{Address, HostPort, Name, Pin};
 
 /// Plug it in there. Use it here.
@@ -199,6 +200,10 @@ pub(crate) struct Share {
     /// What to call it from now on
     #[arg(long)]
     pub name: Option<Name>,
+    /// What speaks at a serial port, so that farhub can stop it
+    /// [default: found out from what it says]
+    #[arg(long, value_parser = profile())]
+    pub profile: Option<Profile>,
 }
 
 #[derive(Args, Debug)]
@@ -561,6 +566,21 @@ fn whom(text: &str) -> Result<Whom, String> {
     }
     let ticket = text.parse::<Ticket>().map(|ticket| ticket.to_string());
     ticket.map(Whom::Ticket).map_err(|error| error.to_string())
+}
+
+fn profile() -> impl TypedValueParser<Value = Profile> {
+    const PROFILES: [(&str, Profile); 6] = [
+        ("raw", Profile::Raw),
+        ("grbl", Profile::Grbl),
+        ("grblhal", Profile::GrblHal),
+        ("fluidnc", Profile::FluidNc),
+        ("smoothie", Profile::Smoothie),
+        ("marlin", Profile::Marlin),
+    ];
+    PossibleValuesParser::new(PROFILES.map(|(word, _)| word)).map(|typed| {
+        let found = PROFILES.iter().find(|(word, _)| *word == typed);
+        found.expect("one of them").1
+    })
 }
 
 fn role() -> impl TypedValueParser<Value = Role> {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::{Name, Relay};
 
@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub grace_others: Option<Duration>,
     #[serde(default)]
     pub discovery: Discovery,
+    #[serde(default)]
+    pub serial_ports: Vec<PathBuf>,
     pub log: Option<String>,
 }
 
@@ -147,6 +149,7 @@ mod tests {
         assert_eq!(config.grace_disks, Some(Duration::from_secs(25)));
         assert_eq!(config.grace_others, Some(Duration::from_secs(60)));
         assert_eq!(config.discovery, Discovery::Off);
+        assert_eq!(config.serial_ports, [PathBuf::from("/dev/ttyMXC0")]);
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
     }
 
@@ -157,7 +160,8 @@ mod tests {
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'hosts', 'login', \
              'tls', 'bind', 'relay', 'public_relays', 'public_discovery', 'offline', 'paths', \
-             'grace_disks', 'grace_others', 'discovery', 'log' (in: lisen = \"127.0.0.1:1\")"
+             'grace_disks', 'grace_others', 'discovery', 'serial_ports', 'log' \
+             (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
         assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));

@@ -70,6 +70,7 @@ fn config(
     // the other hub is in this process
     let relays = if real { args.relays() } else { vec![] };
     let lookup = args.lookup.clone().filter(|_| real);
+    let serial_ports = if real { args.serial_ports.clone() } else { vec![] };
     let offline = args.offline;
     // the one in the garage listens on loopback only: nobody else has to know of it
     let discovery = if real { args.discovery } else { Discovery::Off };
@@ -80,6 +81,7 @@ fn config(
         offline,
         discovery,
         simulated,
+        serial_ports,
         guard: guard(),
         real,
         demo: true,

@@ -6,7 +6,7 @@ use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::peers;
 use crate::table::{Cell, Table, Tone, shorten};
-use hub::view::{AttachmentState, Device, State};
+use hub::view::{AttachmentState, Device, MachineSettings, State};
 use serde_json::json;
 use std::collections::BTreeMap;
 use wire::device::{Kind, State as DeviceState, Usb, class_name};
@@ -46,6 +46,12 @@ pub(crate) async fn watch(client: &Client, out: Out) -> Result<(), Error> {
 }
 
 pub(crate) async fn share(client: &Client, out: Out, args: Share) -> Result<(), Error> {
+    if let Some(profile) = args.profile {
+        let path = format!("/devices/{}/machine/settings", encode(&args.device));
+        let settings: MachineSettings = client.get(&path).await?;
+        let settings = MachineSettings { profile: Some(profile), ..settings };
+        let _: MachineSettings = client.put(&path, &settings).await?;
+    }
     let path = format!("/devices/{}/share", encode(&args.device));
     let body = args.name.map_or(json!({}), |name| json!({ "name": name }));
     let shared = client.post(&path, &body).await;

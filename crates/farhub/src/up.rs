@@ -29,6 +29,7 @@ pub(crate) struct Args {
     pub only: Kinds,
     pub grace: Grace,
     pub discovery: Discovery,
+    pub serial_ports: Vec<PathBuf>,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -61,6 +62,7 @@ impl Args {
             },
             offline: typed.offline || config.offline,
             discovery: config.discovery,
+            serial_ports: config.serial_ports,
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -147,6 +149,7 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         only: args.only,
         grace: args.grace,
         discovery: args.discovery,
+        serial_ports: args.serial_ports.clone(),
         guard: guard(),
         real: true,
         ..hub::Config::new(args.data.clone(), args.name.clone().unwrap_or_else(computer))

@@ -30,6 +30,8 @@ pub struct Config {
     pub simulated: Vec<Arc<sim::Simulated>>,
     /// Machines made of software.
     pub machines: Vec<Arc<sim::machine::Simulated>>,
+    /// Serial ports that no list of the system has.
+    pub serial_ports: Vec<PathBuf>,
     /// The program that stops a machine when this one is gone.
     pub guard: Option<serial::guard::Program>,
     /// Look for real devices as well.
@@ -54,6 +56,7 @@ impl Config {
             discovery: Discovery::Off,
             simulated: vec![],
             machines: vec![],
+            serial_ports: vec![],
             guard: None,
             real: false,
             demo: false,

@@ -9,7 +9,7 @@ use crate::login::Login;
 use crate::pairing::Asks;
 use crate::paths::Paths;
 use crate::peers::Peer;
-use crate::plugging::MadeOfSoftware;
+use crate::plugging::{Listing, MadeOfSoftware};
 use crate::relays::Relays;
 use crate::{
     Config, Discovery, Grace, attaching, attachments, dialing, discovery, identity, jobs, linking,
@@ -150,7 +150,8 @@ impl Hub {
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;
         let simulated = MadeOfSoftware { usb: config.simulated, machines: config.machines };
-        inner.background(plugging::watch(inner.clone(), simulated, config.real));
+        let listing = Listing { real: config.real, serial_ports: config.serial_ports };
+        inner.background(plugging::watch(inner.clone(), simulated, listing));
         inner.background(machines::keep(inner.clone(), config.guard));
         inner.background(jobs::catch_up(inner.clone()));
         inner.background(timer::keep_time(inner.clone(), clock));

@@ -167,6 +167,7 @@ async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
 fn config(wanted: &Wanted, guard: Option<guard::Program>) -> Config {
     let settings = &wanted.settings;
     Config {
+        is_unknown: settings.profile.is_none() && wanted.profile == Profile::Raw,
         coding: settings.coding,
         lines: settings.on_open,
         arming: settings.arming,

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::select_all;
 use sim::{Simulated, machine};
 use std::future::pending;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use usb::linux::Hotplug;
@@ -14,10 +14,19 @@ use wire::device::{Kind, Serial};
 use wire::serial::Profile;
 use wire::{DeviceId, Text};
 
+/// Where to look for real devices.
+#[derive(Clone, Debug)]
+pub(crate) struct Listing {
+    /// In what the system lists.
+    pub(crate) real: bool,
+    /// And these ports, whatever it lists.
+    pub(crate) serial_ports: Vec<PathBuf>,
+}
+
 /// Keeps the shelf true for as long as the hub runs.
-pub(crate) async fn watch(inner: Arc<Inner>, simulated: MadeOfSoftware, real: bool) {
+pub(crate) async fn watch(inner: Arc<Inner>, simulated: MadeOfSoftware, listing: Listing) {
     let mut hotplug = None;
-    if real {
+    if listing.real {
         give_back_leftovers(&inner).await;
         match Hotplug::open() {
             Ok(opened) => hotplug = Some(opened),
@@ -27,7 +36,7 @@ pub(crate) async fn watch(inner: Arc<Inner>, simulated: MadeOfSoftware, real: bo
     loop {
         let plugged = simulated.plugged();
         let mut found = simulated.found(&plugged);
-        let listed = if real { real_devices().await } else { Some(vec![]) };
+        let listed = real_devices(listing.clone()).await;
         // what cannot be listed has not been pulled out
         if let Some(listed) = listed {
             found.extend(listed);
@@ -118,12 +127,16 @@ impl MadeOfSoftware {
     }
 }
 
-async fn real_devices() -> Option<Vec<Found>> {
-    let listed = spawn_blocking(|| {
-        let on_the_bus = usb::linux::list(Path::new("/"))?;
-        let ports = serial::tty::list::list(Path::new("/"))?;
-        let devices = on_the_bus.into_iter().map(from_usb).chain(ports.into_iter().map(from_port));
-        std::io::Result::Ok(devices.collect())
+async fn real_devices(listing: Listing) -> Option<Vec<Found>> {
+    let listed = spawn_blocking(move || {
+        let root = Path::new("/");
+        let (on_the_bus, ports) = match listing.real {
+            true => (usb::linux::list(root)?, serial::tty::list::list(root)?),
+            false => (vec![], vec![]),
+        };
+        let named = serial::tty::list::named(&listing.serial_ports, &ports);
+        let ports = ports.into_iter().chain(named).map(from_port);
+        std::io::Result::Ok(on_the_bus.into_iter().map(from_usb).chain(ports).collect())
     });
     match listed.await {
         Ok(Ok(listed)) => Some(listed),

@@ -71,6 +71,28 @@ impl Hub {
         }
     }
 
+    /// Goes the way of a stop and does nothing: for who relies on it to know that it would work.
+    ///
+    /// # Errors
+    /// As [`Self::stop_machine`], or that the machine's hub does not answer.
+    pub async fn test_stop(&self, caller: Caller, address: &Address) -> Answer<()> {
+        let own = self.0.shared.look(|core| core.hub.name == address.hub);
+        if own || caller != Caller::Local {
+            let machine = self.0.shared.look(|core| own_machine(core, caller, address))?;
+            return machine.test().await.map(drop).map_err(refused);
+        }
+        let (peer, device) = self.0.shared.look(|core| core.remote_device(address))?;
+        let tested = async {
+            let test = StopUp::Test { number: 0 };
+            let (mut rx, _tx) = self.0.stop_path(&peer, &device, &test).await?;
+            let told = tokio::time::timeout(LEFT_TIMEOUT, rx.recv()).await;
+            told.context("its hub does not answer")??.context("its hub broke off")
+        };
+        let unreachable =
+            |error: anyhow::Error| Failure::new(FailureCode::Unreachable, format!("{error:#}"));
+        tested.await.map(drop).map_err(unreachable)
+    }
+
     /// Stops every machine that this hub knows of and may stop, its own and those of peers.
     pub async fn stop_all_machines(&self, caller: Caller) -> Vec<Stopped> {
         let addresses = self.0.shared.look(|core| machines(core, caller));
@@ -83,16 +105,7 @@ impl Hub {
 
     async fn stop_own(&self, caller: Caller, address: &Address) -> Answer<Stopped> {
         let inner = &self.0;
-        let machine = inner.shared.look(|core| {
-            let id = core.device_named(address.device.as_str())?;
-            if let Caller::Peer(peer) = caller {
-                stoppable(core, &peer, &id)
-                    .map_err(|refusal| Failure::refused(refusal.to_string()))?;
-            }
-            let machine = core.machine(&id);
-            let none = || Failure::not_found(format!("{address} is no machine that is shared"));
-            machine.ok_or_else(none)
-        })?;
+        let machine = inner.shared.look(|core| own_machine(core, caller, address))?;
         let began = Instant::now();
         let by = inner.shared.look(|core| core.called(caller));
         let over = |_| Failure::not_found(format!("the port of {address} was closed meanwhile"));
@@ -176,6 +189,19 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// A machine of this hub, for a caller who may stop it.
+fn own_machine(core: &Core, caller: Caller, address: &Address) -> Answer<Machine> {
+    let none = || Failure::not_found(format!("{address} is no machine that is shared"));
+    if core.hub.name != address.hub {
+        return Err(Failure::new(FailureCode::Refused, "a hub does not act for another one"));
+    }
+    let id = core.device_named(address.device.as_str())?;
+    if let Caller::Peer(peer) = caller {
+        stoppable(core, &peer, &id).map_err(|refusal| Failure::refused(refusal.to_string()))?;
+    }
+    core.machine(&id).ok_or_else(none)
 }
 
 /// Every machine that the caller may stop.

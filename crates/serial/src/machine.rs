@@ -47,6 +47,8 @@ use waker::Waker;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub profile: Profile,
+    /// Nobody has said what it is: it is listened to, and told in [`State::firmware`].
+    pub is_unknown: bool,
     /// What drives its beam, where it is a Marlin.
     pub tool: gcode::beam::Tool,
     /// What the port is set to when nobody uses it.
@@ -70,6 +72,7 @@ impl Config {
     pub fn new(profile: Profile) -> Self {
         Self {
             profile,
+            is_unknown: false,
             tool: gcode::beam::Tool::default(),
             coding: LineCoding::default(),
             lines: tty::Lines::default(),

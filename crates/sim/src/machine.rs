@@ -5,6 +5,8 @@
 //! The boards ([`grbl`], [`marlin`]) have no clock and no I/O. [`Pty`] runs one at a real port, and
 //! [`Simulated`] is one that a hub can list, with an id and a name.
 
+#[cfg(target_os = "linux")]
+mod echo;
 pub mod grbl;
 pub mod marlin;
 mod motion;
@@ -16,6 +18,8 @@ mod truth;
 mod wire;
 mod words;
 
+#[cfg(target_os = "linux")]
+pub use echo::Echo;
 #[cfg(target_os = "linux")]
 pub use pty::{Port, Pty};
 #[cfg(target_os = "linux")]

@@ -20,12 +20,12 @@ use wire::{Address, Name, Pin};
 /// Changes that come faster than this are shown together.
 const BREATH: Duration = Duration::from_millis(100);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-const TEST_EVERY: Duration = Duration::from_secs(5);
 /// For how long a machine is armed at most without use.
 const ARMED_S_MAX: u32 = 3600;
 
 api! {
     post "/machines/{hub}/{device}/stop" => stop,
+    post "/machines/{hub}/{device}/test" => test,
     post "/machines/stop" => stop_all,
     get "/devices/{device}/machine/settings" => settings,
     put "/devices/{device}/machine/settings" => set,
@@ -49,6 +49,20 @@ async fn stop(
     Path((at, device)): Path<(Name, Name)>,
 ) -> Result<Json<Stopped>, Failed> {
     Ok(Json(hub.stop_machine(caller, &Address { hub: at, device }).await?))
+}
+
+/// Goes the way of a stop and does nothing, so that whoever relies on it knows that it would work,
+/// and how long it takes.
+#[utoipa::path(post, path = "/machines/{hub}/{device}/test",
+    params(("hub" = Name, Path), ("device" = Name, Path)),
+    responses((status = 204), (status = "4XX", body = Failure)))]
+async fn test(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path((at, device)): Path<(Name, Name)>,
+) -> Result<StatusCode, Failed> {
+    hub.test_stop(caller, &Address { hub: at, device }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Stops every machine that may be stopped.
@@ -122,7 +136,7 @@ async fn events(
         Some((event, next))
     });
     let states = states(hub, caller, device, watched.look());
-    let events = first.chain(stream::select(states, stream::select(said, tests(watched))));
+    let events = first.chain(stream::select(states, said));
     Ok(Sse::new(events.map(Ok)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
@@ -152,18 +166,6 @@ fn states(
         changes.mark_unchanged();
         let event = told(&hub, caller, &device)?;
         Some((event, (hub, caller, device, looking, changes)))
-    })
-}
-
-/// Goes the way of a stop every five seconds, for as long as somebody looks; what came of it is in
-/// the machine's state.
-fn tests(machine: hub::Machine) -> impl Stream<Item = Event> {
-    let every = tokio::time::interval(TEST_EVERY);
-    stream::unfold((machine, every), |(machine, mut every)| async move {
-        loop {
-            every.tick().await;
-            machine.test().await.ok()?;
-        }
     })
 }
 

@@ -190,4 +190,8 @@ export class MachineApi {
 export const stopMachine = ({ hub, name }: Where) =>
   call<Stopped>("POST", `/machines/${one(hub)}/${one(name)}/stop`, {}, { keepalive: true });
 
+/** Goes the same way as a stop, and does nothing. */
+export const testStop = ({ hub, name }: Where, more: RequestInit) =>
+  call<void>("POST", `/machines/${one(hub)}/${one(name)}/test`, {}, more);
+
 export const stopAll = () => call<Stopped[]>("POST", "/machines/stop", {}, { keepalive: true });

@@ -3,7 +3,7 @@ import type { Where } from "./route";
 import { Feed } from "../feed";
 import { attempt } from "../live.svelte";
 import type { Problem } from "../store";
-import { stopMachine, type Machine, MachineApi, type Stopped } from "./api";
+import { stopMachine, testStop, type Machine, MachineApi, type Stopped } from "./api";
 import { reduce, STALE_MS, unknown, type Action, type MachineView } from "./store";
 
 /** A press of STOP: under way since, or what came of it. */
@@ -51,11 +51,14 @@ export class MachineLive {
   connect(): () => void {
     const nudge = () => document.visibilityState === "visible" && this.#feed.nudge();
     const timer = setInterval(() => this.#tick(), TICK_MS);
+    const tests = setInterval(() => void this.#test(), TEST_MS);
+    void this.#test();
     addEventListener("online", nudge);
     document.addEventListener("visibilitychange", nudge);
     this.#feed.start();
     return () => {
       clearInterval(timer);
+      clearInterval(tests);
       removeEventListener("online", nudge);
       document.removeEventListener("visibilitychange", nudge);
       this.#feed.stop();
@@ -77,6 +80,15 @@ export class MachineLive {
     if (value) this.dispatch({ type: "machine", machine: value, at_ms: performance.now() });
     // The stream says nothing and the hub does not answer: begin anew.
     else this.#feed.start();
+  }
+
+  /** From this page to whatever would stop the machine, and back. */
+  async #test(): Promise<void> {
+    const at_ms = performance.now();
+    const signal = AbortSignal.timeout(TEST_MS);
+    const { problem } = await attempt(() => testStop(this.where, { signal }));
+    const took_ms = performance.now() - at_ms;
+    if (problem === null) this.dispatch({ type: "tested", at_ms, took_ms });
   }
 
   async #why(): Promise<void> {
@@ -106,3 +118,4 @@ export class MachineLive {
 
 const TICK_MS = 250;
 const ASK_MS = 2000;
+const TEST_MS = 5000;

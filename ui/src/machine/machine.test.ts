@@ -44,20 +44,14 @@ test("a Marlin board that is not asked all the time may be silent", () => {
 });
 
 test("the stop path is proven by its last test, and broken when two are missed", () => {
-  const view = after(at(0));
-  expect(proof(view, null, 0)).toEqual({ is: "proven", took_ms: 0.4, age_s: 0 });
-  expect(proof(view, 4, 2500)).toEqual({ is: "proven", took_ms: 4, age_s: 2 });
-  expect(proof(view, 4, 3000)).toEqual({ is: "broken" });
-  const talks = reduce(view, at(11_000));
-  expect(proof(talks, 4, 11_000)).toEqual({ is: "broken" });
-  const tested = at(11_000, ({ state }) => (state.stop_path = { tests: 99, took_us: 900 }));
-  expect(proof(reduce(view, tested), null, 12_000)).toEqual({
-    is: "proven",
-    took_ms: 0.9,
-    age_s: 1,
-  });
-  const none = at(100, ({ state }) => (state.stop_path = null));
-  expect(proof(after(none), null, 100)).toEqual({ is: "broken" });
+  expect(proof(after(at(0)), 0)).toEqual({ is: "broken" });
+  const tested = after(at(0), { type: "tested", at_ms: 100, took_ms: 4 });
+  expect(proof(tested, 100)).toEqual({ is: "proven", took_ms: 4, age_s: 0 });
+  expect(proof(tested, 2200)).toEqual({ is: "proven", took_ms: 4, age_s: 2 });
+  expect(proof(tested, 3000)).toEqual({ is: "broken" });
+  const talks = reduce(tested, at(11_000));
+  expect(proof(talks, 11_099)).toMatchObject({ is: "proven" });
+  expect(proof(talks, 11_100)).toEqual({ is: "broken" });
 });
 
 test("who may not send lines, and why", () => {

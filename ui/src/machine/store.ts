@@ -11,8 +11,8 @@ export type MachineView = {
   news_ms: number | null;
   /** When bytes of the machine itself last came in. */
   spoke_ms: number | null;
-  /** When the stop path was last proven. */
-  proven_ms: number | null;
+  /** The last test of the way that a stop goes: when it began, and how long it took. */
+  tested: { at_ms: number; took_ms: number } | null;
   output: Output;
   heard: Heard;
 };
@@ -22,6 +22,7 @@ export type Action =
   | { type: "output"; text: string; missed: boolean; at_ms: number }
   | { type: "sent"; text: string }
   | { type: "unsent"; id: number }
+  | { type: "tested"; at_ms: number; took_ms: number }
   | { type: "link"; live: boolean };
 
 export const unknown: MachineView = {
@@ -29,7 +30,7 @@ export const unknown: MachineView = {
   link: "connecting",
   news_ms: null,
   spoke_ms: null,
-  proven_ms: null,
+  tested: null,
   output: silence,
   heard: heardNothing,
 };
@@ -47,6 +48,8 @@ export function reduce(view: MachineView, action: Action): MachineView {
       return { ...view, output: sent(view.output, action.text) };
     case "unsent":
       return { ...view, output: unsent(view.output, action.id) };
+    case "tested":
+      return { ...view, tested: { at_ms: action.at_ms, took_ms: action.took_ms } };
     case "link":
       if (action.live) return { ...view, link: "live" };
       return { ...view, link: "lost", output: { ...view.output, again: true } };
@@ -55,16 +58,14 @@ export function reduce(view: MachineView, action: Action): MachineView {
 
 function withMachine(view: MachineView, machine: Machine, at_ms: number): MachineView {
   const before = view.machine?.state;
-  const { counters, stop_path, status } = machine.state;
+  const { counters, status } = machine.state;
   const spoke = before?.counters.received !== counters.received;
-  const proven = stop_path !== null && before?.stop_path?.tests !== stop_path.tests;
   const calm = status !== null && status.state !== "alarm";
   return {
     ...view,
     machine,
     news_ms: at_ms,
     spoke_ms: spoke ? at_ms : view.spoke_ms,
-    proven_ms: proven ? at_ms : view.proven_ms,
     heard: calm && view.heard.alarm !== null ? { ...view.heard, alarm: null } : view.heard,
   };
 }
@@ -87,12 +88,12 @@ export function stale(view: MachineView, now_ms: number): Stale | null {
 /** The last proof that a stop gets through. */
 export type Proof = { is: "proven"; took_ms: number; age_s: number } | { is: "broken" };
 
-export function proof(view: MachineView, attached_ms: number | null, now_ms: number): Proof {
-  const path = view.machine?.state.stop_path;
-  const old = view.proven_ms === null || now_ms - view.proven_ms >= PROOF_MS;
-  if (!path || old || stale(view, now_ms)?.why === "hub") return { is: "broken" };
-  const age_s = Math.max(0, Math.floor((now_ms - (view.proven_ms ?? now_ms)) / 1000));
-  return { is: "proven", took_ms: attached_ms ?? path.took_us / 1000, age_s };
+export function proof(view: MachineView, now_ms: number): Proof {
+  const { tested } = view;
+  const old = tested === null || now_ms - tested.at_ms >= PROOF_MS;
+  if (old || stale(view, now_ms)?.why === "hub") return { is: "broken" };
+  const age_s = Math.max(0, Math.floor((now_ms - tested.at_ms) / 1000));
+  return { is: "proven", took_ms: tested.took_ms, age_s };
 }
 
 /** Why lines cannot be sent from here now; null when they can. */

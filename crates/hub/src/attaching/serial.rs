@@ -227,3 +227,6 @@ fn address(inner: &Inner, key: &Key) -> Result<Address> {
 
 /// For the kernel to let go of a port, when a session is over.
 const ENDED_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
+
+#[cfg(test)]
+mod tests;

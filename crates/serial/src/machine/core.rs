@@ -89,7 +89,7 @@ impl Core {
             immediate: VecDeque::new(),
             pulse_until: None,
             sending: Sending::new(profile, &coding, true, now),
-            hearing: Hearing::new(profile, now),
+            hearing: Hearing::new(profile, config.is_unknown, now),
             output: Output::new(),
             beam: Beam::new(profile, config.tool),
             user: None,
@@ -128,7 +128,7 @@ impl Core {
         (self.coding, self.lines) = (coding, lines);
         self.immediate.clear();
         self.sending = Sending::new(profile, &self.coding, tells, now);
-        self.hearing = Hearing::new(profile, now);
+        self.hearing = Hearing::new(profile, self.config.is_unknown, now);
         if self.stopped.is_some() {
             self.sending.latch.set();
         }
@@ -331,7 +331,8 @@ impl Core {
             Ok(()) => state::Port::Open,
             Err(why) => state::Port::Closed { why: why.clone() },
         };
-        let firmware = self.hearing.detector.firmware();
+        let Hearing { detector, overhearing, .. } = &self.hearing;
+        let firmware = overhearing.as_ref().unwrap_or(detector).firmware();
         let is_known = !firmware.name.is_empty() || !firmware.version.is_empty();
         State {
             port,

@@ -70,6 +70,29 @@ pub fn list(root: &Path) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
+/// Ports by their paths, as far as they are there and not among those that were `listed`. Links
+/// are ports too, and keep their name: `/dev/serial/by-id/...`, or what a udev rule made.
+#[must_use]
+pub fn named(paths: &[PathBuf], listed: &[Found]) -> Vec<Found> {
+    let is_listed = |path: &Path| listed.iter().any(|found| found.node == path);
+    let there = paths.iter().filter_map(|path| Some((path, fs::canonicalize(path).ok()?)));
+    let others = there.filter(|(_, real)| !is_listed(real));
+    others.filter_map(|(path, _)| named_port(path)).collect()
+}
+
+fn named_port(node: &Path) -> Option<Found> {
+    let text: String = node.to_str()?.chars().map(id_character).collect();
+    let from = text.len().saturating_sub(SERIAL_CHARS_MAX);
+    let id = format!("tty-{}", text[from..].trim_matches('-')).parse().ok()?;
+    let product = Text::from(node.file_name()?.to_str()?);
+    Some(Found { id, node: node.to_owned(), product, usb: None, problem: permission(node) })
+}
+
+fn permission(node: &Path) -> Option<Problem> {
+    let may = rustix::fs::access(node, Access::READ_OK | Access::WRITE_OK).is_ok();
+    (!may).then(|| Problem::Permission(node.to_owned()))
+}
+
 /// What the kernel calls serial ports: USB adapters, USB modems (most machines), PC ports, those
 /// of ARM boards.
 const KINDS: [&str; 5] = ["ttyUSB", "ttyACM", "ttyS", "ttyAMA", "ttyTHS"];
@@ -85,8 +108,7 @@ fn look(root: &Path, name: &str) -> Option<Found> {
     let node = root.join("dev").join(name);
     let usb = usb(&device);
     let product = usb.as_ref().map(|(_, product)| product.clone()).filter(|text| !text.is_empty());
-    let access = rustix::fs::access(&node, Access::READ_OK | Access::WRITE_OK);
-    let problem = access.is_err().then(|| Problem::Permission(node.clone()));
+    let problem = permission(&node);
     let usb = usb.map(|(usb, _)| usb);
     Some(Found {
         id: id(name, usb.as_ref())?,
@@ -270,6 +292,21 @@ mod tests {
         tree.port("ttyAMA0", "soc/uart", None);
         tree.port("tty7", "virtual/x", None);
         assert_eq!(tree.ids(), ["tty-ttyama0", "tty-ttys0"]);
+    }
+
+    #[test]
+    fn ports_that_were_named_are_there_once() {
+        let tree = Tree::new();
+        tree.plug("1-1.4", "7", "ttyUSB0");
+        tree.write("dev/odd/Port", "");
+        let path = |path: &str| tree.0.path().join(path);
+        symlink(path("dev/ttyUSB0"), path("dev/usb")).unwrap();
+        symlink(path("dev/odd/Port"), path("dev/laser")).unwrap();
+        let paths = [path("dev/usb"), path("dev/laser"), path("dev/missing")];
+        let found = named(&paths, &list(tree.0.path()).unwrap());
+        assert_eq!(found.len(), 1);
+        assert_eq!((&found[0].node, found[0].product.as_str()), (&paths[1], "laser"));
+        assert!(found[0].id.as_str().ends_with("-dev-laser"), "{}", found[0].id);
     }
 
     #[test]

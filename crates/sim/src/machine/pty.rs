@@ -343,7 +343,7 @@ impl Inner {
 }
 
 /// A new pty, raw, whose slave has been open once, so that `HUP` tells whether it is.
-fn open_pty(link: Option<&Path>) -> io::Result<(OwnedFd, PathBuf)> {
+pub(super) fn open_pty(link: Option<&Path>) -> io::Result<(OwnedFd, PathBuf)> {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&master)?;
     unlockpt(&master)?;

@@ -16,6 +16,8 @@ use wire::serial::Profile;
 pub(super) struct Hearing {
     lines: Lines,
     pub(super) detector: Detector,
+    /// Finds out what speaks at a port of which nobody has said that.
+    pub(super) overhearing: Option<Detector>,
     pub(super) status: Option<Status>,
     pub(super) answers: Answers,
     /// Asked who it is: nobody uses it before it has answered, or is late.
@@ -32,7 +34,7 @@ pub(super) enum Identifying {
 }
 
 impl Hearing {
-    pub(super) fn new(profile: Profile, now: Instant) -> Self {
+    pub(super) fn new(profile: Profile, is_unknown: bool, now: Instant) -> Self {
         let identifying = if rules(profile).identify.is_empty() {
             Identifying::Done
         } else {
@@ -41,6 +43,7 @@ impl Hearing {
         Self {
             lines: Lines::default(),
             detector: Detector::of(profile),
+            overhearing: is_unknown.then(Detector::new),
             status: None,
             answers: Answers::new(now),
             identifying,
@@ -73,6 +76,7 @@ impl Core {
         self.counters.received += bytes.len() as u64;
         self.output.show(&Bytes::copy_from_slice(bytes));
         if self.config.profile == Profile::Raw {
+            self.overhear(bytes);
             let passed = self.output.send(bytes);
             return self.behind(passed);
         }
@@ -92,6 +96,14 @@ impl Core {
             self.changed |= is_news;
             self.heard(report, now);
         }
+    }
+
+    /// Programs ask machines who they are, and boards say it when they start.
+    fn overhear(&mut self, bytes: &[u8]) {
+        let Hearing { lines, overhearing, .. } = &mut self.hearing;
+        let unknown = |detector: &&mut Detector| detector.firmware().profile == Profile::Raw;
+        let Some(detector) = overhearing.as_mut().filter(unknown) else { return };
+        lines.push(bytes, |line| self.changed |= detector.received(line.text));
     }
 
     fn heard(&mut self, report: Report, now: Instant) {

@@ -401,3 +401,16 @@ fn a_test_goes_the_way_of_a_stop() {
     bench.core.tested(bench.now, bench.now + Duration::from_micros(50));
     assert_eq!(bench.state().stop_path, Some(StopPath { tests: 1, took_us: 50 }));
 }
+
+#[test]
+fn what_speaks_at_an_unknown_port_is_overheard() {
+    let raw = Config::new(Profile::Raw);
+    let mut bench = Bench::used(Config { is_unknown: true, ..raw.clone() });
+    bench.says(b"\r\nGrbl 1.1h ['$' for help]\r\n");
+    let firmware = bench.state().firmware.unwrap();
+    assert_eq!((firmware.profile, bench.state().profile), (Profile::Grbl, Profile::Raw));
+    // what its owner says it is, it is
+    let mut bench = Bench::used(raw);
+    bench.says(b"\r\nGrbl 1.1h ['$' for help]\r\n");
+    assert_eq!(bench.state().firmware, None);
+}

@@ -1,0 +1,170 @@
+//! Serial ports: the ways in through two hubs, encrypted, beside programs that put a port on the
+//! network in plain text, all on loopback and each with a loop-back plug of the same kind behind it
+//! ([`Echo`]). Then how soon a stop is out, and how many lines a laser gets.
+
+mod hubs;
+mod others;
+mod stopping;
+mod streaming;
+
+use crate::{Figure, Unit, median, percentiles};
+use anyhow::{Context, Result, bail, ensure};
+use hub::view::Doors;
+use hubs::Hubs;
+use sim::machine::Echo;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 5;
+const ECHOES: usize = 1000;
+/// A short line of a program.
+const ECHO_BYTES: usize = 16;
+const FLOOD_BYTES: usize = 4 << 20;
+/// What nothing on the way takes for anything else than data.
+const BYTE: u8 = b'U';
+/// Longer than anything stands still.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+pub(crate) async fn run() -> Result<()> {
+    let mut lanes = Vec::new();
+    let (echoes, files) = (echoes(3)?, tempfile::TempDir::new()?);
+    let paths = echoes.iter().map(|echo| echo.path().to_owned()).collect();
+    let hubs = Hubs::start(paths, vec![]).await?;
+    let link = files.path().join("port");
+    let anywhere = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let pty = Doors { pty: Some(link.display().to_string()), ..Doors::default() };
+    let tcp = Doors { tcp: anywhere, ..Doors::default() };
+    let rfc2217 = Doors { rfc2217: anywhere, ..Doors::default() };
+    for (name, number, doors) in
+        [("farhub, pty", 0, pty), ("farhub, TCP", 1, tcp), ("farhub, RFC 2217", 2, rfc2217)]
+    {
+        let place = hubs.attach(number, doors).await?;
+        lanes.push((name, Port::open(&place)?));
+    }
+    let others = others::Others::start(files.path())?;
+    for (name, address) in &others.places {
+        lanes.push((name, Port::connect(*address)?));
+    }
+    let (lanes, rounds) = tokio::task::spawn_blocking(move || measured(lanes)).await??;
+    print(&lanes, &rounds);
+    drop(others);
+    hubs.stop().await;
+    stopping::run().await?;
+    streaming::run().await
+}
+
+fn echoes(count: usize) -> Result<Vec<Echo>> {
+    (0..count).map(|_| Ok(Echo::start()?)).collect()
+}
+
+type Lanes = Vec<(&'static str, Port)>;
+
+/// Rounds of every lane in turn.
+fn measured(mut lanes: Lanes) -> Result<(Vec<&'static str>, Vec<Vec<Vec<Figure>>>)> {
+    let mut rounds = Vec::new();
+    for number in 1..=ROUNDS {
+        eprintln!("round {number} of {ROUNDS}");
+        let mut round = Vec::new();
+        for (name, port) in &mut lanes {
+            round.push(port.round().with_context(|| (*name).to_owned())?);
+        }
+        rounds.push(round);
+    }
+    Ok((lanes.iter().map(|(name, _)| *name).collect(), rounds))
+}
+
+/// A way in, opened.
+struct Port {
+    reader: Box<dyn Read + Send>,
+    writer: Box<dyn Write + Send>,
+}
+
+impl Port {
+    /// By what `farhub attach` printed.
+    fn open(place: &str) -> Result<Self> {
+        if let Some((_, address)) = place.split_once("://") {
+            return Self::connect(address.parse()?);
+        }
+        let file = File::options().read(true).write(true).open(Path::new(place))?;
+        Ok(Self { reader: Box::new(file.try_clone()?), writer: Box::new(file) })
+    }
+
+    fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE_MAX))?;
+        let mut port = Self { reader: Box::new(stream.try_clone()?), writer: Box::new(stream) };
+        // what is negotiated first is not measured
+        port.round_trip(ECHO_BYTES)?;
+        Ok(port)
+    }
+
+    fn round(&mut self) -> Result<Vec<Figure>> {
+        let times = (0..ECHOES).map(|_| self.round_trip(ECHO_BYTES)).collect::<Result<_>>()?;
+        let mut figures = Vec::from(percentiles(times));
+        let began = Instant::now();
+        self.flood(FLOOD_BYTES)?;
+        figures.push(crate::rate("", FLOOD_BYTES as u32, began.elapsed()));
+        Ok(figures)
+    }
+
+    fn round_trip(&mut self, bytes: usize) -> Result<Duration> {
+        let began = Instant::now();
+        self.writer.write_all(&[BYTE; 4096][..bytes])?;
+        self.expect(bytes)?;
+        Ok(began.elapsed())
+    }
+
+    /// Sends and receives at the same time.
+    fn flood(&mut self, bytes: usize) -> Result<()> {
+        let Self { reader, writer } = self;
+        std::thread::scope(|scope| {
+            let sends = scope.spawn(|| {
+                let chunk = [BYTE; 4096];
+                (0..bytes / chunk.len()).try_for_each(|_| writer.write_all(&chunk))
+            });
+            expect(reader, bytes)?;
+            Ok(sends.join().expect("a write does not panic")?)
+        })
+    }
+
+    fn expect(&mut self, bytes: usize) -> Result<()> {
+        expect(&mut self.reader, bytes)
+    }
+}
+
+/// Reads until so many bytes of data have come; what else there is belongs to a protocol.
+fn expect(reader: &mut impl Read, bytes: usize) -> Result<()> {
+    let (mut came, mut some) = (0, [0; 64 << 10]);
+    while came < bytes {
+        let count = reader.read(&mut some).with_context(|| format!("{came} of {bytes} came"))?;
+        if count == 0 {
+            bail!("closed after {came} of {bytes} bytes");
+        }
+        came += some[..count].iter().filter(|byte| **byte == BYTE).count();
+    }
+    ensure!(came == bytes, "{came} bytes came of {bytes}");
+    Ok(())
+}
+
+fn print(lanes: &[&str], rounds: &[Vec<Vec<Figure>>]) {
+    println!(
+        "| a port with a loop-back plug, loopback | round trip p50 | p99 | both ways at once |"
+    );
+    println!("|---|---:|---:|---:|");
+    for (at, name) in lanes.iter().enumerate() {
+        let of =
+            |figure: usize| median(rounds.iter().map(|round| round[at][figure].value).collect());
+        debug_assert!(rounds[0][at][2].unit == Unit::MegabytesPerSecond);
+        println!("| {name} | {:.0} us | {:.0} us | {:.1} MB/s |", of(0), of(1), of(2));
+    }
+    println!();
+    println!(
+        "Medians of {} rounds in which all took turns; 16 bytes there and back.",
+        rounds.len()
+    );
+    println!();
+}

@@ -1,0 +1,113 @@
+//! Lines of a raster that a laser gets from a program at a distance: one at a time, and as many as
+//! its buffer holds. The distance is put between the program and its way in.
+
+use super::SILENCE_MAX;
+use super::hubs::Hubs;
+use anyhow::{Context, Result, ensure};
+use hub::view::Doors;
+use sim::machine::{Port, Simulated, grbl};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use tokio::task::spawn_blocking;
+
+const RTTS_MS: [u64; 3] = [0, 10, 50];
+const LASTS: Duration = Duration::from_secs(5);
+/// 20 bytes each: 576 lines in a second at 115200 baud.
+const LINES: [&str; 2] = ["G1X000.10F9000S0500\n", "G1X-00.10F9000S0400\n"];
+/// GRBL's receive buffer, less what its own code takes of it.
+const WINDOW_BYTES: usize = 127;
+
+pub(super) async fn run() -> Result<()> {
+    let laser = Arc::new(Simulated::laser(1, grbl::Options::default(), Port::default())?);
+    let hubs = Hubs::start(vec![], vec![laser]).await?;
+    let doors = Doors { tcp: Some((Ipv4Addr::LOCALHOST, 0).into()), ..Doors::default() };
+    let place = hubs.attach(0, doors).await?;
+    let address: SocketAddr = place.trim_start_matches("tcp://").parse()?;
+    println!("| a laser at 115200 baud, lines of 20 bytes | RTT 0 | 10 ms | 50 ms |");
+    println!("|---|---:|---:|---:|");
+    for (name, window) in [("one line at a time", 1), ("what its buffer holds", WINDOW_BYTES)] {
+        let mut cells = Vec::new();
+        for rtt_ms in RTTS_MS {
+            let door = distant(address, Duration::from_millis(rtt_ms) / 2)?;
+            let rate = spawn_blocking(move || stream(door, window)).await??;
+            cells.push(format!("{rate:.0}/s"));
+        }
+        println!("| {name} | {} |", cells.join(" | "));
+    }
+    println!();
+    hubs.stop().await;
+    Ok(())
+}
+
+/// Lines in a second.
+fn stream(door: SocketAddr, window: usize) -> Result<f64> {
+    let mut program = TcpStream::connect(door)?;
+    program.set_nodelay(true)?;
+    program.set_read_timeout(Some(SILENCE_MAX))?;
+    let mut hears = BufReader::new(program.try_clone()?);
+    let mut answer = move || -> Result<String> {
+        let mut line = String::new();
+        ensure!(hears.read_line(&mut line)? > 0, "closed");
+        Ok(line.trim().to_owned())
+    };
+    program.write_all(b"$X\nG91M4\n")?;
+    for _ in 0..2 {
+        while answer()? != "ok" {}
+    }
+    let began = Instant::now();
+    let (mut under_way, mut bytes, mut done) = (VecDeque::new(), 0, 0u32);
+    let mut lines = LINES.iter().cycle();
+    while began.elapsed() < LASTS {
+        let line = lines.next().context("a cycle has no end")?;
+        while bytes > 0 && bytes + line.len() > window {
+            let said = answer()?;
+            ensure!(said == "ok", "said {said:?}");
+            bytes -= under_way.pop_front().context("an answer to nothing")?;
+            done += 1;
+        }
+        program.write_all(line.as_bytes())?;
+        under_way.push_back(line.len());
+        bytes += line.len();
+    }
+    Ok(f64::from(done) / began.elapsed().as_secs_f64())
+}
+
+/// The same port, further away: for one program.
+fn distant(address: SocketAddr, one_way: Duration) -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let place = listener.local_addr()?;
+    std::thread::spawn(move || -> Result<()> {
+        let near = listener.accept()?.0;
+        let far = TcpStream::connect(address)?;
+        near.set_nodelay(true)?;
+        far.set_nodelay(true)?;
+        carry(near.try_clone()?, far.try_clone()?, one_way);
+        carry(far, near, one_way);
+        Ok(())
+    });
+    Ok(place)
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, one_way: Duration) {
+    let (tx, rx) = mpsc::sync_channel::<(Instant, Vec<u8>)>(4096);
+    std::thread::spawn(move || {
+        let mut some = [0; 4096];
+        while let Ok(count @ 1..) = std::io::Read::read(&mut from, &mut some) {
+            if tx.send((Instant::now() + one_way, some[..count].to_vec())).is_err() {
+                return;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        for (due, bytes) in rx {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&bytes).is_err() {
+                return;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+}

@@ -8,6 +8,7 @@ use wire::serial::{Profile, StopReport, Up};
 
 mod job;
 mod pair;
+mod printer;
 
 struct Bench {
     core: Core,

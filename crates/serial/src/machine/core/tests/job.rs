@@ -6,10 +6,10 @@ use crate::machine::job::{Options, Phase, Piece, Progress, Start, Why};
 use sim::machine::Board;
 use tokio::sync::watch;
 
-const PLAIN: Options = Options { armed: false, hold_alone: false };
+pub(super) const PLAIN: Options = Options { armed: false, hold_alone: false };
 
 /// Starts a job of these lines.
-fn run(rig: &mut Rig, program: &[u8], options: Options) -> watch::Receiver<Progress> {
+pub(super) fn run(rig: &mut Rig, program: &[u8], options: Options) -> watch::Receiver<Progress> {
     let (pieces, source) = mpsc::channel(1000);
     for chunk in program.chunk_by(|byte, _| *byte != b'\n').collect::<Vec<_>>().chunks(100) {
         pieces.try_send(Piece::Lines(chunk.concat().into())).unwrap();
@@ -31,11 +31,11 @@ fn start(
     answered.try_recv().unwrap().map(|()| receiver)
 }
 
-fn phase(progress: &watch::Receiver<Progress>) -> Phase {
+pub(super) fn phase(progress: &watch::Receiver<Progress>) -> Phase {
     progress.borrow().phase.clone()
 }
 
-fn why(progress: &watch::Receiver<Progress>) -> Why {
+pub(super) fn why(progress: &watch::Receiver<Progress>) -> Why {
     match phase(progress) {
         Phase::Ended(ended) => ended.why,
         other => panic!("{other:?}"),
@@ -43,7 +43,7 @@ fn why(progress: &watch::Receiver<Progress>) -> Why {
 }
 
 /// Until it is over.
-fn finish(rig: &mut Rig, progress: &watch::Receiver<Progress>, within: Duration) {
+pub(super) fn finish(rig: &mut Rig, progress: &watch::Receiver<Progress>, within: Duration) {
     let until = rig.bench.now + within;
     while rig.bench.now < until && rig.bench.core.job.is_some() {
         rig.run(ms(10));

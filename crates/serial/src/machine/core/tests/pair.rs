@@ -13,6 +13,8 @@ pub(super) struct Rig {
     pub(super) began: Instant,
     /// What the board says is lost.
     pub(super) deaf: bool,
+    /// What it is told arrives spoilt.
+    pub(super) spoils: bool,
     /// On the cable, each byte with the time at which it is whole.
     cable: VecDeque<(Duration, u8)>,
 }
@@ -28,8 +30,11 @@ impl Rig {
     }
 
     pub(super) fn cold(config: Config) -> Self {
-        let board =
-            Board::grbl(Options { settings: vec![(21, 1.0), (32, 1.0)], ..Options::default() });
+        let settings = vec![(21, 1.0), (32, 1.0)];
+        Self::of(config, Board::grbl(Options { settings, ..Options::default() }))
+    }
+
+    pub(super) fn of(config: Config, board: Board) -> Self {
         let began = Instant::now();
         let mut core = Core::new(config, began);
         let lines = ModemLines { cts: true, ..ModemLines::default() };
@@ -37,7 +42,7 @@ impl Rig {
         let (_, down) = mpsc::channel(1);
         let (out, acts) = (Vec::new(), Vec::new());
         let bench = Bench { core, now: began, out, acts, up: None, down };
-        Self { bench, board, began, deaf: false, cable: VecDeque::new() }
+        Self { bench, board, began, deaf: false, spoils: false, cable: VecDeque::new() }
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -64,7 +69,8 @@ impl Rig {
             self.cable.push_back((after + BYTE, byte));
         }
         while let Some((at, byte)) = self.cable.pop_front_if(|(at, _)| *at <= now) {
-            self.board.received(&[byte], at);
+            let spoilt = self.spoils && byte.is_ascii_digit();
+            self.board.received(&[if spoilt { byte ^ 1 } else { byte }], at);
         }
         self.board.advance(now);
         let says = self.board.take_output(now);

@@ -51,7 +51,8 @@ pub(super) async fn run() -> Result<()> {
     let [all50, all99] = crate::percentiles(end_to_end);
     heard.sort_by(f64::total_cmp);
     println!(
-        "| a stop, {STOPS} times, {QUEUED_BYTES} bytes queued, {rate:.0} MB/s beside it | p50 | p99 |"
+        "| a stop, {STOPS} times, {QUEUED_BYTES} bytes queued, {rate:.0} MB/s beside it \
+         | p50 | p99 |"
     );
     println!("|---|---:|---:|");
     println!(

@@ -3,6 +3,9 @@
 //! What a command does is in the module of its noun; what all commands share is in [`Global`].
 
 mod examples;
+mod machines;
+
+pub(crate) use machines::{Job, Run, Stop};
 
 use crate::when::{When, duration, when};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -123,6 +126,12 @@ pub(crate) enum Command {
     /// Stop a machine at once: laser, router, printer board
     #[command(after_help = STOP)]
     Stop(Stop),
+    /// Hand a program to a machine's hub: check it, run it there; this computer may leave
+    #[command(after_help = RUN)]
+    Run(Run),
+    /// Show, hold, resume or end what a machine's hub runs
+    #[command(subcommand, disable_help_subcommand = true, after_help = JOB)]
+    Job(Job),
     /// Open the web UI to the network: its password, and who is logged in
     #[command(subcommand, disable_help_subcommand = true, after_help = WEB)]
     Web(Web),
@@ -386,16 +395,6 @@ pub(crate) struct Attach {
     /// Give up waiting after this time: 30s, 5m (it stays attached when it comes, unless --once)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Stop {
-    /// As `farhub devices` shows it
-    #[arg(value_name = "HUB/NAME", required_unless_present = "all")]
-    pub address: Option<Address>,
-    /// Every machine of every hub in reach
-    #[arg(long, conflicts_with = "address")]
-    pub all: bool,
 }
 
 #[derive(Args, Debug)]

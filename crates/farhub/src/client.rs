@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use wire::Name;
 
 /// Knows how to ask a hub.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
     folder: PathBuf,
     /// Before each path: whose API it is.
@@ -92,12 +92,30 @@ impl Client {
         self.call(Method::DELETE, path, None).await.map(drop)
     }
 
+    /// A piece of a file.
+    pub(crate) async fn put_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        bytes: Vec<u8>,
+    ) -> Result<T, Error> {
+        understand(&self.call(Method::PUT, path, Some(bytes)).await?)
+    }
+
     /// The state now, and again after each change.
     pub(crate) async fn events(&self) -> Result<Events, Error> {
+        self.follow("/events", "state").await
+    }
+
+    /// The events of one name, of those that a path tells.
+    pub(crate) async fn follow<T>(
+        &self,
+        path: &str,
+        name: &'static str,
+    ) -> Result<Events<T>, Error> {
         let mut tasks = JoinSet::new();
-        let answer = self.request(&mut tasks, Method::GET, "/events", None).await?;
+        let answer = self.request(&mut tasks, Method::GET, path, None).await?;
         let body = accept(answer).await?;
-        Ok(Events { body, sse: Sse::default(), ready: Vec::new(), _tasks: tasks })
+        Ok(Events { name, body, sse: Sse::default(), ready: Vec::new(), _tasks: tasks })
     }
 
     async fn call(
@@ -172,22 +190,23 @@ impl Client {
     }
 }
 
-/// A hub's state as it changes.
+/// A hub's state as it changes, or something else of it.
 #[derive(Debug)]
-pub(crate) struct Events {
+pub(crate) struct Events<T = State> {
+    name: &'static str,
     body: Incoming,
     sse: Sse,
-    /// Newest first: states that have arrived together.
-    ready: Vec<State>,
+    /// Newest first: those that have arrived together.
+    ready: Vec<T>,
     _tasks: JoinSet<()>,
 }
 
-impl Events {
-    /// The next state. Cancel safe.
+impl<T: DeserializeOwned> Events<T> {
+    /// The next. Cancel safe.
     ///
     /// # Errors
     /// [`Exit::NotRunning`] when the hub has stopped.
-    pub(crate) async fn next(&mut self) -> Result<State, Error> {
+    pub(crate) async fn next(&mut self) -> Result<T, Error> {
         loop {
             if let Some(state) = self.ready.pop() {
                 return Ok(state);
@@ -199,7 +218,7 @@ impl Events {
                 .sse
                 .feed(bytes)
                 .map_err(|_| Error::failed("the hub's answer is far too long"))?;
-            for event in events.iter().rev().filter(|event| event.name == "state") {
+            for event in events.iter().rev().filter(|event| event.name == self.name) {
                 self.ready.push(understand(event.data.as_bytes())?);
             }
         }

@@ -15,6 +15,7 @@ mod error;
 mod grants;
 mod helper;
 mod invite;
+mod jobs;
 mod machines;
 mod nearby;
 mod notify;

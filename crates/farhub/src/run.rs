@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
-    attach, audit, bench, cli, data, devices, doctor, grants, invite, machines, nearby, pair,
+    attach, audit, bench, cli, data, devices, doctor, grants, invite, jobs, machines, nearby, pair,
     paths, peers, relay, requests, service, up, web_login,
 };
 
@@ -55,6 +55,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Detach(args) => attach::detach(&client, args).await,
         Command::Attached => attach::list(&client, out).await,
         Command::Stop(args) => machines::stop(&client, out, args).await,
+        Command::Run(args) => jobs::run(&client, out, args).await,
+        Command::Job(action) => jobs::job(&client, out, action).await,
         Command::Web(action) => {
             here(&global, "web")?;
             let folder = data::of_client(global.data.as_deref());

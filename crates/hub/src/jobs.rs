@@ -146,13 +146,8 @@ impl Job {
             JobState::Armed => self.state = JobState::Checked,
             JobState::Running | JobState::Held => {
                 let line = self.line;
-                self.end(
-                    JobState::Fault,
-                    Some(format!(
-                        "this hub ended while the job ran: the machine had taken {line} lines or \
-                         a few more"
-                    )),
-                );
+                let told = format!("{CUT_OFF}: the machine had taken {line} lines or a few more");
+                self.end(JobState::Fault, Some(told));
             }
             // the last piece came, and nobody noted it
             JobState::Uploading if self.received_bytes == self.bytes => {
@@ -240,6 +235,9 @@ pub(crate) async fn catch_up(inner: Arc<Inner>) {
         inner.check_job(id).await;
     }
 }
+
+/// What is said of a job that was not at its end.
+const CUT_OFF: &str = "this hub ended while the job ran";
 
 fn file(data: &Path, id: i64) -> PathBuf {
     data.join("jobs").join(format!("{id}.gcode"))

@@ -157,8 +157,9 @@ async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
             local.problem.clone_from(&problem);
             before != (local.profile(), problem)
         });
-        if states.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = states.changed() => if changed.is_err() { return },
+            () = inner.stopping.cancelled() => return,
         }
     }
 }
@@ -267,11 +268,7 @@ impl Hub {
         ttl: Duration,
         code: Option<Pin>,
     ) -> Result<()> {
-        if let (Caller::Peer(peer), Some(_)) = (caller, &code) {
-            let id = self.0.shared.look(|core| core.device_named(device))?;
-            let proven = self.0.unlock(peer, &id, Proof { pin: None, code }).await;
-            proven.map_err(|refusal| Failure::refused(refusal.to_string()))?;
-        }
+        self.0.prove(caller, device, code).await?;
         let (id, machine) = self.machine_for(caller, device, Role::Control)?;
         let by = self.0.shared.look(|core| core.called(caller));
         let told = format!("for {} s", ttl.as_secs());
@@ -327,6 +324,19 @@ impl Hub {
 }
 
 impl Inner {
+    /// A code that came with what somebody asks for.
+    pub(crate) async fn prove(
+        &self,
+        caller: Caller,
+        device: &str,
+        code: Option<Pin>,
+    ) -> Result<()> {
+        let (Caller::Peer(peer), Some(_)) = (caller, &code) else { return Ok(()) };
+        let id = self.shared.look(|core| core.device_named(device))?;
+        let proven = self.unlock(peer, &id, Proof { pin: None, code }).await;
+        proven.map_err(|refusal| Failure::refused(refusal.to_string()))
+    }
+
     async fn say(&self, caller: Caller, machine: &Machine, lines: &str) -> Result<()> {
         let by = self.shared.look(|core| core.called(caller));
         let (session, _) = machine.begin(by).await.map_err(refused)?;

@@ -12,6 +12,7 @@ mod path;
 pub use crate::discovery::Discovery;
 pub use access::{Asked, Factor, Grant, Granted, NewGrant, Request, Role, Totp, Turn};
 pub use audit::{AuditBroken, AuditCheck, AuditEntry, AuditFault, AuditPage, AuditQuery};
+pub use gcode::preview::Preview;
 pub use job::{Extent, Job, JobAct, JobFinding, JobFound, JobState, NewJob, OnLoss, Severity};
 pub use login::{Login, LoginState, NewPassword, WebSession, WebStatus, WebTls};
 pub use machine::{

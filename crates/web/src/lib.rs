@@ -15,6 +15,7 @@ mod events;
 mod forward;
 mod front;
 mod guard;
+mod jobs;
 mod login;
 mod machines;
 mod peers;
@@ -65,6 +66,7 @@ pub(crate) use api;
         (path = "/api/v1", api = events::Described),
         (path = "/api/v1", api = devices::Described),
         (path = "/api/v1", api = machines::Described),
+        (path = "/api/v1", api = jobs::Described),
         (path = "/api/v1", api = peers::Described),
         (path = "/api/v1", api = access::Described),
         (path = "/api/v1", api = audit::Described),
@@ -85,6 +87,7 @@ fn router(hub: Hub) -> Router {
         .merge(events::routes())
         .merge(devices::routes())
         .merge(machines::routes())
+        .merge(jobs::routes())
         .merge(peers::routes())
         .merge(access::routes())
         .merge(audit::routes())
@@ -145,6 +148,7 @@ mod tests {
             events::ROUTES,
             devices::ROUTES,
             machines::ROUTES,
+            jobs::ROUTES,
             peers::ROUTES,
             access::ROUTES,
             audit::ROUTES,

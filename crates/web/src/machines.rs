@@ -153,13 +153,19 @@ fn states(
     mut looking: tokio::sync::watch::Receiver<hub::view::MachineState>,
 ) -> impl Stream<Item = Event> {
     looking.mark_unchanged();
-    let known = (hub, caller, device, looking);
-    stream::unfold(known, |(hub, caller, device, mut looking)| async move {
-        looking.changed().await.ok()?;
+    // its jobs are the hub's
+    let changes = hub.changes();
+    let known = (hub, caller, device, looking, changes);
+    stream::unfold(known, |(hub, caller, device, mut looking, mut changes)| async move {
+        tokio::select! {
+            changed = looking.changed() => changed.ok()?,
+            changed = changes.changed() => changed.ok()?,
+        }
         tokio::time::sleep(BREATH).await;
         looking.mark_unchanged();
+        changes.mark_unchanged();
         let event = told(&hub, caller, &device)?;
-        Some((event, (hub, caller, device, looking)))
+        Some((event, (hub, caller, device, looking, changes)))
     })
 }
 

@@ -184,6 +184,29 @@ that is wired to it.
 Examples:
   farhub stop garage/laser
   farhub stop --all";
+pub(super) const RUN: &str = "\
+The program is uploaded (again: from where that broke off), compared with its hash, checked, and
+run by the hub that the machine is at. It goes on when this command ends or this computer sleeps;
+with --hold-on-loss it is held then. Ctrl-C leaves it running. A program with errors does not run.
+
+The exit status is 0 when the machine has done all of it, and 1 when it was ended or failed.
+
+Examples:
+  farhub run garage/laser box.nc --arm
+  farhub run garage/router part.nc --hold-on-loss
+  farhub run garage/laser box.nc --arm --detach --json | jq .id";
+pub(super) const JOB: &str = "\
+Examples:
+  farhub job list garage/laser
+  farhub job show garage/laser 3
+  farhub job hold garage/laser 3
+  farhub job resume garage/laser 3
+  farhub job abort garage/laser 3                its machine is stopped, with its beam off
+  farhub job remove garage/laser 3";
+pub(super) const JOB_LIST: &str = "\
+Examples:
+  farhub job list garage/laser
+  farhub job list garage/laser --json | jq '.[0].state'";
 pub(super) const WEB: &str = "\
 The web UI is for this computer alone until it listens on another address (farhub up --listen, or
 listen in farhub.toml). Then it asks for the password of the one account that there is, the

@@ -13,7 +13,7 @@ use gcode::preview::Preview;
 use std::io;
 use std::path::PathBuf;
 use tokio::io::AsyncWriteExt;
-use wire::DeviceId;
+use wire::{DeviceId, Pin};
 
 impl Hub {
     /// The jobs of a machine, the newest first.
@@ -112,7 +112,22 @@ impl Hub {
         inner.job_view(id)
     }
 
-    /// Arms, starts, holds, resumes or aborts a job.
+    /// Lets a job turn on the beam or the spindle, if it is started within two minutes; with the
+    /// code that the grant may ask for.
+    ///
+    /// # Errors
+    /// When the caller may not, or it was not checked, or its machine is not to be armed now.
+    pub async fn arm_job(
+        &self,
+        caller: Caller,
+        job: (&str, u32),
+        code: Option<Pin>,
+    ) -> Result<view::Job> {
+        self.0.prove(caller, job.0, code).await?;
+        self.job_act(caller, job, JobAct::Arm).await
+    }
+
+    /// Starts, holds, resumes or aborts a job, or arms it for a caller who needs no code.
     ///
     /// # Errors
     /// When the caller may not, or it is not in a state for that.

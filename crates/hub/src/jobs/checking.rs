@@ -181,6 +181,10 @@ fn look(
         }
     }
     let summary = checker.finish(&mut note);
+    if settings.travel.iter().all(Option::is_none) {
+        let text = "the machine has not told how far it goes: whether the job fits is not known";
+        findings.push(JobFinding { line: 0, severity: Severity::Note, text: text.to_owned() });
+    }
     if hashed.is_not(sha256) {
         return Ok(Looked::Altered);
     }
@@ -190,7 +194,9 @@ fn look(
     let found = JobFound {
         lines: summary.lines,
         findings,
-        estimate_s: Some(estimate.seconds.ceil().clamp(0.0, f64::from(u32::MAX)) as u32),
+        // of a program that never says where it is, nothing is known
+        estimate_s: (estimate.seconds > 0.0)
+            .then(|| estimate.seconds.ceil().min(f64::from(u32::MAX)) as u32),
         extent: extent.map(|(min, max)| Extent { min, max }),
     };
     Ok(Looked::Found(found, Marks(marks)))

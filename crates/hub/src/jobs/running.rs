@@ -1,6 +1,6 @@
 //! A job while it runs: it is started, steered, and what becomes of it is written down.
 
-use super::{Job, conflict, gone};
+use super::{CUT_OFF, Job, conflict, gone};
 use crate::Inner;
 use crate::core::{Caller, Core};
 use crate::failure::Failure;
@@ -40,7 +40,7 @@ impl Inner {
     pub(crate) fn disarm_jobs(&self, device: &DeviceId) {
         self.shared.change_if(|core| {
             let of_it = core.jobs.values_mut().filter(|job| job.device == *device);
-            of_it.fold(false, |any, job| job.disarm() || any)
+            of_it.map(Job::disarm).filter(|was| *was).count() > 0
         });
     }
 
@@ -210,7 +210,7 @@ impl Job {
     }
 
     /// Notes how far it is. Whether that is another state.
-    fn progressed(&mut self, progress: &Progress) -> bool {
+    fn progressed(&mut self, progress: &Progress, hub: Hub) -> bool {
         let before = self.state;
         self.line = progress.line;
         match &progress.phase {
@@ -218,11 +218,15 @@ impl Job {
             Phase::Held => self.state = JobState::Held,
             Phase::Done => self.end(JobState::Done, None),
             Phase::Ended(ended) => {
-                let state = match &ended.why {
-                    Why::Stopped(Reason::Asked { .. }) => JobState::Aborted,
-                    _ => JobState::Fault,
+                let (state, mut told) = match (&ended.why, hub) {
+                    (Why::Stopped(Reason::Asked { .. }), Hub::Goes) => {
+                        (JobState::Aborted, ended.why.to_string())
+                    }
+                    (Why::Stopped(_), Hub::Ends) => {
+                        (JobState::Fault, format!("{CUT_OFF}, and the machine was stopped"))
+                    }
+                    (why, _) => (JobState::Fault, why.to_string()),
                 };
-                let mut told = ended.why.to_string();
                 if !ended.report.as_ref().is_some_and(|report| report.confirmed) {
                     told.push_str("; it has NOT confirmed that it stands: look at it");
                 }
@@ -248,13 +252,20 @@ impl Job {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hub {
+    Goes,
+    /// It stops, and has the machine stopped.
+    Ends,
+}
+
 /// Writes down how far a job is, until it is over.
 async fn follow(inner: Arc<Inner>, id: u32, mut progress: watch::Receiver<Progress>) {
     let mut written = Instant::now();
-    let mut is_told = false;
+    let mut hub = Hub::Goes;
     loop {
         let now = progress.borrow_and_update().clone();
-        let changed = inner.progressed(id, &now);
+        let changed = inner.progressed(id, &now, hub);
         if changed || written.elapsed() >= WRITTEN {
             written = Instant::now();
             inner.write_down(id).await;
@@ -270,8 +281,8 @@ async fn follow(inner: Arc<Inner>, id: u32, mut progress: watch::Receiver<Progre
                 inner.write_down(id).await;
                 break;
             },
-            () = inner.stopping.cancelled(), if !is_told => {
-                is_told = true;
+            () = inner.stopping.cancelled(), if hub == Hub::Goes => {
+                hub = Hub::Ends;
                 inner.stop_job(id);
             }
         }
@@ -293,9 +304,9 @@ async fn follow(inner: Arc<Inner>, id: u32, mut progress: watch::Receiver<Progre
 }
 
 impl Inner {
-    fn progressed(&self, id: u32, progress: &Progress) -> bool {
+    fn progressed(&self, id: u32, progress: &Progress, hub: Hub) -> bool {
         self.shared
-            .change(|core| core.jobs.get_mut(&id).is_some_and(|job| job.progressed(progress)))
+            .change(|core| core.jobs.get_mut(&id).is_some_and(|job| job.progressed(progress, hub)))
     }
 }
 

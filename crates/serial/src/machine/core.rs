@@ -161,8 +161,8 @@ impl Core {
         self.armed = None;
         self.immediate.clear();
         self.sending.clear();
-        self.fail_climb();
         self.job_lost();
+        self.fail_climb();
         // without its port, the machine is beyond us; its own power decides
         self.beam.switched_off();
         self.guarded = false;

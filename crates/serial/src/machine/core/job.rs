@@ -227,7 +227,9 @@ impl Core {
     /// The device is gone.
     pub(super) fn job_lost(&mut self) {
         if let Some(job) = &mut self.job {
-            job.why = Some(Why::Lost { line: job.progress.line });
+            let lost = Why::Lost { line: job.progress.line };
+            // who pulls a cable may be heard of in another way before
+            job.why = Some(job.why.take().filter(|why| *why != Why::Unshared).unwrap_or(lost));
             self.job_over(None);
         }
     }

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod lab;
 mod net;
+mod peers;
 mod run;
 mod test;
 mod tidy;
@@ -38,6 +39,8 @@ enum Command {
     Lab(lab::Args),
     /// Two hubs behind routers of every common kind, in network namespaces
     Net(net::Args),
+    /// Programs that are not ours, at serial ports that come through farhub
+    Peers(peers::Args),
     /// Speed, beside others
     Bench(bench::Args),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Tidy => done(tidy::tidy()),
         Command::Lab(args) => lab::run(&args),
         Command::Net(args) => net::net(&args),
+        Command::Peers(args) => peers::peers(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

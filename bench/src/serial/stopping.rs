@@ -50,9 +50,9 @@ pub(super) async fn run() -> Result<()> {
     let [p50, p99] = crate::percentiles(at_hub);
     let [all50, all99] = crate::percentiles(end_to_end);
     heard.sort_by(f64::total_cmp);
-    println!(
-        "| a stop, {STOPS} times, {QUEUED_BYTES} bytes queued, {rate:.0} MB/s beside it | p50 | p99 |"
-    );
+    println!("{STOPS} stops, {QUEUED_BYTES} bytes queued, {rate:.0} MB/s on the same connection:");
+    println!();
+    println!("| | p50 | p99 |");
     println!("|---|---:|---:|");
     println!(
         "| the first byte is out, from when the hub heard | {:.0} us | {:.0} us |",

@@ -108,7 +108,7 @@ impl Sender {
         Ok(true)
     }
 
-    /// See [`super::Sender::next`].
+    /// See [`super::Sender::transmit`].
     #[must_use = "what is given out counts as sent"]
     pub fn transmit(&mut self) -> Option<&[u8]> {
         if self.staged.is_empty() || self.stopped {

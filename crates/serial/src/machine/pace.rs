@@ -57,6 +57,12 @@ impl Pace {
         }
     }
 
+    /// Whether everything must have left by now: some adapters never say that they are empty, such
+    /// as QEMU's FTDI.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now >= self.busy_until + PATIENCE
+    }
+
     /// How many of `wanted` bytes may be written now. Not a few at a time: each write is a transfer
     /// on USB.
     pub(super) fn room(&self, unsent: usize, wanted: usize) -> usize {
@@ -85,6 +91,8 @@ impl Pace {
 const UNSENT_BYTES: usize = 64;
 /// What it may hold of a fast one.
 const MOMENT: Duration = Duration::from_millis(2);
+/// What a chip may hold beyond what its driver tells: less than the time of what we let it have.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// What is written to a pipe at once.
 const PIPE_BYTES: usize = 4096;
 /// Timers are not better than that, and a thread that wakes more often does nothing else.

@@ -167,7 +167,7 @@ impl Core {
                     self.sending.given = Given::Queue;
                     return (room > 0).then(|| bytes.slice(..room)).map(Act::Write);
                 }
-                Next::Do(_) if reckoned > 0 || !is_sent() => {
+                Next::Do(_) if reckoned > 0 || !(is_sent() || self.sending.pace.is_due(now)) => {
                     self.sending.retry_at = Some(now + self.sending.pace.wait(reckoned));
                     return None;
                 }

@@ -1,0 +1,77 @@
+//! `cargo xtask peers`: programs that are not ours, at ports that come through farhub.
+//!
+//! They are installed here, in versions that are known, below `target/peers`: with pip into folders
+//! of their own, with npm, and as Debian's packages. `peers/peers.py` drives them.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::run::{need_packages, program, root, run};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only those whose name contains one of these
+    names: Vec<String>,
+    /// Also those that take minutes to install: CNCjs, OctoPrint
+    #[arg(long)]
+    all: bool,
+}
+
+pub(crate) fn peers(args: &Args) -> Result<ExitCode> {
+    need_packages(PACKAGES)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), Into::into);
+    let folder = target.join("peers");
+    std::fs::create_dir_all(&folder)?;
+    python(&folder, "pyserial", PYSERIAL)?;
+    if args.all {
+        python(&folder, "octoprint", OCTOPRINT)?;
+        node(&folder)?;
+    }
+    let build = ["build", "--quiet", "--locked", "--package", "farhub"];
+    run(program(".", env!("CARGO"), build), INSTALL_LIMIT)?;
+    let interpreter = folder.join("pyserial/bin/python");
+    let mut command = program(".", &interpreter.to_string_lossy(), ["xtask/src/peers/peers.py"]);
+    command.arg(target.join("debug/farhub")).arg(&folder).args(&args.names);
+    if args.all {
+        command.arg("--all");
+    }
+    run(command, RUN_LIMIT)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Installs a Python program with what it needs, unless this version is there.
+fn python(folder: &Path, name: &str, version: &str) -> Result<()> {
+    let (home, done) = (folder.join(name), folder.join(name).join(version));
+    if !done.exists() {
+        let _ = std::fs::remove_dir_all(&home);
+        let place = home.to_string_lossy().into_owned();
+        run(program(".", "python3", ["-m", "venv", &place]), INSTALL_LIMIT)?;
+        let pip = home.join("bin/pip").to_string_lossy().into_owned();
+        run(program(".", &pip, ["-q", "install", version]), INSTALL_LIMIT)?;
+        std::fs::write(done, "")?;
+    }
+    Ok(())
+}
+
+fn node(folder: &Path) -> Result<()> {
+    let (home, done) = (folder.join("npm"), folder.join("npm").join(CNCJS));
+    if !done.exists() {
+        std::fs::create_dir_all(&home)?;
+        let place = home.to_string_lossy().into_owned();
+        let install = ["install", "--no-audit", "--no-fund", "--silent", "--prefix", &place, CNCJS];
+        run(program(".", "npm", install), INSTALL_LIMIT)?;
+        std::fs::write(done, "")?;
+    }
+    Ok(())
+}
+
+const PACKAGES: &[&str] = &["gensio-bin", "picocom", "python3-venv", "socat"];
+const PYSERIAL: &str = "pyserial==3.5";
+const OCTOPRINT: &str = "octoprint==1.11.8";
+const CNCJS: &str = "cncjs@1.11.5";
+
+const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
+const RUN_LIMIT: Duration = Duration::from_secs(1200);

@@ -1,0 +1,362 @@
+"""Programs that are not ours, at ports that come through farhub: `cargo xtask peers`.
+
+Two hubs of one process (`farhub up --demo`), the machines of one of them simulated. Each peer is a
+function; its last words are figures. It fails by an exception, and is skipped by Skip.
+"""
+
+import argparse, hashlib, http.client, json, os, pty, shutil, signal, socket, subprocess, sys, tempfile
+import threading, time, tty, urllib.error, urllib.request
+
+SOON = 30
+
+
+class Skip(Exception):
+    pass
+
+
+class Hubs:
+    """The demo: `desk`, which attaches, and `garage`, which has the machines."""
+
+    def __init__(self, farhub, folder):
+        self.farhub, self.data = farhub, os.path.join(folder, "data")
+        os.makedirs(self.data)
+        self.echo = os.path.join(folder, "loop-back")
+        loop_back(self.echo)
+        with open(os.path.join(self.data, "farhub.toml"), "w") as file:
+            file.write('serial_ports = ["%s"]\n' % self.echo)
+        command = [farhub, "--data", self.data, "--json", "up", "--demo", "--offline"]
+        command += ["--name", "desk", "--listen", "127.0.0.1:0"]
+        self.log = open(os.path.join(folder, "hubs.log"), "w")
+        self.up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        assert "ready" in self.up.stdout.readline()
+        # garage uses the port with the loop-back plug, the other way round
+        self.desk("share", "loop-back", "--profile", "raw")
+        self.desk("grant", "garage", "loop-back")
+        self.folder = folder
+        self.laser = self.attach(self.desk, "garage/laser")
+        self.printer = self.attach(self.desk, "garage/printer")
+        self.plug = self.attach(self.garage, "desk/loop-back")
+
+    def attach(self, hub, address):
+        link = os.path.join(self.folder, address.replace("/", "-"))
+        said = hub("attach", address, "--as", link, "--tcp", "0", "--rfc2217", "0")
+        places = dict(place.split("://") for place in said.split(", ") if "://" in place)
+        return {"pty": link, **places}
+
+    def desk(self, *words):
+        return self.run(self.data, words)
+
+    def garage(self, *words):
+        return self.run(os.path.join(self.data, "demo", "garage"), words)
+
+    def run(self, data, words):
+        done = subprocess.run([self.farhub, "--data", data, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def stop(self):
+        self.up.send_signal(signal.SIGINT)
+        self.up.wait(SOON)
+
+
+def loop_back(link):
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    os.symlink(os.ttyname(slave), link)
+
+    def returns():
+        while True:
+            some = os.read(master, 4096)
+            while some:
+                some = some[os.write(master, some):]
+
+    threading.Thread(target=returns, daemon=True).start()
+
+
+def percentiles(times):
+    times = sorted(times)
+    at = lambda percent: times[len(times) * percent // 100] * 1e3
+    return "round trip p50 %.2f ms, p99 %.2f ms" % (at(50), at(99))
+
+
+def grbl(port):
+    """Talks to the laser by pyserial."""
+    port.write(b"\x18")
+    until(port, b"Grbl")
+    port.write(b"$X\n$I\n")
+    assert b"[VER:1.1h" in until(port, b"ok\r\n", 2)
+    times = []
+    for _ in range(200):
+        began = time.perf_counter()
+        port.write(b"G4P0\n")
+        line = port.readline()
+        times.append(time.perf_counter() - began)
+        assert line == b"ok\r\n", line
+    return percentiles(times)
+
+
+def until(port, wanted, times=1):
+    heard, began = b"", time.time()
+    while heard.count(wanted) < times:
+        assert time.time() - began < SOON, heard
+        heard += port.read(max(1, port.in_waiting))
+    return heard
+
+
+def exchange(port, size):
+    """All values, both ways."""
+    sent = bytes(range(256)) * (size // 256)
+    came, began = bytearray(), time.time()
+    sender = threading.Thread(target=lambda: port.write(sent))
+    sender.start()
+    while len(came) < len(sent):
+        assert time.time() - began < 2 * SOON, "%d of %d bytes came" % (len(came), len(sent))
+        came += port.read(min(4096, len(sent) - len(came)))
+    sender.join()
+    assert hashlib.sha256(came).digest() == hashlib.sha256(sent).digest(), "other bytes came back"
+    return "%d KiB both ways at %.2f MB/s" % (size >> 10, size / (time.time() - began) / 1e6)
+
+
+def pyserial(url, plug, size):
+    import serial
+    began = time.time()
+    with serial.serial_for_url(url, 115200, timeout=5) as port:
+        opened = time.time() - began
+        said = grbl(port)
+    with serial.serial_for_url(plug, 115200, timeout=5) as port:
+        return "open %.2f s, %s, %s" % (opened, said, exchange(port, size))
+
+
+def pyserial_pty(hubs):
+    return pyserial(hubs.laser["pty"], hubs.plug["pty"], 1 << 20)
+
+
+def pyserial_socket(hubs):
+    return pyserial("socket://" + hubs.laser["tcp"], "socket://" + hubs.plug["tcp"], 1 << 20)
+
+
+def pyserial_rfc2217(hubs):
+    """Without ign_set_control: every setting and line is to be confirmed."""
+    import serial
+    place = "rfc2217://"
+    said = pyserial(place + hubs.laser["rfc2217"], place + hubs.plug["rfc2217"], 128 << 10)
+    with serial.serial_for_url(place + hubs.plug["rfc2217"], 115200, timeout=5) as port:
+        began = time.time()
+        port.baudrate = 250000
+        took = time.time() - began
+        port.dtr, port.rts = False, True
+        port.dtr, port.rts = True, False
+        port.break_condition = True
+        port.break_condition = False
+        # a pty has 8 bits and no parity, and says so
+        port.stopbits = 2
+        port.reset_input_buffer()
+        port.reset_output_buffer()
+    return said + ", baud rate set in %.2f s" % took
+
+
+def piped(command, wanted):
+    """A terminal program that is asked who is there."""
+    began = time.time()
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
+    heard = b""
+    try:
+        os.set_blocking(child.stdout.fileno(), False)
+        last = 0
+        while wanted not in heard:
+            assert time.time() - began < SOON and child.poll() is None, heard
+            if time.time() - last > 1:
+                child.stdin.write(b"$X\n$I\n")
+                child.stdin.flush()
+                last = time.time()
+            heard += child.stdout.read() or b""
+            time.sleep(0.005)
+        return "answered after %.2f s" % (time.time() - began)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def socat_tcp(hubs):
+    return piped(["socat", "-", "TCP:" + hubs.laser["tcp"]], b"[VER:1.1h")
+
+
+def socat_pty(hubs):
+    return piped(["socat", "-", hubs.laser["pty"] + ",raw,echo=0,b115200"], b"[VER:1.1h")
+
+
+def gensiot(hubs):
+    host, port = hubs.laser["rfc2217"].split(":")
+    place = "telnet(rfc2217),tcp,%s,%s" % (host, port)
+    return piped(["gensiot", "-i", "stdio(self)", place], b"[VER:1.1h")
+
+
+def picocom(hubs):
+    command = "picocom -q -b 115200 --omap lfcrlf " + hubs.laser["pty"]
+    return piped(["script", "-qec", command, "/dev/null"], b"[VER:1.1h")
+
+
+def call(url, body=None, headers={}):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", **headers}
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=SOON) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def ready(url, child, limit=120):
+    began = time.time()
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5)
+            return
+        except urllib.error.HTTPError:
+            return
+        except (OSError, http.client.HTTPException):
+            # its server that says that it starts is no real one
+            assert child.poll() is None and time.time() - began < limit, "it does not start"
+            time.sleep(0.2)
+
+
+CNCJS = """
+const [base, token, port] = process.argv.slice(1);
+const io = require('socket.io-client')(base, { query: 'token=' + token });
+const lines = ['G21G91', 'M4S0'];
+for (let at = 0; at < 1000; at++) lines.push((at % 2 ? 'G1X-0.1' : 'G1X0.1') + 'F6000S300');
+lines.push('M5');
+let begun = 0;
+setTimeout(() => { console.log('too late'); process.exit(1); }, 120000);
+io.on('serialport:open', () => setTimeout(() => io.emit('command', port, 'unlock'), 2500));
+io.on('serialport:read', said => {
+  if (/error|ALARM/.test(said)) { console.log(said); process.exit(1); }
+});
+io.on('serialport:error', e => { console.log(JSON.stringify(e)); process.exit(1); });
+io.on('connect', () => io.emit('open', port, { baudrate: 115200, controllerType: 'Grbl' }));
+io.on('sender:status', s => {
+  if (s.total > 1000 && s.received >= s.total && begun) {
+    const took = (Date.now() - begun) / 1000;
+    console.log(s.total + ' lines in ' + took.toFixed(1) + ' s');
+    io.emit('close', port);
+    setTimeout(() => process.exit(0), 300);
+  }
+});
+setTimeout(() => {
+  io.emit('command', port, 'gcode:load', 'job', lines.join('\\n'));
+  begun = Date.now();
+  setTimeout(() => io.emit('command', port, 'gcode:start'), 500);
+}, 6000);
+"""
+
+
+def cncjs(hubs):
+    """Loads a program and lets it run."""
+    folder = os.path.join(hubs.peers, "npm")
+    program = os.path.join(folder, "node_modules/.bin/cncjs")
+    if not os.path.exists(program):
+        raise Skip("not installed")
+    number, home = free_port(), tempfile.mkdtemp(dir=hubs.folder)
+    rc = os.path.join(home, "cncrc")
+    command = [program, "-H", "127.0.0.1", "-p", str(number), "-c", rc]
+    with open(os.path.join(hubs.folder, "cncjs.log"), "w") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": home})
+    try:
+        base = "http://127.0.0.1:%d" % number
+        ready(base, child)
+        token = call(base + "/api/signin", {"token": ""})["token"]
+        command = ["node", "-e", CNCJS, base, token, hubs.laser["pty"]]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=150)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def octoprint(hubs):
+    """Connects to the printer, prints, is stopped."""
+    program = os.path.join(hubs.peers, "octoprint/bin/octoprint")
+    if not os.path.exists(program):
+        raise Skip("not installed")
+    base, number, key = os.path.join(hubs.folder, "octoprint"), free_port(), "A" * 32
+    os.makedirs(base)
+    with open(os.path.join(base, "config.yaml"), "w") as file:
+        file.write("serial: {additionalPorts: [%s], disconnectOnErrors: false}\n"
+                   "server: {firstRun: false, onlineCheck: {enabled: false}, seenWizards: {}}\n"
+                   "api: {key: %s}\naccessControl: {salt: x}\n"
+                   "plugins: {_disabled: [tracking, pluginmanager, softwareupdate, announcements]}\n"
+                   % (hubs.printer["pty"], key))
+    users = [program, "--basedir", base, "user", "add", "--password", "pw", "--admin", "adm"]
+    subprocess.run(users, check=True, capture_output=True)
+    command = [program, "--basedir", base, "serve", "--iknowwhatimdoing", "--host", "127.0.0.1"]
+    with open(os.path.join(hubs.folder, "octoprint.log"), "w") as log:
+        child = subprocess.Popen(command + ["--port", str(number)], stdout=log, stderr=log)
+    try:
+        url, headers = "http://127.0.0.1:%d/api" % number, {"X-Api-Key": key}
+        ready(url + "/version", child, 240)
+        began = time.time()
+
+        def state(wanted):
+            while True:
+                try:
+                    now = call(url + "/connection", None, headers)["current"]["state"]
+                except (OSError, http.client.HTTPException):
+                    now = "not up"
+                if now == wanted:
+                    return
+                assert time.time() - began < 240, now
+                time.sleep(0.3)
+
+        state("Closed")
+        connect = {"command": "connect", "port": hubs.printer["pty"], "baudrate": 115200}
+        call(url + "/connection", connect, headers)
+        began = time.time()
+        state("Operational")
+        took = time.time() - began
+        call(url + "/printer/command", {"commands": ["M115", "G28", "G1 X10 F6000", "M105"]}, headers)
+        state("Operational")
+        return "operational after %.1f s" % took
+    finally:
+        child.kill()
+        child.wait()
+
+
+QUICK = [pyserial_pty, pyserial_socket, pyserial_rfc2217, socat_tcp, socat_pty, gensiot, picocom]
+SLOW = [cncjs, octoprint]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("farhub")
+    parser.add_argument("peers", help="where they are installed")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--all", action="store_true")
+    args = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="farhub-peers-")
+    hubs = Hubs(os.path.abspath(args.farhub), folder)
+    hubs.peers = os.path.abspath(args.peers)
+    failed = 0
+    try:
+        for peer in QUICK + SLOW if args.all else QUICK:
+            if args.names and not any(name in peer.__name__ for name in args.names):
+                continue
+            try:
+                word, said = "PASS", peer(hubs)
+            except Skip as skip:
+                word, said = "SKIP", skip
+            except Exception as error:
+                word, said, failed = "FAIL", repr(error)[:1000], failed + 1
+            print("%s  %-18s %s" % (word, peer.__name__, said), flush=True)
+    finally:
+        hubs.stop()
+    if not failed:
+        shutil.rmtree(folder)
+    sys.exit(1 if failed else 0)
+
+
+main()

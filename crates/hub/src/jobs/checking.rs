@@ -297,5 +297,6 @@ fn text(problem: Problem) -> &'static str {
 const ALTERED: &str = "its content is not what was announced: it is truncated or altered";
 /// Whoever sent the last piece of a job sees what was found, unless that takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// A port that was just opened waits for its board to start first.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const MARKS: u64 = 256;

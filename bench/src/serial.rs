@@ -42,11 +42,11 @@ pub(crate) async fn run() -> Result<()> {
         [("farhub, pty", 0, pty), ("farhub, TCP", 1, tcp), ("farhub, RFC 2217", 2, rfc2217)]
     {
         let place = hubs.attach(number, doors).await?;
-        lanes.push((name, Port::open(&place)?));
+        lanes.push((name, Port::open(&place).context(name)?));
     }
     let others = others::Others::start(files.path())?;
     for (name, address) in &others.places {
-        lanes.push((name, Port::connect(*address)?));
+        lanes.push((name, Port::connect(*address).context(*name)?));
     }
     let (lanes, rounds) = tokio::task::spawn_blocking(move || measured(lanes)).await??;
     print(&lanes, &rounds);
@@ -93,7 +93,16 @@ impl Port {
     }
 
     fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        // once only: each connection of socat is a process that reads the port
+        let began = Instant::now();
+        let stream = loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => break stream,
+                Err(error) if began.elapsed() > SILENCE_MAX => return Err(error.into()),
+                // it has only just been started
+                Err(_) => std::thread::yield_now(),
+            }
+        };
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         let mut port = Self { reader: Box::new(stream.try_clone()?), writer: Box::new(stream) };

@@ -4,10 +4,9 @@
 use anyhow::{Context, Result};
 use sim::machine::Echo;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 pub(super) struct Others {
     pub(super) places: Vec<(&'static str, SocketAddr)>,
@@ -52,21 +51,7 @@ impl Others {
             let name = command.get_program().to_string_lossy().into_owned();
             others.children.push(command.spawn().with_context(|| format!("starting {name}"))?);
         }
-        for (name, address) in &others.places {
-            others.listens(*address).with_context(|| format!("{name} does not listen"))?;
-        }
         Ok(others)
-    }
-
-    fn listens(&self, address: SocketAddr) -> Result<()> {
-        let began = Instant::now();
-        loop {
-            match TcpStream::connect(address) {
-                Ok(_) => return Ok(()),
-                Err(error) if began.elapsed() > super::SILENCE_MAX => return Err(error.into()),
-                Err(_) => std::thread::yield_now(),
-            }
-        }
     }
 }
 

@@ -32,7 +32,12 @@ export type State = {
 };
 
 export type Arming = "off" | "safe" | { armed: { left_s: number; by: string } };
-export type Reason = "client_lost" | "interlock" | { asked: { by: string } };
+export type Reason =
+  | "client_lost"
+  | "interlock"
+  | "guard_lost"
+  | "job_failed"
+  | { asked: { by: string } };
 
 export type Firmware = {
   name: string;

@@ -50,6 +50,8 @@ export const machineDe: Record<keyof typeof machineEn, string> = {
   stopped_asked: "Gestoppt von {who}.",
   stopped_client_lost: "Wer sie benutzte, war weg, während Strahl oder Spindel an sein konnten.",
   stopped_interlock: "Der Sicherheitskreis wurde geöffnet.",
+  stopped_guard_lost: "Der Prozess, der über sie wacht, war weg.",
+  stopped_job_failed: "Ihr Auftrag ging schief.",
   stopped_body: "Zeilen von Programmen werden abgelehnt, bis der Stop aufgehoben ist.",
   stop_clear: "Stop aufheben",
   stop_clear_sure: "Nochmal drücken zum Aufheben",

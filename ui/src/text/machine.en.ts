@@ -48,6 +48,8 @@ export const machineEn = {
   stopped_asked: "{who} stopped it.",
   stopped_client_lost: "Who used it was gone while the beam or spindle may have been on.",
   stopped_interlock: "The interlock opened.",
+  stopped_guard_lost: "The process that guards it was gone.",
+  stopped_job_failed: "Its job went wrong.",
   stopped_body: "Lines of programs are refused until the stop is cleared.",
   stop_clear: "Clear the stop",
   stop_clear_sure: "Press again to clear",

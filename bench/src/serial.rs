@@ -8,7 +8,7 @@ mod stopping;
 mod streaming;
 
 use crate::{Figure, Unit, median, percentiles};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use hub::view::Doors;
 use hubs::Hubs;
 use sim::machine::Echo;
@@ -18,11 +18,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 5;
-const ECHOES: usize = 1000;
+const ROUNDS: usize = 3;
+const ECHOES: usize = 500;
 /// A short line of a program.
 const ECHO_BYTES: usize = 16;
-const FLOOD_BYTES: usize = 4 << 20;
+const FLOOD_BYTES: usize = 256 << 10;
+const UNDER_WAY_BYTES: usize = 2048;
 /// What nothing on the way takes for anything else than data.
 const BYTE: u8 = b'U';
 /// Longer than anything stands still.
@@ -80,6 +81,8 @@ fn measured(mut lanes: Lanes) -> Result<(Vec<&'static str>, Vec<Vec<Vec<Figure>>
 struct Port {
     reader: Box<dyn Read + Send>,
     writer: Box<dyn Write + Send>,
+    /// Bytes that have come and were not waited for yet.
+    ahead: usize,
 }
 
 impl Port {
@@ -89,7 +92,7 @@ impl Port {
             return Self::connect(address.parse()?);
         }
         let file = File::options().read(true).write(true).open(Path::new(place))?;
-        Ok(Self { reader: Box::new(file.try_clone()?), writer: Box::new(file) })
+        Ok(Self { reader: Box::new(file.try_clone()?), writer: Box::new(file), ahead: 0 })
     }
 
     fn connect(address: SocketAddr) -> Result<Self> {
@@ -105,7 +108,8 @@ impl Port {
         };
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
-        let mut port = Self { reader: Box::new(stream.try_clone()?), writer: Box::new(stream) };
+        let mut port =
+            Self { reader: Box::new(stream.try_clone()?), writer: Box::new(stream), ahead: 0 };
         // what is negotiated first is not measured
         port.round_trip(ECHO_BYTES)?;
         Ok(port)
@@ -127,27 +131,32 @@ impl Port {
         Ok(began.elapsed())
     }
 
-    /// Sends and receives at the same time.
+    /// Sends and receives at the same time, with a little under way: socat stands still when both
+    /// directions are full.
     fn flood(&mut self, bytes: usize) -> Result<()> {
-        let Self { reader, writer } = self;
-        std::thread::scope(|scope| {
-            let sends = scope.spawn(|| {
-                let chunk = [BYTE; 4096];
-                (0..bytes / chunk.len()).try_for_each(|_| writer.write_all(&chunk))
-            });
-            expect(reader, bytes)?;
-            Ok(sends.join().expect("a write does not panic")?)
-        })
+        let chunk = [BYTE; UNDER_WAY_BYTES / 4];
+        for _ in 0..4 {
+            self.writer.write_all(&chunk)?;
+        }
+        for _ in 4..bytes / chunk.len() {
+            self.expect(chunk.len())?;
+            self.writer.write_all(&chunk)?;
+        }
+        self.expect(UNDER_WAY_BYTES)
     }
 
+    /// What came beyond that counts for the next time.
     fn expect(&mut self, bytes: usize) -> Result<()> {
-        expect(&mut self.reader, bytes)
+        let wanted = bytes.saturating_sub(self.ahead);
+        let came = if wanted == 0 { 0 } else { expect(&mut self.reader, wanted)? };
+        self.ahead = self.ahead + came - bytes;
+        Ok(())
     }
 }
 
 /// Reads until so many bytes of data have come; what else there is belongs to a protocol.
-fn expect(reader: &mut impl Read, bytes: usize) -> Result<()> {
-    let (mut came, mut some) = (0, [0; 64 << 10]);
+fn expect(reader: &mut impl Read, bytes: usize) -> Result<usize> {
+    let (mut came, mut some) = (0, [0; UNDER_WAY_BYTES]);
     while came < bytes {
         let count = reader.read(&mut some).with_context(|| format!("{came} of {bytes} came"))?;
         if count == 0 {
@@ -155,14 +164,11 @@ fn expect(reader: &mut impl Read, bytes: usize) -> Result<()> {
         }
         came += some[..count].iter().filter(|byte| **byte == BYTE).count();
     }
-    ensure!(came == bytes, "{came} bytes came of {bytes}");
-    Ok(())
+    Ok(came)
 }
 
 fn print(lanes: &[&str], rounds: &[Vec<Vec<Figure>>]) {
-    println!(
-        "| a port with a loop-back plug, loopback | round trip p50 | p99 | both ways at once |"
-    );
+    println!("| a port with a loop-back plug, loopback | round trip p50 | p99 | 2 KiB under way |");
     println!("|---|---:|---:|---:|");
     for (at, name) in lanes.iter().enumerate() {
         let of =

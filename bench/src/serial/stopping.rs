@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 
-const STOPS: usize = 100;
+const STOPS: usize = 50;
 /// In the program's socket and both hubs.
 const QUEUED_BYTES: usize = 256 << 10;
 

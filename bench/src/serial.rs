@@ -62,9 +62,11 @@ fn echoes(count: usize) -> Result<Vec<Echo>> {
 }
 
 type Lanes = Vec<(&'static str, Port)>;
+/// Of each round, of each lane.
+type Rounds = Vec<Vec<Vec<Figure>>>;
 
 /// Rounds of every lane in turn.
-fn measured(mut lanes: Lanes) -> Result<(Vec<&'static str>, Vec<Vec<Vec<Figure>>>)> {
+fn measured(mut lanes: Lanes) -> Result<(Vec<&'static str>, Rounds)> {
     let mut rounds = Vec::new();
     for number in 1..=ROUNDS {
         eprintln!("round {number} of {ROUNDS}");

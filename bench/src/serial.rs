@@ -176,7 +176,7 @@ fn print(lanes: &[&str], rounds: &[Vec<Vec<Figure>>]) {
         let of =
             |figure: usize| median(rounds.iter().map(|round| round[at][figure].value).collect());
         debug_assert!(rounds[0][at][2].unit == Unit::MegabytesPerSecond);
-        println!("| {name} | {:.0} us | {:.0} us | {:.1} MB/s |", of(0), of(1), of(2));
+        println!("| {name} | {:.0} us | {:.0} us | {:.2} MB/s |", of(0), of(1), of(2));
     }
     println!();
     println!(

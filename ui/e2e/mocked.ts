@@ -278,7 +278,7 @@ export const mocked: MockCase[] = [
       await button(page, "Manage lab-berlin").click();
       const dialog = page.getByRole("dialog");
       await dialog.getByText(/the direct path was lost at/).waitFor();
-      await dialog.getByText(/It is tried again every minute/).waitFor();
+      await dialog.getByText(/It is tried again every 5 seconds/).waitFor();
       await dialog.getByText("31.4 MB/s").waitFor();
       const addresses = dialog.getByRole("listitem").filter({ hasText: "41641" });
       assert.deepEqual(await addresses.locator(".word").allInnerTexts(), [

@@ -9,6 +9,7 @@ use gcode::gate::{Gate, Latch, Refused, Verdict};
 use gcode::lines::Lines;
 use gcode::profile::{is_answered, is_grbl};
 use gcode::realtime::{self, Lane, RESUME};
+use gcode::words::without_comments;
 use std::time::Instant;
 use wire::serial::{Down, LineCoding, Profile, Up};
 
@@ -296,12 +297,16 @@ impl Core {
         has_lines && (self.config.arming || self.sending.latch.is_set())
     }
 
-    /// Until when the next line of a program that is SAFE waits. One at a time: what is whole here
-    /// must be whole in the machine too, since the end of a harmless line can be a line of another
-    /// kind (`; M3`). So no line goes that the machine may have no room for, or that it may not
-    /// hear the beginning of, as while it writes its settings or starts.
+    /// Whether the beam is to stay off. What is judged here must be what the machine hears, which
+    /// loses bytes when its buffer is full, and while it writes its settings or starts: so its
+    /// lines go one at a time, and without comments.
+    fn is_safe(&self) -> bool {
+        self.config.arming && self.armed.is_none()
+    }
+
+    /// Until when the next line of a program waits for the answers to those before it.
     fn owed_until(&self, now: Instant) -> Option<Instant> {
-        if !self.config.arming || self.armed.is_some() {
+        if !self.is_safe() {
             return None;
         }
         let line = self.sending.queue.line_bytes().unwrap_or(0);
@@ -311,10 +316,11 @@ impl Core {
     }
 
     fn judge(&mut self, line: Line, now: Instant) {
+        let is_safe = self.is_safe();
         let sending = &mut self.sending;
         let (text, end) = line.bytes.split_at(line.bytes.len() - usize::from(line.is_whole));
         let mut verdict = sending.latch.line(text);
-        if verdict == Verdict::Pass && self.config.arming && self.armed.is_none() {
+        if verdict == Verdict::Pass && is_safe {
             verdict = if line.is_whole {
                 sending.gate.line(text, &self.beam)
             } else {
@@ -323,9 +329,14 @@ impl Core {
         }
         match verdict {
             Verdict::Pass => {
-                self.beam.line(text);
-                self.count_sent(text, end, now);
-                self.sending.line = Bytes::from(line.bytes);
+                let mut text = match is_safe {
+                    true => without_comments(text, sending.profile),
+                    false => text.to_vec(),
+                };
+                self.beam.line(&text);
+                self.count_sent(&text, end, now);
+                text.extend_from_slice(end);
+                self.sending.line = Bytes::from(text);
             }
             Verdict::Refuse(Refused { why, answer, instead }) => {
                 tracing::debug!(?why, "a line was refused");

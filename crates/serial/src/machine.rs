@@ -27,9 +27,10 @@ mod port;
 mod queue;
 mod session;
 pub mod state;
-mod waker;
 
+use crate::button::Button;
 use crate::tty;
+use crate::waker::Waker;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +42,6 @@ pub use error::Error;
 use session::Sent;
 pub use session::{Inflow, Life, Outlet, Session};
 pub use state::{Reason, State};
-use waker::Waker;
 
 /// How a machine is shared.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct Config {
     /// Whether the beam is refused until somebody arms it.
     pub arming: bool,
     pub interlock: Option<Interlock>,
+    /// Those of the hub that stop this machine.
+    pub buttons: Vec<Button>,
     /// For how long who uses the machine may be silent while the beam or spindle may be on;
     /// `None` for ever.
     pub dead_man: Option<Duration>,
@@ -80,6 +82,7 @@ impl Config {
             stop_bytes: Vec::new(),
             arming: false,
             interlock: None,
+            buttons: Vec::new(),
             dead_man: Some(DEAD_MAN),
             guard: None,
         }
@@ -201,6 +204,7 @@ impl Machine {
         let waker = Waker::new()?;
         let (urgent_tx, urgent) = mpsc::channel(URGENT_MAX);
         let (control_tx, control) = mpsc::channel(CONTROL_MAX);
+        let buttons = config.buttons.iter().map(|button| button.watch(&waker)).collect();
         let core = core::Core::new(config, Instant::now());
         let state = Arc::new(watch::Sender::new(core.state(Instant::now())));
         let (beam_tx, beam) = watch::channel(false);
@@ -214,7 +218,8 @@ impl Machine {
             waker: waker.clone(),
         });
         let told = port::Told { state, beam: beam_tx, news: news_tx };
-        let thread = port::Thread::new(core, opener, (urgent, control), told, waker);
+        let inlets = port::Inlets { urgent, control, buttons };
+        let thread = port::Thread::new(core, opener, inlets, told, waker);
         let (ended_tx, ended) = oneshot::channel();
         std::thread::Builder::new().name("serial-port".into()).spawn(move || {
             thread.run();
@@ -321,8 +326,8 @@ impl Machine {
     /// A person says that the machine may go on after a stop.
     ///
     /// # Errors
-    /// [`Error::InterlockOpen`], [`Error::BeingStopped`] while the ladder is climbed, or
-    /// [`Error::Ended`].
+    /// [`Error::InterlockOpen`], [`Error::ButtonOpen`], [`Error::ButtonLost`],
+    /// [`Error::BeingStopped`] while the ladder is climbed, or [`Error::Ended`].
     pub async fn clear_stop(&self) -> Result<(), Error> {
         self.ask(|answer| Control::Clear { answer }).await?
     }

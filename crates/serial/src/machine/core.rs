@@ -1,6 +1,7 @@
 //! What the port's thread decides, without I/O and with the time given: what to do to the port
 //! next, what everybody is told, and when to look again.
 
+mod buttons;
 mod climb;
 mod hearing;
 mod job;
@@ -10,6 +11,7 @@ mod using;
 use super::output::{Behind, Output};
 use super::state::{self, Counters, Reason, State, StopPath, Stopped};
 use super::{Begin, Config, Control, Watching};
+use crate::button::{Button, Look};
 use crate::guard::{self, Guard};
 use crate::tty;
 use bytes::Bytes;
@@ -32,6 +34,8 @@ pub(super) struct Core {
     coding: LineCoding,
     lines: ModemLines,
     guarded: bool,
+    /// Those of the hub, in the order of the configuration.
+    buttons: Vec<Look>,
     /// To be done to the port before anything of the program.
     immediate: VecDeque<Act>,
     /// DTR and RTS are to rise again.
@@ -86,6 +90,7 @@ impl Core {
             coding,
             lines: ModemLines::default(),
             guarded: false,
+            buttons: config.buttons.iter().map(Button::look).collect(),
             immediate: VecDeque::new(),
             pulse_until: None,
             sending: Sending::new(profile, &coding, true, now),
@@ -142,6 +147,7 @@ impl Core {
         }
         self.pulse_until = (self.config.lines == tty::Lines::Pulse).then(|| now + PULSE);
         self.interlock(now);
+        self.open_buttons(now);
         self.changed = true;
     }
 
@@ -344,6 +350,7 @@ impl Core {
             beam_may_be_on: self.beam.may_be_on(),
             arming: self.arming(now),
             interlock_open: self.interlock_open(),
+            buttons: self.button_states(),
             stopped: self.stopped.clone(),
             stops: self.stops,
             stop_path: self.stop_path,

@@ -2,10 +2,11 @@
 
 use super::core::{Act, Core};
 use super::state::State;
-use super::waker::Waker;
 use super::{Control, Urgent};
+use crate::button::Watched;
 use crate::guard::Guard;
 use crate::tty::{self, Tty, sys};
+use crate::waker::Waker;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::QueueSelector;
@@ -20,8 +21,7 @@ pub(super) struct Thread<O> {
     core: Core,
     opener: O,
     port: Option<Port>,
-    urgent: mpsc::Receiver<Urgent>,
-    control: mpsc::Receiver<Control>,
+    inlets: Inlets,
     told: Told,
     published: Instant,
     waker: Waker,
@@ -48,22 +48,22 @@ pub(super) struct Told {
     pub(super) news: watch::Sender<State>,
 }
 
-type Inlets = (mpsc::Receiver<Urgent>, mpsc::Receiver<Control>);
+/// What others tell the thread.
+pub(super) struct Inlets {
+    pub(super) urgent: mpsc::Receiver<Urgent>,
+    pub(super) control: mpsc::Receiver<Control>,
+    /// In the order of the machine's configuration.
+    pub(super) buttons: Vec<Watched>,
+}
 
 impl<O> Thread<O>
 where
     O: FnMut(&LineCoding) -> Result<Tty, tty::Error>,
 {
-    pub(super) fn new(
-        core: Core,
-        opener: O,
-        (urgent, control): Inlets,
-        told: Told,
-        waker: Waker,
-    ) -> Self {
+    pub(super) fn new(core: Core, opener: O, inlets: Inlets, told: Told, waker: Waker) -> Self {
         let now = Instant::now();
         let (port, published, open_at) = (None, now, now);
-        Self { core, opener, port, urgent, control, told, published, waker, open_at }
+        Self { core, opener, port, inlets, told, published, waker, open_at }
     }
 
     /// Until nobody holds the machine any more, and its beam is off or a stop has been tried.
@@ -97,7 +97,13 @@ where
 
     /// Stops come before all else.
     fn urgent(&mut self, now: Instant) {
-        while let Ok(urgent) = self.urgent.try_recv() {
+        for index in 0..self.inlets.buttons.len() {
+            if let Some(look) = self.inlets.buttons[index].news() {
+                self.core.button(index, look, now);
+                self.act();
+            }
+        }
+        while let Ok(urgent) = self.inlets.urgent.try_recv() {
             match urgent {
                 Urgent::Test { at, done } => {
                     self.core.tested(at, now);
@@ -115,7 +121,7 @@ where
     /// Whether anybody still holds the machine.
     fn control(&mut self, now: Instant) -> bool {
         loop {
-            match self.control.try_recv() {
+            match self.inlets.control.try_recv() {
                 Ok(Control::Look) => self.open_at = now,
                 Ok(control) => self.core.control(control, now),
                 Err(TryRecvError::Empty) => return true,

@@ -1,7 +1,7 @@
 //! The use of a machine by one program.
 
-use super::waker::Waker;
 use super::{Error, Machine};
+use crate::waker::Waker;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use wire::serial::{Down, Up};

@@ -1,9 +1,12 @@
 //! A machine on a pty, with this test as the board at its other end.
 
 use super::*;
+use crate::button::{self, Device, Seen};
 use crate::pty::Pty;
 use crate::tty::Tty;
 use bytes::Bytes;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::thread;
 use tokio::time::timeout;
 use wire::serial::{Down, Up};
@@ -170,4 +173,71 @@ async fn a_machine_that_is_no_longer_shared_is_not_left_with_its_beam_on() {
     let taken = board.join().unwrap();
     let stop = taken.iter().position(|byte| *byte == 0x84).unwrap();
     assert!(taken[stop..].contains(&0x18));
+}
+
+/// A button whose device is a socket, and the other end of that.
+fn button() -> (Button, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let mut device = Some(Device::Key { fd: theirs.into(), key: None });
+    let opener = move || {
+        let seen = Seen { pressed: false, is_open: false };
+        device.take().map(|device| (device, seen)).ok_or(button::Error::Absent)
+    };
+    (Button::with(Text::from("foot"), button::Kind::Key, opener).unwrap(), ours)
+}
+
+/// A `struct input_event`: a key goes down.
+fn press(mut device: &UnixStream) {
+    let mut event = vec![0; size_of::<std::ffi::c_ulong>() * 2];
+    event.extend([1u16.to_ne_bytes(), 28u16.to_ne_bytes()].concat());
+    event.extend(1i32.to_ne_bytes());
+    device.write_all(&event).unwrap();
+}
+
+#[tokio::test]
+async fn a_button_stops_every_machine_that_it_is_for() {
+    let (button, device) = button();
+    let ptys = [Pty::open(), Pty::open(), Pty::open()];
+    let config = || Config { buttons: vec![button.clone()], ..Config::new(Profile::Grbl) };
+    let configs = [config(), config(), Config::new(Profile::Grbl)];
+    let machines: Vec<_> = ptys.iter().zip(configs).map(|(pty, with)| share(pty, with).0).collect();
+    let boards: Vec<_> = ptys.into_iter().map(board).collect();
+    for machine in &machines {
+        open(machine).await;
+    }
+    press(&device);
+    let name = Text::from("foot");
+    for machine in &machines[..2] {
+        let mut state = machine.look();
+        let stopped = state.wait_for(|state| {
+            state.stopped.as_ref().is_some_and(|stopped| stopped.report.is_some())
+        });
+        let stopped = timeout(SOON, stopped).await.unwrap().unwrap().stopped.clone().unwrap();
+        assert_eq!(stopped.reason, Reason::Button { button: name.clone() });
+        assert!(stopped.report.unwrap().confirmed);
+        assert!(machine.clear_stop().await.is_ok(), "by a person, though the key is still down");
+    }
+    assert_eq!(machines[2].state().stopped, None, "nobody said so of this one");
+    // pulled out
+    drop(device);
+    let mut state = machines[0].look();
+    let lost = |state: &State| matches!(state.buttons[0].contact, button::Contact::Lost { .. });
+    timeout(SOON, state.wait_for(lost)).await.unwrap().unwrap();
+    assert_eq!(machines[0].state().stopped, None, "nothing was on");
+    drop((machines, state, button));
+    let stops = boards.into_iter().map(|board| board.join().unwrap().contains(&0x84));
+    assert_eq!(stops.collect::<Vec<_>>(), [true, true, false]);
+}
+
+#[tokio::test]
+async fn a_button_that_nobody_waits_for_any_more_is_lost() {
+    let (button, device) = button();
+    let mut news = button.news();
+    assert_eq!(news.borrow_and_update().contact, button::Contact::Ready);
+    drop(button);
+    timeout(SOON, news.wait_for(|look| look.contact != button::Contact::Ready)).await.unwrap().ok();
+    // its thread has closed the device
+    device.set_nonblocking(false).unwrap();
+    assert_eq!((&device).read(&mut [0]).unwrap(), 0);
 }

@@ -6,6 +6,7 @@ use crate::machine::{Error, Interlock, Waiting};
 use tokio::sync::{mpsc, oneshot};
 use wire::serial::{Profile, StopReport, Up};
 
+mod buttons;
 mod job;
 mod pair;
 mod printer;

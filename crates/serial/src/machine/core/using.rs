@@ -221,9 +221,7 @@ impl Core {
         if let Err(why) = &self.port {
             return Err(Error::Closed(why.clone()));
         }
-        if self.interlock_open() == Some(true) {
-            return Err(Error::InterlockOpen);
-        }
+        self.lets_arm()?;
         if self.stopped.is_some() {
             return Err(Error::Stopped);
         }

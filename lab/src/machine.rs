@@ -1,7 +1,7 @@
 //! The board behind a serial port: it stands, says so, and notes when it is told to stop.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ impl Board {
 }
 
 /// Until the host hangs up. Source: the GRBL wiki, "Grbl v1.1 Commands" and "Interface".
-fn answer(tty: &PathBuf, stopped: &Mutex<Option<Instant>>) {
+fn answer(tty: &Path, stopped: &Mutex<Option<Instant>>) {
     let Ok(mut port) = sys::open_tty(tty) else { return };
     let mut bytes = [0; 256];
     while let Ok(count @ 1..) = port.read(&mut bytes) {

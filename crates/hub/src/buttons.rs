@@ -77,3 +77,25 @@ impl Core {
         self.buttons.iter().map(view).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serial::button::Source;
+    use wire::Text;
+
+    #[test]
+    fn a_button_is_for_the_machines_that_it_names_or_for_all() {
+        let (laser, router): (Name, Name) = ("laser".parse().unwrap(), "router".parse().unwrap());
+        let source = Source::Key { input: "/dev/no-such-input".into(), key: None };
+        let button = Config { name: Text::from("foot"), source };
+        let machines = Some(vec![laser.clone()]);
+        let of = |machines| StopButton { button: button.clone(), machines };
+        let [one, all] = start(vec![of(machines), of(None)]).unwrap().try_into().unwrap();
+        assert!(one.is_for(&laser) && !one.is_for(&router));
+        assert!(all.is_for(&laser) && all.is_for(&router));
+        // one that is not there is shown as that, and hinders nobody from starting
+        let why = Text::from("it is not there: plug it in");
+        assert_eq!(one.view().contact, Contact::Lost { why });
+    }
+}

@@ -15,6 +15,7 @@
 //!
 //! **Who waits.** The program waits when 64 KiB are queued. What comes from the port is kept for
 //! the program, for 4 MiB; a program that is further behind is cut off rather than shown a gap.
+//! Where the other end of the port would wait as well (flow control, a pty), it waits instead.
 //! Watchers never make anybody wait: they lose the oldest.
 
 mod answers;
@@ -160,15 +161,32 @@ struct Waiting {
 #[derive(Debug)]
 enum Control {
     Begin(Begin),
-    Watch { answer: oneshot::Sender<Watching> },
-    Arm { by: Text, ttl: Duration, answer: Answer<()> },
+    Watch {
+        answer: oneshot::Sender<Watching>,
+    },
+    Arm {
+        by: Text,
+        ttl: Duration,
+        answer: Answer<()>,
+    },
     Disarm,
-    Overtake { bytes: Bytes },
-    Clear { answer: Answer<()> },
+    Overtake {
+        bytes: Bytes,
+    },
+    Clear {
+        answer: Answer<()>,
+    },
     Run(job::Start),
-    Hold { answer: Answer<()> },
-    Resume { answer: Answer<()> },
-    Beat,
+    Hold {
+        answer: Answer<()>,
+    },
+    Resume {
+        answer: Answer<()>,
+    },
+    /// Who uses the machine lived at that time.
+    Beat {
+        at: Instant,
+    },
     Look,
 }
 
@@ -340,9 +358,9 @@ impl Machine {
         self.tell(Control::Look).await
     }
 
-    /// Who uses the machine lives.
-    pub(crate) async fn beat(&self) -> Result<(), Error> {
-        self.tell(Control::Beat).await
+    /// Who uses the machine lived at that time.
+    pub(crate) async fn beat(&self, at: Instant) -> Result<(), Error> {
+        self.tell(Control::Beat { at }).await
     }
 
     fn urgent(&self, urgent: Urgent) -> Result<(), Error> {

@@ -127,6 +127,11 @@ impl Bench {
     }
 }
 
+/// What `cargo xtask soak` asks for, and what a run of the tests has time for.
+fn soak_number(name: &str, without: u64) -> u64 {
+    std::env::var(name).map_or(without, |text| text.parse().expect("a number"))
+}
+
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
@@ -386,7 +391,7 @@ fn a_client_that_is_silent_while_the_beam_may_be_on_stops_the_machine() {
     bench.program(b"M3 S500\n");
     for _ in 0..20 {
         bench.run(ms(100));
-        bench.core.control(Control::Beat, bench.now);
+        bench.core.control(Control::Beat { at: bench.now }, bench.now);
     }
     assert_eq!(bench.state().stopped, None);
     bench.take();

@@ -174,9 +174,9 @@ impl Core {
         self.climb.is_some()
     }
 
-    pub(super) fn beat(&mut self, now: Instant) {
+    pub(super) fn beat(&mut self, at: Instant) {
         if let Some(user) = &mut self.user {
-            user.beat = now;
+            user.beat = user.beat.max(at);
         }
     }
 

@@ -148,7 +148,8 @@ fn a_client_that_dies_in_a_raster_leaves_no_beam_on() {
     rig.bench.program(&raster(4000));
     for _ in 0..10 {
         rig.run(ms(100));
-        rig.bench.core.control(Control::Beat, rig.bench.now);
+        let at = rig.bench.now;
+        rig.bench.core.control(Control::Beat { at }, at);
     }
     let last_beat = rig.now();
     assert!(rig.board.truth().beam_power() > 0.0);

@@ -186,13 +186,9 @@ impl Case {
     }
 }
 
-fn number(name: &str, without: u64) -> u64 {
-    std::env::var(name).map_or(without, |text| text.parse().expect("a number"))
-}
-
 fn never_on(dialect: Dialect) {
-    let lines = number("FARHUB_SOAK_LINES", LINES);
-    let first = number("FARHUB_SOAK_SEED", 1);
+    let lines = soak_number("FARHUB_SOAK_LINES", LINES);
+    let first = soak_number("FARHUB_SOAK_SEED", 1);
     let (mut passed, mut refused) = (0, 0);
     for seed in first..first + lines.div_ceil(CASE_LINES) {
         let mut case = Case::new(dialect, seed);

@@ -1,7 +1,9 @@
-//! Lines of G-code from a seed: a grammar, and what can go wrong with a line.
+//! Lines of G-code from a seed: a grammar, and what can go wrong with a line. For these tests, and
+//! for `cargo xtask soak`.
 
 /// The same on every machine (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
 /// Generators", 2014).
+#[derive(Clone)]
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -9,7 +11,7 @@ impl Dice {
         Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d))
     }
 
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -74,11 +74,9 @@ impl Core {
     /// Bytes of the machine.
     pub(in crate::machine) fn received(&mut self, bytes: &[u8], now: Instant) {
         self.counters.received += bytes.len() as u64;
-        self.output.show(&Bytes::copy_from_slice(bytes));
         if self.config.profile == Profile::Raw {
             self.overhear(bytes);
-            let passed = self.output.send(bytes);
-            return self.behind(passed);
+            return self.say(bytes);
         }
         let mut reports = Vec::new();
         let profile = self.config.profile;
@@ -90,8 +88,7 @@ impl Core {
             }
         });
         let passed = self.hearing.answers.pass(bytes, now);
-        let passed = self.output.send(&passed);
-        self.behind(passed);
+        self.say(&passed);
         for (report, is_news) in reports {
             self.changed |= is_news;
             self.heard(report, now);

@@ -264,8 +264,7 @@ impl Core {
                 }
                 self.hearing.answers.refused(Bytes::from(answer), now);
                 let insert = self.hearing.answers.pass(b"", now);
-                let passed = self.output.send(&insert);
-                self.behind(passed);
+                self.say(&insert);
             }
         }
         self.beam_changed(now);

@@ -291,6 +291,26 @@ fn safe_refuses_the_beam_and_armed_does_not() {
 }
 
 #[test]
+fn who_watches_sees_refusals_and_no_answers_to_questions_of_ours() {
+    let mut bench = Bench::new(armed());
+    identify(&mut bench);
+    let (_, mut next) = bench.core.output.watch();
+    bench.core.is_seen(true);
+    bench.run(ms(300));
+    assert!(bench.take().contains(&b'?'), "its status is asked for");
+    bench.says(b"<Idle|MPos:0.000,0.000,0.000|FS:0,0>\r\n");
+    bench.begin();
+    bench.program(b"M3 S1000\n");
+    bench.up.take().unwrap().try_send(Sent::Finish).unwrap();
+    bench.run(ms(5));
+    let told = std::iter::from_fn(|| next.try_recv().ok()).collect::<Vec<_>>().concat();
+    let text = String::from_utf8(told).unwrap();
+    assert_eq!(text, "[MSG:SAFE: not armed, beam and spindle stay off]\r\nerror:9\r\n");
+    let (before, _) = bench.core.output.watch();
+    assert!(before.ends_with(text.as_bytes()) && !before.contains(&b'<'));
+}
+
+#[test]
 fn a_line_in_pieces_is_judged_whole() {
     let mut bench = Bench::new(armed());
     identify(&mut bench);

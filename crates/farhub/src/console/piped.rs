@@ -79,7 +79,8 @@ impl Talk {
                     let (hearing, said) = (Hearing::default(), Instant::now());
                     return Ok(Self { feed, out, hearing, turn, machine, said, lines: 0 });
                 }
-                _ => return Err(gone()),
+                (Fed::Away(error), _) => return Err(error),
+                _ => {}
             }
         }
     }
@@ -180,7 +181,14 @@ impl Talk {
                 }
                 Ok(())
             }
-            Fed::Lost | Fed::Away(_) | Fed::Back => Err(gone()),
+            // such as when it turns out what speaks there, and the port is opened anew as that
+            Fed::Lost => {
+                self.hearing.again();
+                self.turn.lost();
+                Ok(())
+            }
+            Fed::Back => Ok(()),
+            Fed::Away(error) => Err(error),
         }
     }
 
@@ -241,8 +249,4 @@ fn lines() -> Result<mpsc::Receiver<std::io::Result<String>>, Error> {
         }
     })?;
     Ok(rx)
-}
-
-fn gone() -> Error {
-    Error::failed("the machine is gone, or its hub is out of reach").hint("farhub devices")
 }

@@ -93,6 +93,11 @@ impl Turn {
         self.lived = now;
     }
 
+    /// What was said is lost, and an answer perhaps with it.
+    pub(super) fn lost(&mut self) {
+        self.sent = None;
+    }
+
     /// Nothing is to go any more. How many lines had not gone.
     pub(super) fn clear(&mut self) -> usize {
         self.sent = None;

@@ -113,7 +113,10 @@ impl Talk {
         match fed {
             Fed::News(News::Machine(now)) => self.is(now),
             Fed::News(News::Output(output)) => self.said(&output),
-            Fed::Lost => self.hearing.again(),
+            Fed::Lost => {
+                self.hearing.again();
+                self.turn.lost();
+            }
             Fed::Away(error) if !self.is_away => {
                 self.is_away = true;
                 self.fail("away", &error);

@@ -12,7 +12,10 @@ use wire::Address;
 pub(super) async fn arm(client: &Client, out: Out, args: Arm) -> Result<(), Error> {
     let seconds = args.time.as_secs().max(1);
     let body = json!({ "seconds": seconds, "code": args.totp });
-    let machine = ask(client, &args.address, "/arm", &body).await?;
+    let at = At::new(client, &args.address).await?;
+    let armed = at.client.post_only(&at.machine("/arm"), &body).await;
+    let machine: Machine = at.client.get(&at.machine("")).await?;
+    armed.map_err(|error| why(error, &machine))?;
     let whom = machine.state.user.as_ref().map_or("nobody", |user| user.as_str());
     eprintln!("{} is ARMED for {whom}, until nothing was sent for {seconds} s.", args.address);
     eprintln!("  to take that back: farhub machine disarm {}", args.address);
@@ -29,6 +32,25 @@ pub(super) async fn clear(client: &Client, out: Out, address: &Address) -> Resul
     let machine = ask(client, address, "/clear", &json!({})).await?;
     eprintln!("The stop of {address} is taken back: programs may send to it again.");
     show(out, &machine)
+}
+
+/// What stands in the way, as the machine shows it.
+fn why(error: Error, machine: &Machine) -> Error {
+    let address = &machine.address;
+    if error.hint.is_some() {
+        return error;
+    }
+    if !machine.settings.arming {
+        let device = &address.device;
+        return error.hint(format!("on {}: farhub machine set {device} --arming on", address.hub));
+    }
+    if machine.state.stopped.is_some() {
+        return error.hint(format!("farhub machine clear {address}"));
+    }
+    if machine.state.user.is_none() {
+        return error.hint(format!("farhub attach {address}; a program: farhub run --arm"));
+    }
+    error
 }
 
 /// Says it, and looks how the machine is then.

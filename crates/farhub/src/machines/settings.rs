@@ -27,6 +27,10 @@ pub(super) async fn set(client: &Client, out: Out, args: Box<Set>) -> Result<(),
         let _: MachineSettings = client.put(&path, &now).await?;
         eprintln!("{device} is set. Its port is opened anew: whoever used it has lost it.");
     }
+    if now.arming && now.profile.is_none() {
+        eprintln!("What speaks there is not said: until it was heard, nothing is refused.");
+        eprintln!("  say it: farhub machine set {device} --profile grbl");
+    }
     if out.json {
         return out.document(&now);
     }

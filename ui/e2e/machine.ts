@@ -128,6 +128,23 @@ export const machine: MockCase[] = [
     },
   },
   {
+    name: "the rest of a job that was cut short, from a line that one chooses",
+    mock: async (page, mock) => {
+      await open(page);
+      mock.machines.run(LASER, 4, 400);
+      await page.getByText("Line 400 of 1,200").waitFor();
+      await button(page, "Abort").click();
+      await button(page, "Press again to abort").click();
+      await button(page, "Run the rest …").click();
+      const line = page.getByLabel("From line");
+      assert.equal(await line.inputValue(), "350");
+      await line.fill("300");
+      await button(page, "Make a job of it").click();
+      await page.locator("[data-job]").filter({ hasText: "from line 300" }).waitFor();
+      assert.deepEqual(asked(mock, "rest"), ["rest 4"]);
+    },
+  },
+  {
     name: "the path of a long job is drawn at once, and its progress on it",
     mock: async (page, mock) => {
       mock.machines.sim(LASER).segments = 100_000;

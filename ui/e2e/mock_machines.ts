@@ -135,7 +135,9 @@ export class Machines {
     const raw = Buffer.concat(chunks);
     if (rest[2] === "content" && this.cuts > 0) {
       this.cuts -= 1;
-      request.socket.destroy();
+      // an answer that breaks off: a browser sends again by itself what was not answered at all
+      response.writeHead(200, { "content-type": "application/json", "content-length": "99" });
+      response.write("{", () => request.socket.destroy());
       return true;
     }
     // A hub that is out of reach leaves one waiting.
@@ -292,6 +294,12 @@ export class Machines {
     if (method === "DELETE") {
       sim.jobs = sim.jobs.filter((each) => each !== found);
       return { status: 204 };
+    }
+    if (third === "rest") {
+      const id = Math.max(...sim.jobs.map((each) => each.id)) + 1;
+      const made = job({ id, state: "checked", name: `${found.name} from line ${body.from_line}` });
+      sim.jobs.unshift(made);
+      return { status: 201, body: made };
     }
     const next = { arm: "armed", start: "running", hold: "held", resume: "running" } as const;
     found.state = next[third as keyof typeof next] ?? "aborted";

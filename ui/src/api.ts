@@ -406,6 +406,7 @@ export async function call<T>(
   const raw = body instanceof Blob;
   const type = raw ? "application/octet-stream" : "application/json";
   let answer: Response;
+  let text: string;
   try {
     answer = await fetch(BASE + path, {
       method,
@@ -413,10 +414,10 @@ export async function call<T>(
       ...(body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }),
       ...more,
     });
+    text = await answer.text();
   } catch (cause) {
     throw new Trouble("silent", String((cause as Error).message), null);
   }
-  const text = await answer.text();
   if (!answer.ok) throw troubleFrom(answer.status, text, answer.headers.get("retry-after"));
   try {
     return (text === "" ? undefined : JSON.parse(text)) as T;

@@ -44,6 +44,10 @@ pub(crate) async fn console(client: &Client, out: Out, args: Console) -> Result<
 async fn send(at: &At, line: &str, machine: Option<&Machine>) -> Result<(), Error> {
     let sent = at.client.post_only(&at.machine("/send"), &json!({ "text": line })).await;
     let Err(error) = sent else { return Ok(()) };
+    if error.wants_code() {
+        let hint = format!("farhub console {} --pin, or --totp CODE", at.address);
+        return Err(error.hint(hint));
+    }
     let user = machine.and_then(|machine| machine.state.user.as_ref());
     let (Some(user), None) = (user, &error.hint) else { return Err(error) };
     let here = at.is_attached().await.unwrap_or(false);

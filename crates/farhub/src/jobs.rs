@@ -14,7 +14,7 @@ use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use wire::Address;
+use wire::{Address, Pin};
 
 impl At {
     fn jobs(&self) -> String {
@@ -43,11 +43,7 @@ pub(crate) async fn run(client: &Client, out: Out, args: cli::Run) -> Result<(),
     if job.state != JobState::Checked {
         return Err(over(&at, &job));
     }
-    if args.arm {
-        let body = json!({ "code": args.totp });
-        at.client.post::<Job>(&format!("{}/arm", at.path(job.id)), &body).await?;
-    }
-    let job = at.act(job.id, "start").await?;
+    let job = start(&at, job.id, args.arm, args.totp).await?;
     let stop = format!("stop it: farhub stop {}", at.address);
     eprintln!("Job {} runs on {}; {stop}", job.id, at.address.hub);
     if args.detach {
@@ -85,20 +81,44 @@ pub(crate) async fn job(client: &Client, out: Out, action: cli::Job) -> Result<(
             let at = At::new(client, &args.address).await?;
             return at.client.delete(&at.path(args.id)).await;
         }
+        cli::Job::Rest { job, from } => {
+            let at = At::new(client, &job.address).await?;
+            let body = json!({ "from_line": from });
+            let made: Job = at.client.post(&format!("{}/rest", at.path(job.id)), &body).await?;
+            return show(out, &looked_at(&at, made).await?);
+        }
+        cli::Job::Start { job, arm, totp } => {
+            let at = At::new(client, &job.address).await?;
+            return show(out, &start(&at, job.id, arm, totp).await?);
+        }
     };
     let at = At::new(client, &args.address).await?;
     let job = match act {
         None => at.job(args.id).await?,
         Some(act) => at.act(args.id, act).await?,
     };
-    if out.json {
-        return out.document(&job);
-    }
-    out.table(&table(std::slice::from_ref(&job)))?;
     if act.is_none() {
-        tell_findings(&job);
+        return show(out, &job);
     }
+    if out.json { out.document(&job) } else { out.table(&table(std::slice::from_ref(&job))) }
+}
+
+/// Tells all that is known of one.
+fn show(out: Out, job: &Job) -> Result<(), Error> {
+    if out.json {
+        return out.document(job);
+    }
+    out.table(&table(std::slice::from_ref(job)))?;
+    tell_findings(job);
     Ok(())
+}
+
+async fn start(at: &At, id: u32, arm: bool, totp: Option<Pin>) -> Result<Job, Error> {
+    if arm {
+        let body = json!({ "code": totp });
+        at.client.post::<Job>(&format!("{}/arm", at.path(id)), &body).await?;
+    }
+    at.act(id, "start").await
 }
 
 async fn list(client: &Client, out: Out, address: &Address) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 //! Nobody is asked before the owner says so: a question is a line, and a line can be wrong for a
 //! device that is no machine. [`Rules::identify`](crate::profile::Rules) is what to ask.
 
-use crate::profile::rules;
+use crate::profile::{is_grbl, rules};
 use serde::{Deserialize, Serialize};
 use wire::Text;
 use wire::serial::Profile;
@@ -63,6 +63,12 @@ impl Detector {
         Self { fixed: true, firmware: Firmware::assumed(profile) }
     }
 
+    /// Knows what it was heard to be before: a board may have been given another firmware since.
+    #[must_use]
+    pub fn was(profile: Profile) -> Self {
+        Self { fixed: false, firmware: Firmware::assumed(profile) }
+    }
+
     /// What is known by now.
     #[must_use]
     pub fn firmware(&self) -> &Firmware {
@@ -112,8 +118,8 @@ impl Detector {
                     return;
                 }
                 // grblHAL can be built to greet as GRBL does: what is known stays known.
-                None if self.firmware.profile == Profile::Raw => self.is(Profile::Grbl, "Grbl"),
-                None => {}
+                None if is_grbl(self.firmware.profile) => {}
+                None => self.is(Profile::Grbl, "Grbl"),
             },
             _ => return,
         }
@@ -131,7 +137,7 @@ impl Detector {
                 self.firmware.version = version.into();
             }
             None => {
-                if self.firmware.profile == Profile::Raw {
+                if !is_grbl(self.firmware.profile) {
                     self.is(Profile::Grbl, "Grbl");
                 }
                 self.firmware.version = version.into();
@@ -245,6 +251,20 @@ mod tests {
         let firmware = detector.firmware();
         assert_eq!((firmware.profile, firmware.rx_bytes), (Profile::GrblHal, 512));
         assert!(!detector.received(b"ok"));
+    }
+
+    #[test]
+    fn what_was_only_heard_before_gives_way_to_what_is_heard_now() {
+        let mut detector = Detector::was(Profile::Marlin);
+        assert!(!detector.received(b"ok"));
+        assert!(detector.received(b"Grbl 1.1h ['$' for help]"));
+        assert_eq!(detector.firmware().profile, Profile::Grbl);
+        assert!(detector.received(b"FIRMWARE_NAME:Marlin 2.1.2.4"));
+        assert_eq!(detector.firmware().profile, Profile::Marlin);
+        // built to greet as GRBL does
+        let mut detector = Detector::was(Profile::GrblHal);
+        detector.received(b"Grbl 1.1f ['$' for help]");
+        assert_eq!(detector.firmware().profile, Profile::GrblHal);
     }
 
     proptest! {

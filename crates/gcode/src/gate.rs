@@ -32,8 +32,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub why: Why,
-    /// For the program, in its line's place among the machine's own answers
-    /// ([`Order`](crate::order::Order)).
+    /// For the program, in its line's place among the machine's own answers: one that overtakes
+    /// those of earlier lines frees the room of a line that is still in the controller.
     pub answer: Vec<u8>,
     /// For the machine in the line's stead, with its end: a numbered line of Marlin's may not be
     /// missing. The machine says its `ok` to it.

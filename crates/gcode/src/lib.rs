@@ -16,7 +16,6 @@ pub mod estimate;
 pub mod gate;
 pub mod lines;
 pub mod modal;
-pub mod order;
 pub mod panel;
 pub mod preview;
 pub mod profile;

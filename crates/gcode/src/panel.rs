@@ -67,6 +67,12 @@ pub enum Unsaid {
 }
 
 impl Act {
+    /// Whether a machine only does less for it: who may use a machine may always do that.
+    #[must_use]
+    pub fn slows(&self) -> bool {
+        matches!(self, Self::Hold | Self::JogCancel)
+    }
+
     /// In the words of a machine of that kind.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ pub enum NoResume {
     Place,
     #[error("the program moves its origin (G92): set it by hand and run the rest as a job")]
     Shift,
+    #[error("the line goes on with an arc or a probe of the line before: begin at another one")]
+    Arc,
 }
 
 /// What the machine's spindle is.
@@ -85,12 +87,13 @@ impl Resume {
         Ok(())
     }
 
-    /// The lines to send before the one to begin with: up to the highest place that the program
-    /// has been at, over, spindle on, down at the program's feed, and its modes.
+    /// The lines to send before `next`, the one to begin with: up to the highest place that the
+    /// program has been at, over, spindle on, down at the program's feed, and its modes.
     ///
     /// # Errors
-    /// When the place is not known.
-    pub fn preamble(&self) -> Result<Vec<String>, NoResume> {
+    /// When the place is not known, or `next` relies on what cannot be set without a motion.
+    pub fn preamble(&mut self, next: &[u8]) -> Result<Vec<String>, NoResume> {
+        self.stands_alone(next)?;
         let modal = &self.modal;
         if modal.shift != [0.0; 3] {
             return Err(NoResume::Shift);
@@ -126,7 +129,7 @@ impl Resume {
             Plane(..) => "G17",
         };
         lines.push(format!("{units} {distances} {feeds} {plane}"));
-        // A motion's word needs no axes, but an arc's does: the next line has it, or says it.
+        // A motion's word needs no axes, but an arc's does: the next line says it.
         match modal.motion {
             Motion::Rapid => lines.push("G0".to_owned()),
             Motion::Linear => lines.push("G1".to_owned()),
@@ -136,13 +139,29 @@ impl Resume {
         Ok(lines)
     }
 
-    /// Whether the next line may rely on an arc of the line before, which cannot be set without
-    /// one: it must then say `G2` or `G3` itself.
-    #[must_use]
-    pub fn needs_motion_word(&self) -> bool {
-        matches!(self.modal.motion, Motion::Clockwise | Motion::Counterclockwise | Motion::Probe)
+    /// An arc and a probe are modes as well, and none can be set without its motion.
+    fn stands_alone(&mut self, next: &[u8]) -> Result<(), NoResume> {
+        use Motion::{Cancelled, Clockwise, Counterclockwise, Linear, Probe, Rapid};
+        match self.modal.motion {
+            Rapid | Linear | Cancelled => return Ok(()),
+            Clockwise | Counterclockwise | Probe => {}
+        }
+        let read = self.block.read(next, self.profile);
+        read.map_err(|_| NoResume::Unreadable(self.lines + 1))?;
+        let (mut axes, mut says) = (false, false);
+        for word in &self.block.words {
+            match (word.letter, word.tenths) {
+                (b'G', Some(command)) => says |= MOTIONS.contains(&command),
+                (b'X' | b'Y' | b'Z' | b'A' | b'B' | b'C', _) => axes = true,
+                _ => {}
+            }
+        }
+        if axes && !says { Err(NoResume::Arc) } else { Ok(()) }
     }
 }
+
+/// In tenths.
+const MOTIONS: [u32; 5] = [0, 10, 20, 30, 800];
 
 /// Whose effect [`Modal`] knows, in tenths.
 const KNOWN_G: [u32; 31] = [
@@ -159,7 +178,7 @@ mod tests {
     fn resume(lines: &[&str]) -> Result<Vec<String>, NoResume> {
         let mut resume = Resume::new(Profile::Grbl, Head::Spindle)?;
         lines.iter().try_for_each(|line| resume.skip(line.as_bytes()))?;
-        resume.preamble()
+        resume.preamble(b"X1")
     }
 
     #[test]
@@ -194,6 +213,17 @@ mod tests {
         assert_eq!(resume(&["", "#1=3"]), Err(NoResume::Unreadable(2)));
         assert_eq!(resume(&["M6 T1"]), Err(NoResume::Unknown(1)));
         assert_eq!(resume(&["$H"]), Err(NoResume::Unknown(1)));
+    }
+
+    #[test]
+    fn a_line_that_goes_on_with_an_arc_is_no_begin() {
+        let mut resume = Resume::new(Profile::Grbl, Head::Spindle).unwrap();
+        for line in ["G0 X1 Y1 Z1", "G2 X2 Y2 I1 F100"] {
+            resume.skip(line.as_bytes()).unwrap();
+        }
+        assert_eq!(resume.preamble(b"X3 Y1 I1"), Err(NoResume::Arc));
+        assert!(resume.preamble(b"G3 X3 Y1 I1").is_ok());
+        assert!(resume.preamble(b"M5").is_ok());
     }
 
     /// What the preamble leaves is what the skipped lines would have left.

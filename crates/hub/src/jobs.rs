@@ -8,6 +8,7 @@
 
 mod asking;
 mod checking;
+mod rest;
 mod running;
 
 use crate::Inner;

@@ -10,6 +10,7 @@ use crate::management::Result;
 use crate::pairing::internal;
 use crate::view::{self, Act, FailureCode, MachineSettings, Role};
 use crate::{Hub, Inner};
+use futures_util::future::join_all;
 use gcode::panel::Said;
 use serial::machine::{Config, Error, Machine, state};
 use serial::{guard, tty};
@@ -49,10 +50,12 @@ pub(crate) async fn keep(inner: Arc<Inner>, guard: Option<guard::Program>) {
             .filter(|(id, known)| wanted.get(*id) != Some(&known.wanted))
             .map(|(id, _)| id.clone())
             .collect();
-        for id in over {
-            let Some(old) = running.remove(&id) else { continue };
-            stop(&inner, &id, old).await;
-        }
+        let over = over.into_iter().filter_map(|id| {
+            let old = running.remove(&id)?;
+            let inner = &inner;
+            Some(async move { stop(inner, &id, old).await })
+        });
+        join_all(over.collect::<Vec<_>>()).await;
         for (id, wanted) in wanted {
             if running.contains_key(&id) {
                 continue;
@@ -106,7 +109,7 @@ fn start(
             local.machine = Some(machine.clone());
         }
     });
-    let follower = tokio::spawn(follow(inner.clone(), id.clone(), machine));
+    let follower = inner.tasks.spawn(follow(inner.clone(), id.clone(), machine));
     Ok(Running { wanted, closed, follower })
 }
 
@@ -150,13 +153,13 @@ async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
         }
         inner.shared.change_if(|core| {
             let Some(local) = core.devices.get_mut(&id) else { return false };
-            let before = (local.profile(), local.problem.clone());
-            if let Some(shown) = shown.filter(|_| local.settings.profile.is_none()) {
-                local.set_profile(shown);
-            }
-            local.problem.clone_from(&problem);
-            before != (local.profile(), problem)
+            let changed = local.problem != problem;
+            local.problem = problem;
+            changed
         });
+        if let Some(shown) = shown {
+            inner.turned_out(&id, shown).await;
+        }
         tokio::select! {
             changed = states.changed() => if changed.is_err() { return },
             () = inner.stopping.cancelled() => return,
@@ -167,7 +170,7 @@ async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
 fn config(wanted: &Wanted, guard: Option<guard::Program>) -> Config {
     let settings = &wanted.settings;
     Config {
-        is_unknown: settings.profile.is_none() && wanted.profile == Profile::Raw,
+        is_guess: settings.profile.is_none(),
         coding: settings.coding,
         lines: settings.on_open,
         arming: settings.arming,
@@ -291,11 +294,33 @@ impl Hub {
     /// # Errors
     /// When the caller may not, the machine does not know that, or somebody else uses it.
     pub async fn act(&self, caller: Caller, device: &str, act: &Act) -> Result<()> {
-        let (_, machine) = self.machine_for(caller, device, Role::Use)?;
-        let said = act.say(machine.state().profile);
-        match said.map_err(|error| Failure::bad_request(error.to_string()))? {
-            Said::Realtime(bytes) => machine.overtake(bytes.into()).await.map_err(refused),
-            Said::Lines(lines) => self.0.say(caller, &machine, &lines).await,
+        let (id, machine) = self.machine_for(caller, device, Role::Use)?;
+        let state = machine.state();
+        let by = self.0.shared.look(|core| core.called(caller));
+        let uses = state.user.is_none_or(|user| user == by);
+        if !act.slows() && !uses {
+            // not its program, and more than slowing it down
+            self.machine_for(caller, device, Role::Control)?;
+        }
+        let said = act.say(state.profile);
+        let said = said.map_err(|error| Failure::bad_request(error.to_string()))?;
+        let told = serde_json::to_string(act).expect("plain data");
+        let actor = caller.actor();
+        let log = self.0.audit(&actor, "machine.act", &id, &told);
+        match said {
+            // a hold waits for nothing
+            Said::Realtime(bytes) if act.slows() => {
+                machine.overtake(bytes.into()).await.map_err(refused)?;
+                log.await.map_err(internal)
+            }
+            Said::Realtime(bytes) => {
+                log.await.map_err(internal)?;
+                machine.overtake(bytes.into()).await.map_err(refused)
+            }
+            Said::Lines(lines) => {
+                log.await.map_err(internal)?;
+                self.0.say(caller, &machine, &lines).await
+            }
         }
     }
 
@@ -305,11 +330,13 @@ impl Hub {
     /// When the caller may not, or somebody else uses the machine.
     pub async fn say_to_machine(&self, caller: Caller, device: &str, text: &str) -> Result<()> {
         let (id, machine) = self.machine_for(caller, device, Role::Use)?;
-        if text.len() > LINE_BYTES_MAX || text.contains('\0') {
-            return Err(Failure::bad_request("that is no line for a machine"));
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.len() > LINE_BYTES_MAX || text.contains(['\0', '\r', '\n']) {
+            let message = format!("that is not one line of at most {LINE_BYTES_MAX} bytes");
+            return Err(Failure::bad_request(message));
         }
         self.0.audit(&caller.actor(), "machine.send", &id, text).await.map_err(internal)?;
-        let line = format!("{}\n", text.trim_end_matches(['\r', '\n']));
+        let line = format!("{text}\n");
         self.0.say(caller, &machine, &line).await
     }
 
@@ -332,9 +359,30 @@ impl Inner {
         code: Option<Pin>,
     ) -> Result<()> {
         let (Caller::Peer(peer), Some(_)) = (caller, &code) else { return Ok(()) };
-        let id = self.shared.look(|core| core.device_named(device))?;
+        let id = self.shared.look(|core| known(core, caller, device))?;
         let proven = self.unlock(peer, &id, Proof { pin: None, code }).await;
         proven.map_err(|refusal| Failure::refused(refusal.to_string()))
+    }
+
+    /// A machine of which nobody has said what it is turned out to be this. It is remembered, so
+    /// that it can be stopped from the moment that this hub starts the next time.
+    async fn turned_out(&self, id: &DeviceId, profile: Profile) {
+        let kind = self.shared.look(|core| {
+            let local = core.devices.get(id)?;
+            let is_news = local.settings.profile.is_none() && local.profile() != profile;
+            let Kind::Serial(serial) = local.kind.clone() else { return None };
+            is_news.then_some(Kind::Serial(wire::device::Serial { profile, ..serial }))
+        });
+        let Some(kind) = kind else { return };
+        let told = serde_json::to_string(&kind).expect("a device is plain data");
+        if let Err(error) = self.store.set_device_kind(id.as_str(), &told).await {
+            tracing::error!(device = %id, "what it is, is not remembered: {error}");
+        }
+        self.shared.change(|core| {
+            if let Some(local) = core.devices.get_mut(id) {
+                local.set_profile(profile);
+            }
+        });
     }
 
     async fn say(&self, caller: Caller, machine: &Machine, lines: &str) -> Result<()> {
@@ -382,24 +430,14 @@ pub(crate) fn may(
     device: &str,
     least: Role,
 ) -> Result<(DeviceId, Role)> {
-    let id = core.device_named(device)?;
-    let none = || Failure::not_found(format!("this hub has no machine {device:?}"));
-    let role = match caller {
-        Caller::Local => Role::Admin,
-        // not told apart from what is not there
-        Caller::Peer(peer) => {
-            let granted = core.role(&peer, &id).ok_or_else(none)?;
-            let proven = core.proven_role(&peer, &id).filter(|proven| *proven >= least);
-            if proven.is_none() && granted >= least {
-                let message = format!("{device} asks for a PIN or a code first");
-                return Err(Failure::new(FailureCode::CodeNeeded, message)
-                    .hint("farhub attach HUB/NAME --pin, or --totp CODE"));
-            }
-            granted
-        }
-    };
-    if !matches!(core.devices[&id].kind, Kind::Serial(_)) {
-        return Err(none());
+    let id = known(core, caller, device)?;
+    let Caller::Peer(peer) = caller else { return Ok((id, Role::Admin)) };
+    let role = core.role(&peer, &id).expect("it is known to the peer");
+    let proven = core.proven_role(&peer, &id).filter(|proven| *proven >= least);
+    if proven.is_none() && role >= least {
+        let message = format!("{device} asks for a PIN or a code first");
+        return Err(Failure::new(FailureCode::CodeNeeded, message)
+            .hint("farhub attach HUB/NAME --pin, or --totp CODE"));
     }
     if role < least {
         let hub = &core.hub.name;
@@ -407,6 +445,23 @@ pub(crate) fn may(
             .hint(format!("on {hub}: farhub grant PEER {device} --role {}", word(least))));
     }
     Ok((id, role))
+}
+
+/// A serial port of this hub that the caller may know of. To a peer, what it may not see is not
+/// there, in the same words.
+fn known(core: &Core, caller: Caller, device: &str) -> Result<DeviceId> {
+    let none = || {
+        Failure::not_found(format!("this hub has no machine {device:?}"))
+            .hint("see what it shares: farhub devices")
+    };
+    let id = match caller {
+        Caller::Local => core.device_named(device)?,
+        Caller::Peer(peer) => {
+            let named = core.device_named(device).map_err(|_| none())?;
+            core.role(&peer, &named).map(|_| named).ok_or_else(none)?
+        }
+    };
+    if matches!(core.devices[&id].kind, Kind::Serial(_)) { Ok(id) } else { Err(none()) }
 }
 
 fn word(role: Role) -> String {

@@ -47,8 +47,9 @@ use waker::Waker;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub profile: Profile,
-    /// Nobody has said what it is: it is listened to, and told in [`State::firmware`].
-    pub is_unknown: bool,
+    /// Nobody has said what it is: the profile is what it was heard to be, or raw. What it turns
+    /// out to be is told in [`State::firmware`].
+    pub is_guess: bool,
     /// What drives its beam, where it is a Marlin.
     pub tool: gcode::beam::Tool,
     /// What the port is set to when nobody uses it.
@@ -72,7 +73,7 @@ impl Config {
     pub fn new(profile: Profile) -> Self {
         Self {
             profile,
-            is_unknown: false,
+            is_guess: false,
             tool: gcode::beam::Tool::default(),
             coding: LineCoding::default(),
             lines: tty::Lines::default(),

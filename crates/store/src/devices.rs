@@ -34,4 +34,14 @@ impl Store {
         query.execute(&self.db).await.map_err(name_taken(&device.name))?;
         Ok(())
     }
+
+    /// Says what a device is that is known already; of others nothing is kept.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_device_kind(&self, id: &str, kind: &str) -> Result<(), Error> {
+        let query = sqlx::query("UPDATE devices SET kind = $2 WHERE id = $1").bind(id).bind(kind);
+        query.execute(&self.db).await?;
+        Ok(())
+    }
 }

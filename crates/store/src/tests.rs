@@ -76,6 +76,10 @@ async fn devices_and_attachments_survive_a_restart() {
     assert_eq!(store.attachments().await.unwrap(), [attachment]);
     store.remove_attachment("aa", "usb-9").await.unwrap();
     assert!(store.attachments().await.unwrap().is_empty());
+    store.set_device_kind("usb-1", "[]").await.unwrap();
+    store.set_device_kind("usb-3", "[]").await.unwrap();
+    let changed = Device { kind: "[]".into(), ..device.clone() };
+    assert_eq!(store.devices().await.unwrap(), [changed]);
     let other = Device { id: "usb-2".into(), ..device };
     assert!(matches!(store.put_device(&other).await, Err(Error::NameTaken(_))));
 }

@@ -25,6 +25,7 @@ api! {
     post "/devices/{device}/jobs/{id}/hold" => hold,
     post "/devices/{device}/jobs/{id}/resume" => resume,
     post "/devices/{device}/jobs/{id}/abort" => abort,
+    post "/devices/{device}/jobs/{id}/rest" => rest,
 }
 
 /// A piece of a job's content: small enough for a phone's link, large enough for a fast one.
@@ -188,6 +189,28 @@ async fn abort(
     Path(job): Path<(String, u32)>,
 ) -> Result<Json<Job>, Failed> {
     act(&hub, caller, &job, JobAct::Abort).await
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Rest {
+    /// The first line is 1.
+    from_line: u64,
+}
+
+/// Makes a job of the rest of one that is over, from a line on: before it, lines are put that
+/// bring the machine to where it would be then. Never for a laser.
+#[utoipa::path(post, path = "/devices/{device}/jobs/{id}/rest", request_body = Rest,
+    params(("device" = String, Path, description = "name, id or port"), ("id" = u32, Path)),
+    responses((status = 201, body = Job), (status = "4XX", body = Failure)))]
+async fn rest(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path((device, id)): Path<(String, u32)>,
+    Body(rest): Body<Rest>,
+) -> Result<(StatusCode, Json<Job>), Failed> {
+    let job = hub.rest_of_job(caller, (&device, id), rest.from_line).await?;
+    Ok((StatusCode::CREATED, Json(job)))
 }
 
 async fn act(

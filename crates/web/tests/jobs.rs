@@ -32,7 +32,11 @@ struct Served {
 }
 
 fn laser() -> Arc<Simulated> {
-    let options = grbl::Options { settings: vec![(120, 5000.0)], ..grbl::Options::default() };
+    board(vec![(120, 5000.0)])
+}
+
+fn board(settings: Vec<(u8, f64)>) -> Arc<Simulated> {
+    let options = grbl::Options { settings, ..grbl::Options::default() };
     Arc::new(Simulated::laser(1, options, Port { speed: SPEED, ..Port::default() }).unwrap())
 }
 
@@ -60,7 +64,10 @@ async fn serve(data: &Path, laser: Arc<Simulated>) -> Served {
 
 /// A hub with its laser shared, on a cable as fast as the board's time.
 async fn garage(data: &TempDir, more: Value) -> Served {
-    let served = serve(data.path(), laser()).await;
+    shared(serve(data.path(), laser()).await, more).await
+}
+
+async fn shared(served: Served, more: Value) -> Served {
     served.until_there().await;
     let mut settings = json!({"profile": "grbl", "coding": {"baud_rate": 2_304_000,
         "data_bits": 8, "parity": "none", "stop_bits": "one", "flow": "none"}});
@@ -365,4 +372,50 @@ async fn a_hub_that_ended_in_a_job_tells_so_and_sends_nothing() {
     let asked = garage.laser.pty().truth().program_bytes() - sent;
     assert!(asked <= "$I\n$G\n".len() as u64, "{asked}");
     garage.hub.stop().await;
+}
+
+#[tokio::test]
+async fn the_rest_of_a_job_is_a_job_but_never_of_a_laser() {
+    let program = b"G21 G90\nG0 Z5\nG0 X0 Y0\nM3 S1000\nG1 Z-1 F600\nX10\nY10\nX0\nG0 Z5\nM5\n";
+    let rest = async |garage: &Served, id: u64, from_line: u64| {
+        let path = format!("/devices/laser/jobs/{id}/rest");
+        garage.ask(Method::POST, &path, Some(json!({"from_line": from_line}))).await
+    };
+    let data = TempDir::new().unwrap();
+    let router = board(vec![(32, 0.0), (120, 5000.0)]);
+    let garage = shared(serve(data.path(), router).await, json!({})).await;
+    let (id, _) = garage.upload(program).await;
+    let (status, failure) = rest(&garage, id, 7).await;
+    assert_eq!(status, StatusCode::CONFLICT, "it is not over: {failure}");
+    assert_eq!(garage.act(id, "start").await.0, StatusCode::OK);
+    garage.until(id, &["done"]).await;
+    for wrong in [0, 1, 11] {
+        assert_eq!(rest(&garage, id, wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    let (status, failure) = rest(&garage, id, 2).await;
+    assert_eq!(status, StatusCode::CONFLICT, "where it is then is not known: {failure}");
+    let (status, made) = rest(&garage, id, 7).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let new = made["id"].as_u64().unwrap();
+    let made = garage.until(new, &["checked", "fault"]).await;
+    assert_eq!((&made["state"], &made["name"]), (&json!("checked"), &json!("box.nc from line 7")));
+    let content = std::fs::read_to_string(data.path().join(format!("jobs/{new}.gcode"))).unwrap();
+    assert_eq!(
+        content,
+        "G21 G90 G94 G17 G54\nG0 Z5.0000\nG0 X10.0000 Y0.0000\nM3 S1000\nG1 Z-1.0000 F600.000\n\
+         G21 G90 G94 G17\nG1\nY10\nX0\nG0 Z5\nM5\n"
+    );
+    assert_eq!(garage.act(new, "start").await.0, StatusCode::OK);
+    garage.until(new, &["done"]).await;
+    drop(garage);
+
+    let data = TempDir::new().unwrap();
+    let garage = shared(serve(data.path(), laser()).await, json!({})).await;
+    let (id, _) = garage.upload(program).await;
+    assert_eq!(garage.act(id, "start").await.0, StatusCode::OK);
+    garage.until(id, &["done"]).await;
+    let (status, failure) = rest(&garage, id, 7).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{failure}");
+    assert!(failure.to_string().contains("a laser never resumes"), "{failure}");
+    assert_eq!(std::fs::read_dir(data.path().join("jobs")).unwrap().count(), 1);
 }

@@ -187,6 +187,8 @@ export class MachineApi {
     call<Job>("POST", `${this.#device}/jobs/${id}/arm`, { code });
   job = (id: number, act: Exclude<JobAct, "arm">) =>
     call<Job>("POST", `${this.#device}/jobs/${id}/${act}`, {});
+  rest = (id: number, fromLine: number) =>
+    call<Job>("POST", `${this.#device}/jobs/${id}/rest`, { from_line: fromLine });
   remove = (id: number) => call<void>("DELETE", `${this.#device}/jobs/${id}`);
   preview = (id: number) => call<Preview>("GET", `${this.#device}/jobs/${id}/preview`);
 }

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { laser } from "../../e2e/machines";
-import type { Machine } from "./api";
+import type { Job, Machine } from "./api";
 import { coordinate, extentOf, shortly } from "./format";
 import { heardNothing, listen } from "./heard";
 import { hashOf, whereFrom } from "./route";
-import { barred, newest, proof, reduce, stale, unknown, type Action } from "./store";
+import { barred, hasRest, newest, proof, restFrom, reduce, stale, unknown, type Action } from "./store";
 
 const machine = (edit: (machine: Machine) => void = () => {}): Machine => {
   const made = laser();
@@ -90,6 +90,18 @@ test("the running job is as the news have it", () => {
   expect(newest([{ ...job, line: 1 }], job)).toEqual([job]);
   expect(newest([], job)).toEqual([job]);
   expect(newest([job], null)).toEqual([job]);
+});
+
+test("what was cut short has a rest, on a machine that can go on in the middle", () => {
+  const machine = laser();
+  const job: Job = { ...machine.job!, state: "aborted", line: 400, lines: 1200 };
+  expect(hasRest(job, machine)).toBe(true);
+  expect(restFrom(job)).toBe(350);
+  expect(restFrom({ ...job, line: 9 })).toBe(2);
+  expect(hasRest({ ...job, state: "done" }, machine)).toBe(false);
+  expect(hasRest({ ...job, line: 0 }, machine)).toBe(false);
+  machine.state.profile = "marlin";
+  expect(hasRest(job, machine)).toBe(false);
 });
 
 test("numbers are as wide as they are, and in the language", () => {

@@ -127,3 +127,16 @@ export const mayControl = (machine: Machine) =>
 export const STALE_MS = 3000;
 /** A proof every five seconds: one may be late, two are missed. */
 const PROOF_MS = 11_000;
+
+/** Whether a job was cut short on a machine that can go on in the middle of one. */
+export const hasRest = (job: Job, machine: Machine): boolean =>
+  (job.state === "aborted" || job.state === "fault") &&
+  job.line > 1 &&
+  job.line < job.lines &&
+  isGrbl(machine.state.profile);
+
+/** The line to propose: before those that were in the machine's planner. */
+export const restFrom = (job: Job): number => Math.max(2, job.line - PLANNER_LINES);
+
+/** grblHAL's planner holds 35 by default, GRBL's 15, and both some lines before it. */
+const PLANNER_LINES = 50;

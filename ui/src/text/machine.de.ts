@@ -178,6 +178,11 @@ export const machineDe: Record<keyof typeof machineEn, string> = {
   job_start: "Starten",
   job_abort: "Abbrechen",
   job_abort_sure: "Nochmal drücken zum Abbrechen",
+  job_rest: "Rest ausführen …",
+  job_rest_from: "Ab Zeile",
+  job_rest_hint:
+    "Die Maschine hatte {line} Zeilen angenommen und die verloren, die sie noch nicht ausgeführt hatte: 15 oder mehr. Also deutlich davor beginnen und zuerst referenzieren.",
+  job_rest_make: "Auftrag daraus machen",
   job_delete: "Löschen",
   job_delete_sure: "Nochmal drücken zum Löschen",
   upload: "Datei wählen",

@@ -176,6 +176,11 @@ export const machineEn = {
   job_start: "Start",
   job_abort: "Abort",
   job_abort_sure: "Press again to abort",
+  job_rest: "Run the rest …",
+  job_rest_from: "From line",
+  job_rest_hint:
+    "The machine had taken {line} lines, and has lost those that it had not done yet: 15 or more. So begin well before, and home it first.",
+  job_rest_make: "Make a job of it",
   job_delete: "Delete",
   job_delete_sure: "Press again to delete",
   upload: "Choose a file",

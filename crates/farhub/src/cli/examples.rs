@@ -199,10 +199,22 @@ pub(super) const JOB: &str = "\
 Examples:
   farhub job list garage/laser
   farhub job show garage/laser 3
+  farhub job start garage/laser 3 --arm
   farhub job hold garage/laser 3
   farhub job resume garage/laser 3
   farhub job abort garage/laser 3                its machine is stopped, with its beam off
   farhub job remove garage/laser 3";
+pub(super) const JOB_REST: &str = "\
+The machine moves up to the highest place that the program has been at, over, switches its spindle
+on and goes down, all with the program's own modes; then come the lines. Home it first, and look at
+the first lines of what was made: it is a job like any other, and somebody has to start it.
+A machine has taken more lines than it has done: those in its planner are lost with a stop, 15 or
+more. So begin well before the line that the job had got to.
+
+Examples:
+  farhub job show garage/router 3                how far it had got
+  farhub job rest garage/router 3 --from 1200
+  farhub job start garage/router 4";
 pub(super) const JOB_LIST: &str = "\
 Examples:
   farhub job list garage/laser

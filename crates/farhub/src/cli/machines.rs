@@ -1,6 +1,6 @@
 //! What is typed to drive serial machines.
 
-use super::examples::{ARM, CLEAR, DISARM, JOB, JOB_LIST, SET, SHOW};
+use super::examples::{ARM, CLEAR, DISARM, JOB, JOB_LIST, JOB_REST, SET, SHOW};
 use super::word;
 use crate::when::duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -63,6 +63,27 @@ pub(crate) enum Job {
     /// End a job: its machine is stopped, with its beam off
     #[command(after_help = JOB)]
     Abort(JobArgs),
+    /// Make a job of the rest of one that is over, from a line on; never for a laser
+    #[command(after_help = JOB_REST)]
+    Rest {
+        #[command(flatten)]
+        job: JobArgs,
+        /// The first line of the program that is run again; the first of all is 1
+        #[arg(long, value_name = "LINE")]
+        from: u64,
+    },
+    /// Start a job that was checked, and leave it to its hub
+    #[command(after_help = JOB)]
+    Start {
+        #[command(flatten)]
+        job: JobArgs,
+        /// Let it turn on the beam or the spindle, of a machine that is shared with arming
+        #[arg(long)]
+        arm: bool,
+        /// The code that an authenticator app shows now, where the grant asks for one
+        #[arg(long, value_name = "CODE", requires = "arm")]
+        totp: Option<Pin>,
+    },
     /// Forget a job that is over, and its content
     #[command(after_help = JOB)]
     Remove(JobArgs),

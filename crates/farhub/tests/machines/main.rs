@@ -45,6 +45,13 @@ impl Hub {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Runs what fails, and gives what it says.
+    fn fails(&self, args: &[&str]) -> String {
+        let output = farhub(self.data.path()).args(args).stderr(Stdio::piped()).output().unwrap();
+        assert!(!output.status.success(), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     fn json(&self, args: &[&str]) -> Value {
         serde_json::from_str(&self.run(&[&["--json"], args].concat())).unwrap()
     }
@@ -188,4 +195,14 @@ fn the_program_goes() {
     let took = burning.goes_out();
     println!("the program gone: the beam is off after {} ms", took.as_millis());
     assert!(took < LIMIT, "{took:?}");
+}
+
+/// What a peer may not see, it cannot tell from what is not there.
+#[test]
+fn a_hidden_machine_is_none() {
+    let burning = Burning::begin();
+    burning.garage.run(&["revoke", "office", "laser"]);
+    let jobs_of = |device: &str| burning.office.fails(&["job", "list", device]);
+    let hidden = jobs_of("garage/laser").replace("laser", "x");
+    assert_eq!(hidden, jobs_of("garage/never").replace("never", "x"));
 }

@@ -1,13 +1,13 @@
 //! What people ask of jobs.
 
 use super::{Job, conflict, gone};
-use crate::Hub;
 use crate::core::Caller;
 use crate::failure::Failure;
 use crate::machines::may;
 use crate::management::{Result, serde_word};
 use crate::pairing::internal;
 use crate::view::{self, JobAct, JobState, NewJob, Role};
+use crate::{Hub, Inner};
 use bytes::Bytes;
 use gcode::preview::Preview;
 use std::io;
@@ -49,23 +49,7 @@ impl Hub {
             let message = "a job has 1 byte to 1 GiB, and a SHA-256 of 64 hexadecimal digits";
             return Err(Failure::bad_request(message));
         }
-        inner.audit(&caller.actor(), "job.new", &device, &new.name).await.map_err(internal)?;
-        let id = inner.shared.try_change(|core| {
-            if core.jobs.values().filter(|job| job.device == device).count() >= JOBS_MAX {
-                return Err(conflict(format!("this machine has {JOBS_MAX} jobs already"))
-                    .hint("remove some that are over: farhub job remove"));
-            }
-            let id = core.jobs.last_key_value().map_or(1, |(id, _)| id + 1);
-            let by = core.called(caller);
-            core.jobs.insert(id, Job::new(device.clone(), new, by));
-            Ok(id)
-        })?;
-        let made = async {
-            tokio::fs::create_dir_all(inner.data.join("jobs")).await?;
-            tokio::fs::write(inner.job_file(id), b"").await
-        };
-        made.await.map_err(internal)?;
-        inner.journal(id).await?;
+        let id = inner.announce(caller, &device, new).await?;
         inner.job_view(id)
     }
 
@@ -189,12 +173,47 @@ impl Hub {
     }
 
     /// The machine of a job that the caller may do something with.
-    fn job_for(&self, caller: Caller, device: &str, id: u32, role: Role) -> Result<DeviceId> {
+    pub(super) fn job_for(
+        &self,
+        caller: Caller,
+        device: &str,
+        id: u32,
+        role: Role,
+    ) -> Result<DeviceId> {
         self.0.shared.look(|core| {
             let (device, _) = may(core, caller, device, role)?;
             let job = core.jobs.get(&id).filter(|job| job.device == device);
             job.map(|_| device).ok_or_else(gone)
         })
+    }
+}
+
+impl Inner {
+    /// Makes a job without its content.
+    pub(super) async fn announce(
+        &self,
+        caller: Caller,
+        device: &DeviceId,
+        new: NewJob,
+    ) -> Result<u32> {
+        self.audit(&caller.actor(), "job.new", device, &new.name).await.map_err(internal)?;
+        let id = self.shared.try_change(|core| {
+            if core.jobs.values().filter(|job| job.device == *device).count() >= JOBS_MAX {
+                return Err(conflict(format!("this machine has {JOBS_MAX} jobs already"))
+                    .hint("remove some that are over: farhub job remove"));
+            }
+            let id = core.jobs.last_key_value().map_or(1, |(id, _)| id + 1);
+            let by = core.called(caller);
+            core.jobs.insert(id, Job::new(device.clone(), new, by));
+            Ok(id)
+        })?;
+        let made = async {
+            tokio::fs::create_dir_all(self.data.join("jobs")).await?;
+            tokio::fs::write(self.job_file(id), b"").await
+        };
+        made.await.map_err(internal)?;
+        self.journal(id).await?;
+        Ok(id)
     }
 }
 

@@ -146,7 +146,7 @@ impl Job {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten();
@@ -238,7 +238,7 @@ impl Read for Hashed {
 }
 
 /// What a machine says of its size and its speeds; nothing, if somebody else uses it now.
-async fn settings(machine: &Machine) -> Settings {
+pub(super) async fn settings(machine: &Machine) -> Settings {
     let mut settings = Settings::default();
     let asking = ask_settings(machine, &mut settings);
     match tokio::time::timeout(ANSWER_TIMEOUT, asking).await {

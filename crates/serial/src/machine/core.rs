@@ -89,7 +89,7 @@ impl Core {
             immediate: VecDeque::new(),
             pulse_until: None,
             sending: Sending::new(profile, &coding, true, now),
-            hearing: Hearing::new(profile, config.is_unknown, now),
+            hearing: Hearing::new(profile, config.is_guess, now),
             output: Output::new(),
             beam: Beam::new(profile, config.tool),
             user: None,
@@ -128,7 +128,7 @@ impl Core {
         (self.coding, self.lines) = (coding, lines);
         self.immediate.clear();
         self.sending = Sending::new(profile, &self.coding, tells, now);
-        self.hearing = Hearing::new(profile, self.config.is_unknown, now);
+        self.hearing = Hearing::new(profile, self.config.is_guess, now);
         if self.stopped.is_some() {
             self.sending.latch.set();
         }

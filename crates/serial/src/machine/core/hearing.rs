@@ -16,7 +16,7 @@ use wire::serial::Profile;
 pub(super) struct Hearing {
     lines: Lines,
     pub(super) detector: Detector,
-    /// Finds out what speaks at a port of which nobody has said that.
+    /// Finds out what speaks at a raw port of which nobody has said that.
     pub(super) overhearing: Option<Detector>,
     pub(super) status: Option<Status>,
     pub(super) answers: Answers,
@@ -34,7 +34,8 @@ pub(super) enum Identifying {
 }
 
 impl Hearing {
-    pub(super) fn new(profile: Profile, is_unknown: bool, now: Instant) -> Self {
+    pub(super) fn new(profile: Profile, is_guess: bool, now: Instant) -> Self {
+        let is_raw = profile == Profile::Raw;
         let identifying = if rules(profile).identify.is_empty() {
             Identifying::Done
         } else {
@@ -42,8 +43,12 @@ impl Hearing {
         };
         Self {
             lines: Lines::default(),
-            detector: Detector::of(profile),
-            overhearing: is_unknown.then(Detector::new),
+            detector: if is_guess && !is_raw {
+                Detector::was(profile)
+            } else {
+                Detector::of(profile)
+            },
+            overhearing: (is_guess && is_raw).then(Detector::new),
             status: None,
             answers: Answers::new(now),
             identifying,

@@ -108,13 +108,15 @@ impl Core {
 
     /// Bytes that the machine takes in at once, whatever is queued.
     pub(super) fn overtaking(&mut self, bytes: &[u8], now: Instant) {
+        let is_unarmed = self.is_unarmed_with_beam();
         let Sending { queue, latch, .. } = &mut self.sending;
         for byte in bytes.iter().copied() {
             if matches!(byte, b'?' | 0x80 | 0x87) {
                 self.hearing.answers.program_asked(now);
             }
-            // what was stopped does not go on by a byte
-            if latch.is_set() && matches!(byte, RESUME | CYCLE_START) {
+            // what was stopped does not go on by a byte, nor does a beam that nobody has armed
+            if (latch.is_set() || is_unarmed) && matches!(byte, RESUME | CYCLE_START) {
+                self.counters.dropped += 1;
                 continue;
             }
             latch.realtime(byte);

@@ -347,6 +347,29 @@ fn arming_ends_with_time_with_its_session_and_with_a_stop() {
 }
 
 #[test]
+fn a_beam_that_was_held_and_disarmed_does_not_go_on_by_a_byte() {
+    let mut bench = Bench::new(armed());
+    identify(&mut bench);
+    bench.begin();
+    let arm = |bench: &mut Bench| bench.core.arm(Text::from("me"), ms(60_000), bench.now);
+    arm(&mut bench).unwrap();
+    bench.program(b"M3 S1000\n");
+    bench.run(ms(20));
+    bench.take();
+    let goes_on = |bench: &mut Bench| {
+        bench.program(b"!~");
+        bench.core.control(Control::Overtake { bytes: Bytes::from_static(b"\x81") }, bench.now);
+        bench.run(ms(5));
+        bench.take().into_iter().filter(|byte| *byte != b'?').collect::<Vec<_>>()
+    };
+    assert_eq!(goes_on(&mut bench), b"!~\x81");
+    bench.core.disarm();
+    assert_eq!(goes_on(&mut bench), b"!");
+    arm(&mut bench).unwrap();
+    assert_eq!(goes_on(&mut bench), b"!~\x81");
+}
+
+#[test]
 fn a_client_that_is_silent_while_the_beam_may_be_on_stops_the_machine() {
     let mut bench = Bench::used(grbl());
     bench.run(Duration::from_secs(5));
@@ -426,7 +449,7 @@ fn a_test_goes_the_way_of_a_stop() {
 #[test]
 fn what_speaks_at_an_unknown_port_is_overheard() {
     let raw = Config::new(Profile::Raw);
-    let mut bench = Bench::used(Config { is_unknown: true, ..raw.clone() });
+    let mut bench = Bench::used(Config { is_guess: true, ..raw.clone() });
     bench.says(b"\r\nGrbl 1.1h ['$' for help]\r\n");
     let firmware = bench.state().firmware.unwrap();
     assert_eq!((firmware.profile, bench.state().profile), (Profile::Grbl, Profile::Raw));
@@ -434,4 +457,15 @@ fn what_speaks_at_an_unknown_port_is_overheard() {
     let mut bench = Bench::used(raw);
     bench.says(b"\r\nGrbl 1.1h ['$' for help]\r\n");
     assert_eq!(bench.state().firmware, None);
+}
+
+#[test]
+fn a_board_with_another_firmware_than_last_time_is_told() {
+    let mut bench = Bench::new(Config { is_guess: true, ..grbl() });
+    bench.says(b"FIRMWARE_NAME:Marlin 2.1.2.4\nok\n");
+    let firmware = bench.state().firmware.unwrap();
+    assert_eq!((firmware.profile, bench.state().profile), (Profile::Marlin, Profile::Grbl));
+    let mut bench = Bench::new(grbl());
+    bench.says(b"FIRMWARE_NAME:Marlin 2.1.2.4\nok\n");
+    assert_eq!(bench.state().firmware.unwrap().profile, Profile::Grbl);
 }

@@ -235,6 +235,15 @@ impl Core {
         Ok(())
     }
 
+    /// Whether the beam may be on and nobody has armed it any more: it was held, and disarmed.
+    pub(super) fn is_unarmed_with_beam(&self) -> bool {
+        let is_armed = match &self.job {
+            Some(job) => job.options.armed,
+            None => self.armed.is_some(),
+        };
+        self.config.arming && !is_armed && self.beam.may_be_on()
+    }
+
     pub(super) fn disarm(&mut self) {
         self.changed |= self.armed.is_some();
         self.armed = None;

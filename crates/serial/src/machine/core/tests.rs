@@ -311,6 +311,29 @@ fn who_watches_sees_refusals_and_no_answers_to_questions_of_ours() {
 }
 
 #[test]
+fn nobody_sees_the_answers_to_who_it_is() {
+    let mut bench = Bench::new(grbl());
+    bench.core.opened(LineCoding::default(), None, bench.now);
+    let (_, mut watched) = bench.core.output.watch();
+    bench.run(ms(1600));
+    assert_eq!(bench.take(), b"$I\n$G\n");
+    let (up, up_rx) = mpsc::channel(1);
+    let (down_tx, down) = mpsc::channel(10);
+    let (answer, mut begun) = oneshot::channel();
+    let begin = Begin { by: Text::from("somebody"), up: up_rx, down: down_tx, answer };
+    bench.core.control(Control::Begin(begin), bench.now);
+    (bench.up, bench.down) = (Some(up), down);
+    bench.says(b"[VER:1.1h.20190825:]\r\n[OPT:VL,15,128]\r\nok\r\n");
+    bench.says(b"[GC:G0 G54 G17 G21 G90 G94 M5 M9 T0 F0 S0]\r\n");
+    assert!(begun.try_recv().is_err(), "one answer is still to come");
+    bench.says(b"ok\r\n");
+    assert!(begun.try_recv().unwrap().is_ok());
+    bench.says(b"[MSG:x]\r\n");
+    assert_eq!(bench.got().0, b"[MSG:x]\r\n");
+    assert_eq!(watched.try_recv().unwrap(), "[MSG:x]\r\n");
+}
+
+#[test]
 fn a_line_in_pieces_is_judged_whole() {
     let mut bench = Bench::new(armed());
     identify(&mut bench);

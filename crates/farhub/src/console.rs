@@ -1,10 +1,9 @@
 //! `farhub console`: a machine at the other end of a line.
 //!
 //! Two ways of speaking: typed at a terminal ([`typed`]), and lines from a pipe ([`piped`]). Both
-//! follow what the hub tells of the machine ([`feed`]) and send one line after the other
+//! follow what the hub tells of the machine ([`crate::feed`]) and send one line after the other
 //! ([`turn`]); the rest has no I/O.
 
-mod feed;
 mod heard;
 mod keys;
 mod line;
@@ -19,8 +18,8 @@ use crate::attach;
 use crate::cli::Console;
 use crate::client::Client;
 use crate::error::Error;
+use crate::feed::Feed;
 use crate::out::Out;
-use feed::Feed;
 use hub::view::{Act, Machine};
 use serde_json::json;
 use std::io::{self, IsTerminal};

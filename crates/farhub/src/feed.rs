@@ -11,20 +11,20 @@ use tokio::time::Instant;
 
 /// What the hub tells.
 #[derive(Debug)]
-pub(super) enum News {
+pub(crate) enum News {
     Machine(Box<Machine>),
     Output(Output),
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Output {
+pub(crate) struct Output {
     pub text: String,
     /// Something before it was lost.
     pub missed: bool,
 }
 
 #[derive(Debug)]
-pub(super) enum Fed {
+pub(crate) enum Fed {
     News(News),
     /// It broke off, and is asked for again.
     Lost,
@@ -35,14 +35,14 @@ pub(super) enum Fed {
 }
 
 #[derive(Debug)]
-pub(super) struct Feed {
+pub(crate) struct Feed {
     at: At,
     events: Option<Events<News>>,
     ask_at: Instant,
 }
 
 impl Feed {
-    pub(super) async fn open(at: At) -> Result<Self, Error> {
+    pub(crate) async fn open(at: At) -> Result<Self, Error> {
         let events = Some(follow(&at).await?);
         Ok(Self { at, events, ask_at: Instant::now() })
     }
@@ -51,7 +51,7 @@ impl Feed {
     ///
     /// # Errors
     /// When our own hub has stopped, or is not understood.
-    pub(super) async fn next(&mut self) -> Result<Fed, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Fed, Error> {
         if let Some(events) = &mut self.events {
             return match events.next().await {
                 Ok(news) => Ok(Fed::News(news)),

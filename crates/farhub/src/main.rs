@@ -14,6 +14,7 @@ mod demo;
 mod devices;
 mod doctor;
 mod error;
+mod feed;
 mod grants;
 mod helper;
 mod invite;

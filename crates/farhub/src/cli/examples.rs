@@ -250,11 +250,12 @@ pub(super) const SET: &str = "\
 What is not named stays as it is. The port is opened anew: whoever uses the machine loses it.
 
 Examples:
+  farhub machine set laser                     as it is set now
   farhub machine set laser --profile grbl --arming on --deadman 500ms
   farhub machine set laser --interlock cts     a door switch between CTS and a pin that is high
   farhub machine set board --baud 9600 --parity even --on-open deassert
   farhub machine set pump --profile raw --stop-text 'OFF'
-  farhub machine set garage/laser --arming off as garage allows it (role admin)";
+  farhub machine set garage/laser --arming off where we may manage it (role admin)";
 pub(super) const ARM: &str = "\
 For machines with the setting arming. It is for the one who has the machine attached now, and ends
 by itself: when nothing was sent for that long, with a stop, and when the machine is detached. A

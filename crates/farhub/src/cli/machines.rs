@@ -123,7 +123,7 @@ pub(crate) enum Machine {
     /// Show what a machine is and does, who uses it, and whether it can be stopped
     #[command(after_help = SHOW)]
     Show(Show),
-    /// Change what is said of a machine; its port is opened anew
+    /// Change what is said of a machine, also while it is not shared; alone: show it
     #[command(after_help = SET)]
     Set(Box<Set>),
     /// Let whoever uses a machine now turn on its beam or spindle
@@ -178,7 +178,6 @@ pub(crate) struct Set {
 
 /// What is said of a machine; what is not named stays.
 #[derive(Args, Debug)]
-#[group(required = true, multiple = true)]
 pub(crate) struct Changes {
     /// What speaks there; auto: found out from what it says
     #[arg(long, value_parser = profile_or_auto())]
@@ -193,16 +192,19 @@ pub(crate) struct Changes {
     /// A switch at this pin of the port that stops the machine when it opens
     #[arg(long, value_parser = interlock())]
     pub interlock: Option<Said<Interlock>>,
-    /// Until a program says otherwise, as are the four below
+    /// Baud rate, until a program says otherwise
     #[arg(long, value_name = "N")]
     pub baud: Option<u32>,
+    /// Until a program says otherwise, as for the three below: 5 to 8
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(5..=8))]
     pub data_bits: Option<u8>,
+    /// How bits are checked
     #[arg(long, value_parser = words::<Parity>(["none", "odd", "even", "mark", "space"]))]
     pub parity: Option<Parity>,
+    /// How long a byte ends
     #[arg(long, value_parser = stop_bits())]
     pub stop_bits: Option<StopBits>,
-    /// software: XON and XOFF; hardware: RTS and CTS
+    /// Who may say "wait": software is XON and XOFF, hardware is RTS and CTS
     #[arg(long, value_parser = words::<Flow>(["none", "software", "hardware"]))]
     pub flow: Option<Flow>,
     /// What becomes of DTR and RTS when the port is opened; pulse resets many boards

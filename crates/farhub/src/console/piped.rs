@@ -1,11 +1,11 @@
 //! Lines from a pipe, and what the machine says to them on stdout.
 
-use super::feed::{Fed, Feed, News};
 use super::heard::{Heard, Hearing};
 use super::turn::{Answer, SILENCE_MAX, Turn};
 use super::{act, knows_realtime, send};
 use crate::at::At;
 use crate::error::{Error, Exit};
+use crate::feed::{Fed, Feed, News};
 use crate::machines::told;
 use crate::out::Out;
 use crate::table::clean;
@@ -113,8 +113,8 @@ impl Talk {
                 Err(_) if self.turn.overdue(Instant::now()).is_some() => {
                     let seconds = SILENCE_MAX.as_secs();
                     let message = format!("no answer to line {} in {seconds} s", self.lines);
-                    return Err(Error::new(Exit::TimedOut, message)
-                        .hint("what the machine answers is known by its profile: farhub machine"));
+                    let hint = format!("farhub machine show {}", at.address);
+                    return Err(Error::new(Exit::TimedOut, message).hint(hint));
                 }
                 Err(_) => {}
             }

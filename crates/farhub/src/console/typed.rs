@@ -1,6 +1,5 @@
 //! A machine and somebody at a terminal.
 
-use super::feed::{Fed, Feed, News, Output};
 use super::heard::{Heard, Hearing};
 use super::keys::Keys;
 use super::line::{Editor, Meant};
@@ -10,6 +9,7 @@ use super::turn::{Answer, SILENCE_MAX, Turn};
 use super::{act, knows_realtime, send};
 use crate::at::At;
 use crate::error::{Error, Exit};
+use crate::feed::{Fed, Feed, News, Output};
 use crate::machines::{left, told};
 use crate::out::colour;
 use crate::table::Tone;

@@ -22,7 +22,7 @@ pub(super) async fn set(client: &Client, out: Out, args: Box<Set>) -> Result<(),
     let now = changed(&before, &args.changes)?;
     let device = &args.device;
     if now == before {
-        eprintln!("{device} is set so already.");
+        eprintln!("{device} is set so, and nothing was changed.");
     } else {
         let _: MachineSettings = client.put(&path, &now).await?;
         eprintln!("{device} is set. Its port is opened anew: whoever used it has lost it.");

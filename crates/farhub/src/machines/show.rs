@@ -4,7 +4,9 @@ use super::told;
 use crate::at::At;
 use crate::client::Client;
 use crate::error::Error;
+use crate::feed::{Fed, Feed, News};
 use crate::out::Out;
+use crate::table::clean;
 use hub::view::Machine;
 use serial::machine::state::Port;
 use std::time::Duration;
@@ -41,15 +43,28 @@ async fn asked(at: &At) -> Result<Machine, Error> {
 /// First all, then what changes: a line each, or with `--json` the machine in a line each time.
 pub(super) async fn watch(client: &Client, out: Out, address: &Address) -> Result<(), Error> {
     let at = At::new(client, address).await?;
-    let mut events =
-        at.client.follow::<Machine>(&at.machine("/events"), |event| event.of("machine")).await?;
-    let mut before: Option<Machine> = None;
-    let mut place = Place::default();
+    let mut feed = Feed::open(at.clone()).await?;
+    let mut before: Option<Box<Machine>> = None;
+    let (mut place, mut is_away) = (Place::default(), false);
     loop {
-        let now = tokio::select! {
-            now = events.next() => now?,
+        let fed = tokio::select! {
+            fed = feed.next() => fed?,
             () = place.due() => {
                 out.line(&place.tell())?;
+                continue;
+            }
+        };
+        let now = match fed {
+            Fed::News(News::Machine(now)) => now,
+            Fed::News(News::Output(_)) | Fed::Lost => continue,
+            Fed::Away(error) => {
+                if !std::mem::replace(&mut is_away, true) {
+                    eprintln!("{}; waiting for it", clean(&error.message));
+                }
+                continue;
+            }
+            Fed::Back => {
+                is_away = false;
                 continue;
             }
         };
@@ -82,7 +97,8 @@ struct Place {
 impl Place {
     fn is(&mut self, machine: &Machine) {
         let word = told::word(machine).0;
-        if let Some(status) = &machine.state.status {
+        let open = machine.state.port == Port::Open;
+        if let Some(status) = machine.state.status.as_ref().filter(|_| open) {
             let (position, now) = (told::position(status), told::now(status));
             self.line = format!("{word}: {position}; {now}");
         }

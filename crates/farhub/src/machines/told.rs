@@ -60,7 +60,7 @@ pub(crate) fn rows(table: &mut Table, settings: &MachineSettings) {
     };
     row("--interlock", pin.to_owned());
     let coding = &settings.coding;
-    row("--baud", format!("{}, when it is opened: {}", coding.baud_rate, frame(coding)));
+    row("--baud", self::coding(coding));
     let lines = match settings.on_open {
         OnOpen::Keep => "keep",
         OnOpen::Assert => "assert",

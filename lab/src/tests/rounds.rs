@@ -112,12 +112,12 @@ const IDLE: Duration = Duration::from_secs(10);
 /// The connection's own; a keyboard that is asked every 8 ms would be 1250.
 const IDLE_PACKETS_MAX: u64 = 50;
 
-/// The promise is 30 MB. With discovery, relays and the login it is 31 MB on a real kernel and 35
-/// here, most of it pages of the program itself: this keeps it from growing further.
-const RESIDENT_MAX_KIB: u64 = 36_000_000 / 1024;
+/// The promise is 30 MB, of the program as it is released: 26 MB on a real kernel. Built for the
+/// lab it has 30 here, most of it pages of the program itself.
+const RESIDENT_MAX_KIB: u64 = 32_000_000 / 1024;
 
-/// The promise is 0.5 %; system calls are several times slower in this guest.
-const IDLE_BUSY_MAX: f64 = 0.02;
+/// The promise is 0.5 %; system calls are several times slower in this guest, where it is 0.55 %.
+const IDLE_BUSY_MAX: f64 = 0.015;
 
 /// Allocators and caches settle within this.
 const RESIDENT_KIB_MORE_MAX: u64 = 6 << 10;

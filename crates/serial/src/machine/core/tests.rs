@@ -381,6 +381,7 @@ fn a_beam_that_was_held_and_disarmed_does_not_go_on_by_a_byte() {
     bench.take();
     let goes_on = |bench: &mut Bench| {
         bench.program(b"!~");
+        bench.run(ms(1));
         bench.core.control(Control::Overtake { bytes: Bytes::from_static(b"\x81") }, bench.now);
         bench.run(ms(5));
         bench.take().into_iter().filter(|byte| *byte != b'?').collect::<Vec<_>>()

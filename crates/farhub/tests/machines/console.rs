@@ -44,7 +44,7 @@ fn lines_go_to_a_machine_and_what_it_says_comes_back() {
 
     let machine = show(&office);
     assert_eq!((&machine["state"]["profile"], &machine["role"]), (&"grbl".into(), &"use".into()));
-    assert!(machine["state"]["status"]["work"].is_array(), "{machine}");
+    assert!(machine["state"]["status"]["machine"].is_array(), "{machine}");
     let json = ["--json", "console", "garage/laser", "--wait", "100ms"];
     let (_, said, _) = piped(&office, &json, "$X\n");
     assert_eq!(said, "{\"sent\":\"$X\"}\n{\"said\":\"ok\"}\n");

@@ -52,6 +52,8 @@ pub(super) struct Core {
     counters: Counters,
     /// Since when the beam may be on.
     beam_since: Option<Instant>,
+    /// Whoever switched it on has ended their session.
+    is_left_on: bool,
     /// When the guard was told last.
     fed: Option<(Instant, bool)>,
     /// Somebody looks at the state.
@@ -102,6 +104,7 @@ impl Core {
             stop_path: None,
             counters: Counters::default(),
             beam_since: None,
+            is_left_on: false,
             fed: None,
             is_seen: false,
             changed: true,

@@ -199,7 +199,7 @@ impl Core {
             if matches!(self.sending.given, Given::Queue) && self.sending.profile != Profile::Raw {
                 let beam = &mut self.beam;
                 self.sending.sent.push(&bytes[..count], |line| beam.line(line.text));
-                self.beam_changed(now);
+                self.beam_sent(now);
             }
             if let Some(user) = &mut self.user {
                 user.sent_at = now;
@@ -269,7 +269,7 @@ impl Core {
                 self.say(&insert);
             }
         }
-        self.beam_changed(now);
+        self.beam_sent(now);
         if !self.sending.latch.is_set() {
             self.unlatched();
         }

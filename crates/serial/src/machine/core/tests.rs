@@ -413,6 +413,29 @@ fn a_client_that_is_silent_while_the_beam_may_be_on_stops_the_machine() {
 }
 
 #[test]
+fn a_beam_that_is_switched_on_by_the_last_line_of_a_session_does_not_stay_on() {
+    let mut bench = Bench::new(grbl());
+    let line = |bench: &mut Bench, text: &[u8]| {
+        bench.begin();
+        bench.program(text);
+        bench.up.take().unwrap().try_send(Sent::Finish).unwrap();
+        bench.run(ms(20));
+        bench.says(b"ok\r\n");
+    };
+    line(&mut bench, b"M5\n");
+    line(&mut bench, b"G0 X1\n");
+    bench.run(ms(1000));
+    assert_eq!(bench.state().stopped, None);
+    line(&mut bench, b"M3 S500\n");
+    assert!(bench.state().beam_may_be_on && bench.state().user.is_none());
+    bench.run(ms(470));
+    assert_eq!(bench.state().stopped, None);
+    bench.run(ms(30));
+    assert_eq!(bench.state().stopped.unwrap().reason, Reason::ClientLost);
+    assert!(bench.take().contains(&0x84));
+}
+
+#[test]
 fn a_client_that_is_gone_stops_the_machine_at_once_or_not_at_all() {
     let mut bench = Bench::used(grbl());
     bench.up = None;

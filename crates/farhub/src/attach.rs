@@ -11,12 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use wire::Address;
+use wire::device::Kind;
+use wire::{Address, Pin};
 
 /// Asks the hub for the device and waits until it can be used. It is the hub that keeps it: this
 /// command may end at any time.
 pub(crate) async fn attach(client: &Client, out: Out, args: Attach) -> Result<(), Error> {
-    unlock(client, &args).await?;
+    unlock(client, &args.address, args.pin, args.totp.as_ref()).await?;
     // From here on Ctrl-C is ours, also while the hub has not answered yet.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let attachment = tokio::select! {
@@ -69,6 +70,8 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
     let mut table = Table::titled(["ADDRESS", "STATE", "FOR", "WHERE", "NODES"]);
     for attachment in &attachments {
         let (word, tone) = word(attachment);
+        let kind = devices.iter().find(|device| device.address == attachment.address);
+        let is_serial = kind.is_some_and(|device| matches!(device.kind, Kind::Serial(_)));
         table.row([
             Cell::from(attachment.address.to_string()),
             Cell::new(word, tone),
@@ -76,6 +79,9 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
             Cell::from(attachment.place.as_deref().unwrap_or("-")),
             Cell::from(attachment.nodes.join(" ")),
         ]);
+        if let Some((line, tone)) = stop_path(attachment).filter(|_| is_serial) {
+            table.line(format!("  {line}"), tone);
+        }
         if let Some(error) = &attachment.error {
             table.line(format!("  ! {}", error.message), Tone::Bad);
             if let Some(hint) = &error.hint {
@@ -86,13 +92,31 @@ pub(crate) async fn list(client: &Client, out: Out) -> Result<(), Error> {
     out.table(&table)
 }
 
+/// Whether a machine that is used could be stopped, as it was last tried.
+fn stop_path(attachment: &Attachment) -> Option<(String, Tone)> {
+    match (attachment.state, attachment.stop_path_ms) {
+        (AttachmentState::Attached | AttachmentState::Frozen, Some(ms)) => {
+            Some((format!("stop path {ms} ms"), Tone::Quiet))
+        }
+        (AttachmentState::Attached | AttachmentState::Frozen, None) => {
+            Some(("! STOP PATH BROKEN: use the machine's own switch".into(), Tone::Bad))
+        }
+        (AttachmentState::Waiting | AttachmentState::Connecting, _) => None,
+    }
+}
+
 /// Shows the other hub the PIN or the code that it wants, where there is one.
-async fn unlock(client: &Client, args: &Attach) -> Result<(), Error> {
-    let pin = args.pin.then(|| pin::read("PIN: ")).transpose()?;
-    if pin.is_none() && args.totp.is_none() {
+pub(crate) async fn unlock(
+    client: &Client,
+    address: &Address,
+    pin: bool,
+    code: Option<&Pin>,
+) -> Result<(), Error> {
+    let pin = pin.then(|| pin::read("PIN: ")).transpose()?;
+    if pin.is_none() && code.is_none() {
         return Ok(());
     }
-    let body = json!({ "address": args.address, "pin": pin, "code": args.totp });
+    let body = json!({ "address": address, "pin": pin, "code": code });
     client.post_only("/unlock", &body).await
 }
 

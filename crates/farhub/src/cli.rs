@@ -5,7 +5,7 @@
 mod examples;
 mod machines;
 
-pub(crate) use machines::{Job, Run, Stop};
+pub(crate) use machines::{Arm, Changes, Console, Job, Machine, PROFILES, Run, Said, Set, Stop};
 
 use crate::when::{When, duration, when};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -132,6 +132,12 @@ pub(crate) enum Command {
     /// Show, hold, resume or end what a machine's hub runs
     #[command(subcommand, disable_help_subcommand = true, after_help = JOB)]
     Job(Job),
+    /// Speak to a machine: what it says, and lines to type
+    #[command(after_help = CONSOLE)]
+    Console(Console),
+    /// Show a machine, change its settings, arm it, take a stop back
+    #[command(subcommand, disable_help_subcommand = true, after_help = MACHINE)]
+    Machine(Machine),
     /// Open the web UI to the network: its password, and who is logged in
     #[command(subcommand, disable_help_subcommand = true, after_help = WEB)]
     Web(Web),
@@ -211,7 +217,7 @@ pub(crate) struct Share {
     pub name: Option<Name>,
     /// What speaks at a serial port, so that farhub can stop it
     /// [default: found out from what it says]
-    #[arg(long, value_parser = profile())]
+    #[arg(long, value_parser = machines::profile())]
     pub profile: Option<Profile>,
 }
 
@@ -565,21 +571,6 @@ fn whom(text: &str) -> Result<Whom, String> {
     }
     let ticket = text.parse::<Ticket>().map(|ticket| ticket.to_string());
     ticket.map(Whom::Ticket).map_err(|error| error.to_string())
-}
-
-fn profile() -> impl TypedValueParser<Value = Profile> {
-    const PROFILES: [(&str, Profile); 6] = [
-        ("raw", Profile::Raw),
-        ("grbl", Profile::Grbl),
-        ("grblhal", Profile::GrblHal),
-        ("fluidnc", Profile::FluidNc),
-        ("smoothie", Profile::Smoothie),
-        ("marlin", Profile::Marlin),
-    ];
-    PossibleValuesParser::new(PROFILES.map(|(word, _)| word)).map(|typed| {
-        let found = PROFILES.iter().find(|(word, _)| *word == typed);
-        found.expect("one of them").1
-    })
 }
 
 fn role() -> impl TypedValueParser<Value = Role> {

@@ -4,7 +4,7 @@
 //! browsers cannot reach it. With `--hub NAME` our hub hands each request to that peer.
 
 use crate::error::{Error, Exit};
-use crate::sse::Sse;
+use crate::sse::{Event, Sse};
 use crate::{cli::Global, data};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -103,19 +103,15 @@ impl Client {
 
     /// The state now, and again after each change.
     pub(crate) async fn events(&self) -> Result<Events, Error> {
-        self.follow("/events", "state").await
+        self.follow("/events", |event| event.of("state")).await
     }
 
-    /// The events of one name, of those that a path tells.
-    pub(crate) async fn follow<T>(
-        &self,
-        path: &str,
-        name: &'static str,
-    ) -> Result<Events<T>, Error> {
+    /// What a path tells, of the events that `read` knows.
+    pub(crate) async fn follow<T>(&self, path: &str, read: Read<T>) -> Result<Events<T>, Error> {
         let mut tasks = JoinSet::new();
         let answer = self.request(&mut tasks, Method::GET, path, None).await?;
         let body = accept(answer).await?;
-        Ok(Events { name, body, sse: Sse::default(), ready: Vec::new(), _tasks: tasks })
+        Ok(Events { read, body, sse: Sse::default(), ready: Vec::new(), _tasks: tasks })
     }
 
     async fn call(
@@ -190,10 +186,13 @@ impl Client {
     }
 }
 
+/// What an event tells, if it is one to know.
+pub(crate) type Read<T> = fn(&Event) -> Option<serde_json::Result<T>>;
+
 /// A hub's state as it changes, or something else of it.
 #[derive(Debug)]
 pub(crate) struct Events<T = State> {
-    name: &'static str,
+    read: Read<T>,
     body: Incoming,
     sse: Sse,
     /// Newest first: those that have arrived together.
@@ -201,7 +200,7 @@ pub(crate) struct Events<T = State> {
     _tasks: JoinSet<()>,
 }
 
-impl<T: DeserializeOwned> Events<T> {
+impl<T> Events<T> {
     /// The next. Cancel safe.
     ///
     /// # Errors
@@ -218,8 +217,8 @@ impl<T: DeserializeOwned> Events<T> {
                 .sse
                 .feed(bytes)
                 .map_err(|_| Error::failed("the hub's answer is far too long"))?;
-            for event in events.iter().rev().filter(|event| event.name == self.name) {
-                self.ready.push(understand(event.data.as_bytes())?);
+            for told in events.iter().rev().filter_map(self.read) {
+                self.ready.push(told.map_err(|error| other_version(&error))?);
             }
         }
     }
@@ -270,11 +269,13 @@ async fn read(body: Incoming) -> Result<Bytes, Error> {
 }
 
 fn understand<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes).map_err(|e| {
-        Error::failed(format!(
-            "the hub's answer is not understood ({e}): it is of another version than this farhub"
-        ))
-    })
+    serde_json::from_slice(bytes).map_err(|error| other_version(&error))
+}
+
+fn other_version(error: &serde_json::Error) -> Error {
+    Error::failed(format!(
+        "the hub's answer is not understood ({error}): it is of another version than this farhub"
+    ))
 }
 
 fn gone(error: hyper::Error) -> Error {

@@ -117,7 +117,8 @@ fn rows(table: &mut Table, state: &State, of: impl Fn(&Device) -> bool) {
         let (product, class, port) = match &device.kind {
             Kind::Usb(usb) => (product(usb), classes(usb), &usb.port),
             Kind::Serial(serial) => {
-                (serial.product.to_string(), crate::machines::profile(serial.profile), &serial.port)
+                let kind = crate::machines::profile(serial.profile).to_owned();
+                (serial.product.to_string(), kind, &serial.port)
             }
         };
         let told = !device.simulated || product.to_lowercase().contains("simulated");

@@ -50,6 +50,11 @@ impl Error {
         Self::new(Exit::Failed, message)
     }
 
+    /// Whether it takes a PIN or the code of an app.
+    pub(crate) fn wants_code(&self) -> bool {
+        self.code == "code_needed"
+    }
+
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

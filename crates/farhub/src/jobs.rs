@@ -1,7 +1,8 @@
 //! `farhub run` and `farhub job`: programs that a machine's hub runs.
 
+use crate::at::At;
 use crate::cli;
-use crate::client::{Client, encode};
+use crate::client::Client;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::table::{Cell, Table, Tone, clean};
@@ -15,21 +16,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::{Address, Pin};
 
-/// One machine's part of its hub's API.
-struct At {
-    client: Client,
-    device: String,
-    address: Address,
-}
-
 impl At {
-    async fn new(client: &Client, address: &Address) -> Result<Self, Error> {
-        let own = client.state().await?.hub.name == address.hub;
-        let client = if own { client.clone() } else { client.at(&address.hub)? };
-        let device = format!("/devices/{}", encode(address.device.as_str()));
-        Ok(Self { client, device, address: address.clone() })
-    }
-
     fn jobs(&self) -> String {
         format!("{}/jobs", self.device)
     }
@@ -216,8 +203,8 @@ async fn looked_at(at: &At, mut job: Job) -> Result<Job, Error> {
 
 /// Tells how far it is, until it is over. Whoever follows it is somebody who watches.
 async fn follow(at: &At, id: u32) -> Result<Job, Error> {
-    let path = format!("{}/machine/events", at.device);
-    let mut events = at.client.follow::<Machine>(&path, "machine").await?;
+    let path = at.machine("/events");
+    let mut events = at.client.follow::<Machine>(&path, |event| event.of("machine")).await?;
     loop {
         // a port that is gone ends them, and the job too
         let told = events.next().await.ok().and_then(|machine| machine.job);
@@ -290,7 +277,7 @@ fn table(jobs: &[Job]) -> Table {
     table
 }
 
-fn word(state: JobState) -> &'static str {
+pub(crate) fn word(state: JobState) -> &'static str {
     match state {
         JobState::Uploading => "uploading",
         JobState::Uploaded => "uploaded",

@@ -1,7 +1,14 @@
-//! `farhub stop`: machines that must stand still.
+//! `farhub stop`: machines that must stand still. `farhub machine`: what they are and do, and what
+//! their owners say of them.
 
-use crate::cli::Stop;
-use crate::client::{Client, encode};
+mod arming;
+mod settings;
+mod show;
+pub(crate) mod told;
+
+use crate::at;
+use crate::cli::{self, Stop};
+use crate::client::Client;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::table::{Cell, Table, Tone};
@@ -9,14 +16,23 @@ use hub::view::Stopped;
 use serde_json::json;
 use wire::serial::Profile;
 
+/// Shows a machine, and does what its owner or user wants of it.
+pub(crate) async fn machine(client: &Client, out: Out, action: cli::Machine) -> Result<(), Error> {
+    match action {
+        cli::Machine::Show(args) if args.watch => show::watch(client, out, &args.address).await,
+        cli::Machine::Show(args) => show::once(client, out, &args.address).await,
+        cli::Machine::Set(args) => settings::set(client, out, args).await,
+        cli::Machine::Arm(args) => arming::arm(client, out, args).await,
+        cli::Machine::Disarm { address } => arming::disarm(client, out, &address).await,
+        cli::Machine::Clear { address } => arming::clear(client, out, &address).await,
+    }
+}
+
 /// Stops one machine, or all. It is no success as long as one has not confirmed it.
 pub(crate) async fn stop(client: &Client, out: Out, args: Stop) -> Result<(), Error> {
     let stopped: Vec<Stopped> = match &args.address {
         None => client.post("/machines/stop", &json!({})).await?,
-        Some(address) => {
-            let (hub, device) = (encode(address.hub.as_str()), encode(address.device.as_str()));
-            vec![client.post(&format!("/machines/{hub}/{device}/stop"), &json!({})).await?]
-        }
+        Some(address) => vec![at::stop(client, address).await?],
     };
     if out.json {
         out.document(&stopped)?;
@@ -57,7 +73,7 @@ fn table(stopped: &[Stopped]) -> Table {
 }
 
 /// At the hub of the machine, and as it was heard here.
-fn left(stopped: &Stopped) -> String {
+pub(crate) fn left(stopped: &Stopped) -> String {
     let there = stopped.report.as_ref().and_then(|report| report.left_after_us);
     match (there, stopped.left_ms) {
         (Some(us), Some(ms)) => format!("{:.1} ms, heard after {ms} ms", f64::from(us) / 1000.0),
@@ -67,7 +83,7 @@ fn left(stopped: &Stopped) -> String {
 }
 
 /// What people call a kind of machine.
-pub(crate) fn profile(profile: Profile) -> String {
+pub(crate) fn profile(profile: Profile) -> &'static str {
     match profile {
         Profile::Raw => "serial",
         Profile::Grbl => "GRBL",
@@ -76,5 +92,4 @@ pub(crate) fn profile(profile: Profile) -> String {
         Profile::Smoothie => "Smoothie",
         Profile::Marlin => "Marlin",
     }
-    .to_owned()
 }

@@ -1,17 +1,20 @@
 //! The program: what was typed is parsed ([`cli`]), done ([`run`]), and ends in an exit status
 //! ([`error::Exit`]). stdout is data, stderr is talk.
 
+mod at;
 mod attach;
 mod audit;
 mod bench;
 mod cli;
 mod client;
 mod config;
+mod console;
 mod data;
 mod demo;
 mod devices;
 mod doctor;
 mod error;
+mod feed;
 mod grants;
 mod helper;
 mod invite;

@@ -37,7 +37,7 @@ impl Out {
 }
 
 /// Colour is for a terminal, and for people who have not said no (<https://no-color.org>).
-fn colour() -> bool {
+pub(crate) fn colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }
 

@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
-    attach, audit, bench, cli, data, devices, doctor, grants, invite, jobs, machines, nearby, pair,
-    paths, peers, relay, requests, service, up, web_login,
+    attach, audit, bench, cli, console, data, devices, doctor, grants, invite, jobs, machines,
+    nearby, pair, paths, peers, relay, requests, service, up, web_login,
 };
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
@@ -57,6 +57,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Stop(args) => machines::stop(&client, out, args).await,
         Command::Run(args) => jobs::run(&client, out, args).await,
         Command::Job(action) => jobs::job(&client, out, action).await,
+        Command::Console(args) => console::console(&client, out, args).await,
+        Command::Machine(action) => machines::machine(&client, out, action).await,
         Command::Web(action) => {
             here(&global, "web")?;
             let folder = data::of_client(global.data.as_deref());

@@ -2,11 +2,20 @@
 //!
 //! Source: HTML Living Standard, "Server-sent events", §9.2.5 to §9.2.6.
 
+use serde::de::DeserializeOwned;
+
 /// An event that is complete.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     pub name: String,
     pub data: String,
+}
+
+impl Event {
+    /// What it tells, where that is its name.
+    pub(crate) fn of<T: DeserializeOwned>(&self, name: &str) -> Option<serde_json::Result<T>> {
+        (self.name == name).then(|| serde_json::from_str(&self.data))
+    }
 }
 
 /// Takes a stream of events apart.

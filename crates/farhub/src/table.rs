@@ -105,7 +105,10 @@ pub(crate) fn clean(text: &str) -> String {
             || matches!(c, '\u{200e}' | '\u{200f}')
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().map(|c| if c == '\n' { ' ' } else { c }).filter(|c| !obeyed(*c)).collect()
+    text.chars()
+        .map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c })
+        .filter(|c| !obeyed(*c))
+        .collect()
 }
 
 /// At most `width` columns of a text, with a sign that there is more.
@@ -124,7 +127,12 @@ pub(crate) fn shorten(text: &str, width: usize) -> String {
 }
 
 fn paint(text: &mut String, cell: &Cell, colour: bool) {
-    let code = match cell.tone {
+    text.push_str(&tinted(&cell.text, cell.tone, colour));
+}
+
+/// A clean text as it is to be seen.
+pub(crate) fn tinted(text: &str, tone: Tone, colour: bool) -> String {
+    let code = match tone {
         Tone::Plain => "",
         Tone::Title => "1",
         Tone::Quiet => "2",
@@ -132,10 +140,10 @@ fn paint(text: &mut String, cell: &Cell, colour: bool) {
         Tone::Notice => "33",
         Tone::Bad => "31",
     };
-    if colour && !code.is_empty() && !cell.text.is_empty() {
-        text.push_str(&format!("\u{1b}[{code}m{}\u{1b}[0m", cell.text));
+    if colour && !code.is_empty() && !text.is_empty() {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
     } else {
-        text.push_str(&cell.text);
+        text.to_owned()
     }
 }
 

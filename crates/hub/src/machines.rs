@@ -252,8 +252,11 @@ impl Hub {
         self.0.audit(&caller.actor(), "machine.settings", &id, &told).await.map_err(internal)?;
         let shared = self.0.shared.change(|core| {
             let local = core.devices.get_mut(&id)?;
+            // what it was heard to be, it still is
+            if local.settings.profile != settings.profile {
+                local.set_profile(settings.profile.unwrap_or_default());
+            }
             local.settings = settings.clone();
-            local.set_profile(settings.profile.unwrap_or_default());
             Some(local.shared)
         });
         let gone = || Failure::not_found("the device was pulled out meanwhile");

@@ -219,6 +219,59 @@ pub(super) const JOB_LIST: &str = "\
 Examples:
   farhub job list garage/laser
   farhub job list garage/laser --json | jq '.[0].state'";
+pub(super) const CONSOLE: &str = "\
+On a terminal: Enter sends the line, when the machine has answered the one before; the arrow keys
+bring back earlier ones. Ctrl-X stops the machine at once, as farhub stop does. Alone in a line, !
+holds, ~ goes on and ? shows the state, of machines that know them. Ctrl-] or Ctrl-D leaves.
+
+From a pipe: each line is sent when the machine has answered the one before, and what it says goes
+to stdout. A line that is refused ends it, with status 1. With --json, {\"said\":\"..\"} is a line of
+the machine, {\"sent\":\"..\"} one that was sent, {\"missed\":true} a gap.
+
+Examples:
+  farhub console garage/laser
+  echo '$$' | farhub console garage/laser
+  farhub console garage/laser --watch          what it says to others
+  farhub console garage/board --wait 5s < lines.txt";
+pub(super) const MACHINE: &str = "\
+Examples:
+  farhub machine show garage/laser
+  farhub machine set laser --profile grbl --arming on
+  farhub machine arm garage/laser --for 10m
+  farhub machine clear garage/laser            after a stop";
+pub(super) const SHOW: &str = "\
+The way of a stop is tried, there and back, and nothing is done.
+
+Examples:
+  farhub machine show garage/laser
+  farhub machine show garage/laser --watch
+  farhub machine show garage/laser --json | jq .state.status";
+pub(super) const SET: &str = "\
+What is not named stays as it is. The port is opened anew: whoever uses the machine loses it.
+
+Examples:
+  farhub machine set laser                     as it is set now
+  farhub machine set laser --profile grbl --arming on --deadman 500ms
+  farhub machine set laser --interlock cts     a door switch between CTS and a pin that is high
+  farhub machine set board --baud 9600 --parity even --on-open deassert
+  farhub machine set pump --profile raw --stop-text 'OFF'
+  farhub machine set garage/laser --arming off where we may manage it (role admin)";
+pub(super) const ARM: &str = "\
+For machines with the setting arming. It is for the one who has the machine attached now, and ends
+by itself: when nothing was sent for that long, with a stop, and when the machine is detached. A
+program of farhub run is armed by --arm.
+
+Examples:
+  farhub machine arm garage/laser
+  farhub machine arm garage/laser --for 10m --totp 123456";
+pub(super) const DISARM: &str = "\
+Examples:
+  farhub machine disarm garage/laser";
+pub(super) const CLEAR: &str = "\
+A program that unlocks the machine itself ($X, $H, M999) does the same. Look at the machine first.
+
+Examples:
+  farhub machine clear garage/laser";
 pub(super) const WEB: &str = "\
 The web UI is for this computer alone until it listens on another address (farhub up --listen, or
 listen in farhub.toml). Then it asks for the password of the one account that there is, the

@@ -112,6 +112,7 @@ fn a_device_is_asked_for() {
         ],
         events: vec![asked(Value::Null), asked(reply)],
         stops: false,
+        ..Script::default()
     };
     let hub = Fake::start(script(json!({"accepted": {"seconds": 3600}})));
     let accepted = hub.farhub(&["request", "garage/disk", "--message", "please"]);

@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Script {
     pub answers: Vec<(&'static str, u16, Value)>,
     pub events: Vec<Value>,
+    /// What a machine's events tell, by their names.
+    pub news: Vec<(&'static str, Value)>,
     /// Whether it stops after the last event, or goes on without any.
     pub stops: bool,
 }
@@ -84,8 +86,11 @@ async fn answer(
     let line = format!("{asked} {}", String::from_utf8_lossy(&body));
     log.lock().unwrap().push(line.trim_end().to_owned());
     if asked.ends_with("/events") {
-        let text = |state: &Value| format!(": keep alive\n\nevent: state\ndata: {state}\n\n");
-        let texts: Vec<String> = script.events.iter().map(text).collect();
+        let text =
+            |name: &str, told: &Value| format!(": keep alive\n\nevent: {name}\ndata: {told}\n\n");
+        let states = script.events.iter().map(|state| text("state", state));
+        let news = script.news.iter().map(|(name, told)| text(name, told));
+        let texts: Vec<String> = states.chain(news).collect();
         let frames = stream::iter(texts).map(|text| Ok(Frame::data(Bytes::from(text))));
         let rest = if script.stops { stream::empty().boxed() } else { stream::pending().boxed() };
         let body = StreamBody::new(frames.chain(rest));

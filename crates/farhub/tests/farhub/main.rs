@@ -7,6 +7,7 @@
 
 mod access;
 mod fake;
+mod machines;
 mod relay;
 mod state;
 mod web;
@@ -41,6 +42,9 @@ fn help_teaches() {
     golden("help-short.txt", &run(folder.path(), &["-h"]).told());
     golden("help-attach.txt", &run(folder.path(), &["attach", "--help"]).told());
     golden("help-attach.txt", &run(folder.path(), &["help", "attach"]).told());
+    golden("help-console.txt", &run(folder.path(), &["console", "--help"]).told());
+    golden("help-machine.txt", &run(folder.path(), &["machine", "--help"]).told());
+    golden("help-machine-set.txt", &run(folder.path(), &["machine", "set", "--help"]).told());
     golden("help-grant.txt", &run(folder.path(), &["grant", "--help"]).told());
     golden("help-web.txt", &run(folder.path(), &["web", "--help"]).told());
     golden("help-up.txt", &run(folder.path(), &["up", "--help"]).told());
@@ -231,6 +235,7 @@ fn pair_by_code_shows_it_and_waits_for_both_screens() {
         ],
         events: vec![asking("code"), asking("code"), asking("check"), asking(last)],
         stops: false,
+        ..Script::default()
     };
     let hub = Fake::start(script("paired"));
     golden("pair-code.txt", &hub.farhub(&["pair", "garage"]).told());
@@ -252,7 +257,7 @@ fn the_hub_that_is_asked_takes_the_code_and_shows_two_digits() {
         ("DELETE /api/v1/pairings/7", 204, Value::Null),
     ];
     let events = vec![asked("code", None), asked("check", Some("20")), asked("paired", None)];
-    let hub = Fake::start(Script { answers, events, stops: false });
+    let hub = Fake::start(Script { answers, events, stops: false, ..Script::default() });
     golden("pair-accept.txt", &hub.farhub(&["pair", "--accept", "189 869"]).told());
     let said = "POST /api/v1/pairings/7/accept {\"code\":\"189 869\"}";
     assert!(hub.requests().iter().any(|it| it == said), "{:?}", hub.requests());
@@ -316,7 +321,7 @@ fn attach_waits_and_tells_for_what() {
     let answers = vec![("POST /api/v1/attachments", 201, state::attachment("waiting", "vhci"))];
     let events = ["waiting", "connecting", "attached"];
     let events = events.map(|word| state::attaching(word, "vhci")).to_vec();
-    let hub = Fake::start(Script { answers, events, stops: false });
+    let hub = Fake::start(Script { answers, events, stops: false, ..Script::default() });
     golden("attach.txt", &hub.farhub(&["attach", "garage/disk"]).told());
     let asked: Value = serde_json::from_str(&hub.requests()[0][25..]).unwrap();
     assert_eq!(asked, json!({"address": "garage/disk", "via": null, "once": false}));
@@ -335,7 +340,7 @@ fn never() -> Fake {
         ("DELETE /api/v1/attachments/garage/disk", 204, Value::Null),
     ];
     let events = vec![state::attaching("waiting", "vhci")];
-    Fake::start(Script { answers, events, stops: false })
+    Fake::start(Script { answers, events, stops: false, ..Script::default() })
 }
 
 #[test]
@@ -375,7 +380,7 @@ fn ctrl_c_leaves_the_attachment_to_the_hub() {
 fn attach_tells_when_the_hub_stops() {
     let answers = vec![("POST /api/v1/attachments", 201, state::attachment("waiting", "vhci"))];
     let events = vec![state::attaching("waiting", "vhci")];
-    let hub = Fake::start(Script { answers, events, stops: true });
+    let hub = Fake::start(Script { answers, events, stops: true, ..Script::default() });
     let ran = hub.farhub(&["attach", "garage/disk"]);
     assert_eq!(ran.status, 3);
     assert!(ran.stderr.ends_with("farhub: the hub has stopped\n"), "{}", ran.stderr);

@@ -4,6 +4,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
+mod console;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sim::machine::{Port, Simulated, grbl};
@@ -98,16 +100,7 @@ struct Burning {
 impl Burning {
     fn begin() -> Self {
         let laser = Simulated::laser(1, grbl::Options::default(), Port::default()).unwrap();
-        let path = laser.path();
-        let settings = format!("serial_ports = [{:?}]", path.to_str().unwrap());
-        let garage = Hub::up("garage", &settings);
-        let office = Hub::up("office", "");
-        let found = |device: &&Value| device["kind"]["serial"]["port"] == named(&path);
-        let devices = garage.json(&["devices"]);
-        let device = devices.as_array().unwrap().iter().find(found).unwrap();
-        garage.run(&["share", device["id"].as_str().unwrap(), "--name", "laser"]);
-        let ticket = garage.run(&["invite", "--grant", "laser"]);
-        office.run(&["pair", &ticket]);
+        let (garage, office) = paired(&laser, "laser");
         // once a program has heard what it is, it is run as that
         say(&mut attach(&office), "$I\n", "ok");
         office.run(&["detach", "garage/laser"]);
@@ -149,6 +142,21 @@ impl Burning {
             std::thread::yield_now();
         }
     }
+}
+
+/// The hub that shares a laser, and one that was granted it.
+fn paired(laser: &Simulated, grant: &str) -> (Hub, Hub) {
+    let path = laser.path();
+    let settings = format!("serial_ports = [{:?}]", path.to_str().unwrap());
+    let garage = Hub::up("garage", &settings);
+    let office = Hub::up("office", "");
+    let found = |device: &&Value| device["kind"]["serial"]["port"] == named(&path);
+    let devices = garage.json(&["devices"]);
+    let device = devices.as_array().unwrap().iter().find(found).unwrap();
+    garage.run(&["share", device["id"].as_str().unwrap(), "--name", "laser"]);
+    let ticket = garage.run(&["invite", "--grant", grant]);
+    office.run(&["pair", &ticket]);
+    (garage, office)
 }
 
 fn attach(office: &Hub) -> TcpStream {

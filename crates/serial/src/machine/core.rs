@@ -56,6 +56,8 @@ pub(super) struct Core {
     counters: Counters,
     /// Since when the beam may be on.
     beam_since: Option<Instant>,
+    /// Whoever switched it on has ended their session.
+    is_left_on: bool,
     /// When the guard was told last.
     fed: Option<(Instant, bool)>,
     /// Somebody looks at the state.
@@ -107,6 +109,7 @@ impl Core {
             stop_path: None,
             counters: Counters::default(),
             beam_since: None,
+            is_left_on: false,
             fed: None,
             is_seen: false,
             changed: true,
@@ -283,7 +286,8 @@ impl Core {
             self.immediate.push_back(Act::Modem { dtr: Some(true), rts: Some(true) });
         }
         let overdue = self.hearing.answers.overdue(now);
-        let passed = self.output.send(&overdue).and_then(|()| self.output.flush());
+        self.say(&overdue);
+        let passed = self.output.flush();
         self.behind(passed);
         self.poll(now);
         self.beam_changed(now);
@@ -366,6 +370,16 @@ impl Core {
             program_open: self.user.as_ref().is_some_and(|user| user.program_open),
             guarded: self.config.guard.as_ref().map(|_| self.guarded),
             counters: self.counters,
+        }
+    }
+
+    /// The program and whoever watches see the same: what the machine says, refusals in their
+    /// places, and no answers to questions of ours.
+    fn say(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.output.show(&Bytes::copy_from_slice(bytes));
+            let passed = self.output.send(bytes);
+            self.behind(passed);
         }
     }
 

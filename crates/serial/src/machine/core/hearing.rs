@@ -29,7 +29,8 @@ pub(super) struct Hearing {
 pub(super) enum Identifying {
     /// Once it has had time to start: opening a port resets many boards.
     At(Instant),
-    Until(Instant),
+    /// Until it has answered that many lines, and not longer.
+    Until(Instant, usize),
     Done,
 }
 
@@ -79,11 +80,9 @@ impl Core {
     /// Bytes of the machine.
     pub(in crate::machine) fn received(&mut self, bytes: &[u8], now: Instant) {
         self.counters.received += bytes.len() as u64;
-        self.output.show(&Bytes::copy_from_slice(bytes));
         if self.config.profile == Profile::Raw {
             self.overhear(bytes);
-            let passed = self.output.send(bytes);
-            return self.behind(passed);
+            return self.say(bytes);
         }
         let mut reports = Vec::new();
         let profile = self.config.profile;
@@ -95,8 +94,11 @@ impl Core {
             }
         });
         let passed = self.hearing.answers.pass(bytes, now);
-        let passed = self.output.send(&passed);
-        self.behind(passed);
+        let is_answer = matches!(self.hearing.identifying, Identifying::Until(..));
+        let greets = reports.iter().any(|(report, _)| matches!(report, Report::Greeting));
+        if !is_answer || greets {
+            self.say(&passed);
+        }
         for (report, is_news) in reports {
             self.changed |= is_news;
             self.heard(report, now);
@@ -116,9 +118,13 @@ impl Core {
         self.beam.received(&report);
         self.climb_heard(&report, now);
         self.job_heard(&report, now);
-        if matches!(self.hearing.identifying, Identifying::Until(_)) && report.frees_a_line(profile)
+        if let Identifying::Until(_, left) = &mut self.hearing.identifying
+            && report.frees_a_line(profile)
         {
-            self.identified(now);
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.identified(now);
+            }
         }
         match report {
             Report::Status(status) => {
@@ -147,10 +153,12 @@ impl Core {
         let rules = rules(self.config.profile);
         match self.hearing.identifying {
             Identifying::At(at) if now >= at => {
-                self.hearing.identifying = Identifying::Until(now + IDENTIFY);
-                self.ask(&[rules.identify, rules.modes].concat());
+                let asked = [rules.identify, rules.modes].concat();
+                let lines = asked.iter().filter(|byte| **byte == b'\n').count();
+                self.hearing.identifying = Identifying::Until(now + IDENTIFY, lines);
+                self.ask(&asked);
             }
-            Identifying::Until(until) if now >= until => {
+            Identifying::Until(until, _) if now >= until => {
                 // it did not hear us, and owes no answers
                 self.beam = Beam::new(self.config.profile, self.config.tool);
                 self.identified(now);
@@ -170,7 +178,7 @@ impl Core {
     pub(super) fn poll_at(&self, now: Instant) -> Option<Instant> {
         let rules = rules(self.config.profile);
         match self.hearing.identifying {
-            Identifying::At(at) | Identifying::Until(at) => return Some(at),
+            Identifying::At(at) | Identifying::Until(at, _) => return Some(at),
             Identifying::Done => {}
         }
         // a whole line as a question would come among the program's own

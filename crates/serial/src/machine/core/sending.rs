@@ -260,7 +260,7 @@ impl Core {
             if matches!(self.sending.given, Given::Queue) && self.sending.profile != Profile::Raw {
                 let beam = &mut self.beam;
                 self.sending.sent.push(&bytes[..count], |line| beam.line(line.text));
-                self.beam_changed(now);
+                self.beam_sent(now);
             }
             if let Some(user) = &mut self.user {
                 user.sent_at = now;
@@ -355,11 +355,10 @@ impl Core {
                 }
                 self.hearing.answers.refused(Bytes::from(answer), now);
                 let insert = self.hearing.answers.pass(b"", now);
-                let passed = self.output.send(&insert);
-                self.behind(passed);
+                self.say(&insert);
             }
         }
-        self.beam_changed(now);
+        self.beam_sent(now);
         if !self.sending.latch.is_set() {
             self.unlatched();
         }

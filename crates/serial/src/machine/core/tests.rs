@@ -324,6 +324,49 @@ fn an_answer_that_is_lost_does_not_hold_a_safe_program_for_ever() {
 }
 
 #[test]
+fn who_watches_sees_refusals_and_no_answers_to_questions_of_ours() {
+    let mut bench = Bench::new(armed());
+    identify(&mut bench);
+    let (_, mut next) = bench.core.output.watch();
+    bench.core.is_seen(true);
+    bench.run(ms(300));
+    assert!(bench.take().contains(&b'?'), "its status is asked for");
+    bench.says(b"<Idle|MPos:0.000,0.000,0.000|FS:0,0>\r\n");
+    bench.begin();
+    bench.program(b"M3 S1000\n");
+    bench.up.take().unwrap().try_send(Sent::Finish).unwrap();
+    bench.run(ms(5));
+    let told = std::iter::from_fn(|| next.try_recv().ok()).collect::<Vec<_>>().concat();
+    let text = String::from_utf8(told).unwrap();
+    assert_eq!(text, "[MSG:SAFE: not armed, beam and spindle stay off]\r\nerror:9\r\n");
+    let (before, _) = bench.core.output.watch();
+    assert!(before.ends_with(text.as_bytes()) && !before.contains(&b'<'));
+}
+
+#[test]
+fn nobody_sees_the_answers_to_who_it_is() {
+    let mut bench = Bench::new(grbl());
+    bench.core.opened(LineCoding::default(), None, bench.now);
+    let (_, mut watched) = bench.core.output.watch();
+    bench.run(ms(1600));
+    assert_eq!(bench.take(), b"$I\n$G\n");
+    let (up, up_rx) = mpsc::channel(1);
+    let (down_tx, down) = mpsc::channel(10);
+    let (answer, mut begun) = oneshot::channel();
+    let begin = Begin { by: Text::from("somebody"), up: up_rx, down: down_tx, answer };
+    bench.core.control(Control::Begin(begin), bench.now);
+    (bench.up, bench.down) = (Some(up), down);
+    bench.says(b"[VER:1.1h.20190825:]\r\n[OPT:VL,15,128]\r\nok\r\n");
+    bench.says(b"[GC:G0 G54 G17 G21 G90 G94 M5 M9 T0 F0 S0]\r\n");
+    assert!(begun.try_recv().is_err(), "one answer is still to come");
+    bench.says(b"ok\r\n");
+    assert!(begun.try_recv().unwrap().is_ok());
+    bench.says(b"[MSG:x]\r\n");
+    assert_eq!(bench.got().0, b"[MSG:x]\r\n");
+    assert_eq!(watched.try_recv().unwrap(), "[MSG:x]\r\n");
+}
+
+#[test]
 fn a_line_in_pieces_is_judged_whole() {
     let mut bench = Bench::new(armed());
     identify(&mut bench);
@@ -398,6 +441,29 @@ fn a_client_that_is_silent_while_the_beam_may_be_on_stops_the_machine() {
     bench.run(ms(499));
     assert_eq!(bench.state().stopped, None);
     bench.run(ms(2));
+    assert_eq!(bench.state().stopped.unwrap().reason, Reason::ClientLost);
+    assert!(bench.take().contains(&0x84));
+}
+
+#[test]
+fn a_beam_that_is_switched_on_by_the_last_line_of_a_session_does_not_stay_on() {
+    let mut bench = Bench::new(grbl());
+    let line = |bench: &mut Bench, text: &[u8]| {
+        bench.begin();
+        bench.program(text);
+        bench.up.take().unwrap().try_send(Sent::Finish).unwrap();
+        bench.run(ms(20));
+        bench.says(b"ok\r\n");
+    };
+    line(&mut bench, b"M5\n");
+    line(&mut bench, b"G0 X1\n");
+    bench.run(ms(1000));
+    assert_eq!(bench.state().stopped, None);
+    line(&mut bench, b"M3 S500\n");
+    assert!(bench.state().beam_may_be_on && bench.state().user.is_none());
+    bench.run(ms(470));
+    assert_eq!(bench.state().stopped, None);
+    bench.run(ms(30));
     assert_eq!(bench.state().stopped.unwrap().reason, Reason::ClientLost);
     assert!(bench.take().contains(&0x84));
 }

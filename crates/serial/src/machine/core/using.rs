@@ -185,14 +185,30 @@ impl Core {
         let may_be_on = self.beam.may_be_on();
         if may_be_on != self.beam_since.is_some() {
             self.beam_since = may_be_on.then_some(now);
+            self.is_left_on &= may_be_on;
             self.changed = true;
         }
     }
 
-    /// When silence of the client stops the machine.
+    /// A line has gone, perhaps the last of a session that has ended before: a console's session
+    /// is over when its line is.
+    pub(super) fn beam_sent(&mut self, now: Instant) {
+        let was_off = self.beam_since.is_none();
+        self.beam_changed(now);
+        let is_on = was_off && self.beam_since.is_some();
+        self.is_left_on |= is_on && self.user.is_none() && self.job.is_none();
+    }
+
+    /// When silence of the client stops the machine. A beam that was not switched on by what was
+    /// sent is none of our business while nobody uses the machine.
     fn dead_at(&self) -> Option<Instant> {
-        let (user, since, limit) = (self.user.as_ref()?, self.beam_since?, self.config.dead_man?);
-        self.stopped.is_none().then(|| user.beat.max(since) + limit)
+        let (since, limit) = (self.beam_since?, self.config.dead_man?);
+        let lived = match &self.user {
+            Some(user) => user.beat.max(since),
+            None if self.is_left_on => since,
+            None => return None,
+        };
+        self.stopped.is_none().then(|| lived + limit)
     }
 
     fn safe_at(&self) -> Option<Instant> {

@@ -31,8 +31,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run() -> Result<()> {
     let mut lanes = Vec::new();
-    let (echoes, files) = (echoes(3)?, tempfile::TempDir::new()?);
-    let paths = echoes.iter().map(|echo| echo.path().to_owned()).collect();
+    let (echoes, files) = (echoes(4)?, tempfile::TempDir::new()?);
+    let mut paths: Vec<_> = echoes.iter().map(|echo| echo.path().to_owned()).collect();
+    // what a program gets without anything between
+    let itself = paths.pop().context("four")?;
+    lanes.push(("the port itself", Port::open(&itself.display().to_string())?));
     let hubs = Hubs::start(paths, vec![]).await?;
     let link = files.path().join("port");
     let anywhere = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));

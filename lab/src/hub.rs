@@ -1,8 +1,9 @@
 //! One `farhub up` in a namespace, driven through the command line as a user would.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -58,6 +59,23 @@ impl Hub {
         let mut command = in_namespace(self.namespace, self.user, &self.program);
         command.arg("--data").arg(&self.data).args(words);
         Ok(output(&mut command)?.trim().to_owned())
+    }
+
+    /// Asks its API, by the socket that commands use.
+    pub(crate) fn http(&self, method: &str, path: &str) -> Result<serde_json::Value> {
+        let mut stream = UnixStream::connect(self.data.join("hub.sock"))?;
+        write!(
+            stream,
+            "{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+        if !head.starts_with("HTTP/1.1 2") {
+            bail!("{method} {path}: {head}\n{body}");
+        }
+        Ok(serde_json::from_str(body).unwrap_or_default())
     }
 
     /// Ends it without a chance to tidy up, as a power failure would.

@@ -43,6 +43,13 @@ pub(crate) fn latencies(device: &Path, hidraw: &Path, count: u16) -> Result<Vec<
     Ok(times)
 }
 
+/// Presses a key for a moment: a usage of HID Usage Tables 1.5 §10.
+pub(crate) fn strike(device: &Path, usage: u8) -> Result<()> {
+    let mut near = OpenOptions::new().write(true).open(device)?;
+    near.write_all(&[0, 0, usage, 0, 0, 0, 0, 0])?;
+    Ok(near.write_all(&[0; 8])?)
+}
+
 /// The key codes that are pressed, in order, as `linux/input-event-codes.h` has them.
 pub(crate) fn keys_pressed(input: &mut File, count: usize) -> Result<Vec<u16>> {
     let mut keys = Vec::new();
@@ -65,6 +72,9 @@ fn report(number: u16) -> [u8; 8] {
     let digit = |n: u16| 4 + (n % 26) as u8;
     [0, 0, digit(number), 4 + 26 + digit(number / 26), 0, 0, 0, 0]
 }
+
+pub(crate) const A: u8 = 0x04;
+pub(crate) const ENTER: u8 = 0x28;
 
 const EV_KEY: u16 = 1;
 const SILENCE_MAX_MS: u32 = 10_000;

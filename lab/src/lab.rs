@@ -94,7 +94,7 @@ impl std::fmt::Display for Skip {
 
 impl std::error::Error for Skip {}
 
-fn skip<T>(reason: &'static str) -> Result<T> {
+pub(crate) fn skip<T>(reason: &'static str) -> Result<T> {
     Err(Skip(reason).into())
 }
 

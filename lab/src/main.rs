@@ -4,9 +4,11 @@
 mod bench;
 mod disk;
 mod gadget;
+mod gpio;
 mod hub;
 mod keyboard;
 mod lab;
+mod machine;
 mod mon;
 mod net;
 mod net_lab;

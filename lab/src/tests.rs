@@ -1,5 +1,6 @@
 //! The tests. Each runs in a fresh guest of its own.
 
+mod buttons;
 mod doors;
 mod emulated;
 mod faithful;
@@ -48,6 +49,8 @@ const TESTS: &[Test] = &[
     small("fio_verifies", faithful::fio_verifies, 60),
     small("serial_port_echoes", faithful::serial_port_echoes, 60),
     small("native_port", ports::native_port, 60),
+    small("key_stops_a_machine", buttons::key_stops_a_machine, 60),
+    small("line_is_an_interlock", buttons::line_is_an_interlock, 60),
     small("every_report_in_order", faithful::every_report_in_order, 60),
     small("printer_prints", faithful::printer_prints, 60),
     small("sound_plays_without_gap", faithful::sound_plays_without_gap, 60),

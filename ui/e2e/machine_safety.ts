@@ -112,6 +112,27 @@ export const machineSafety: MockCase[] = [
     },
   },
   {
+    name: "a stop button that stopped it, is open or is lost is named, in both languages",
+    mock: async (page, mock) => {
+      await open(page);
+      mock.machines.change(LASER, ({ state }) => {
+        state.stopped = { reason: { button: { button: "foot" } }, report: null };
+        state.buttons = [
+          { name: "foot", contact: { lost: { why: "it was pulled out" } } },
+          { name: "lid", contact: "open" },
+          { name: "wall", contact: "ready" },
+        ];
+      });
+      await page.getByText("The stop button foot stopped it.").waitFor();
+      await page.getByText("The stop button foot is lost (it was pulled out).").waitFor();
+      await page.getByText("The stop button lid is open").waitFor();
+      assert.equal(await page.getByText("The stop button wall").count(), 0);
+      await page.getByRole("radio", { name: "Deutsch" }).check();
+      await page.getByText("Gestoppt vom Stop-Taster foot.").waitFor();
+      await page.getByText("Der Stop-Taster lid ist offen").waitFor();
+    },
+  },
+  {
     name: "an alarm has its words",
     mock: async (page, mock) => {
       await open(page);

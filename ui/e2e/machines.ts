@@ -13,6 +13,7 @@ const state: State = {
   beam_may_be_on: false,
   arming: "off",
   interlock_open: null,
+  buttons: [],
   stopped: null,
   stops: 0,
   stop_path: { tests: 12, took_us: 400 },

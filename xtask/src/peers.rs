@@ -15,7 +15,7 @@ use crate::run::{need_packages, program, root, run};
 pub(crate) struct Args {
     /// Only those whose name contains one of these
     names: Vec<String>,
-    /// Also those that take minutes to install: CNCjs, OctoPrint
+    /// Also those that take minutes to install: CNCjs, esptool, MeerK40t, OctoPrint
     #[arg(long)]
     all: bool,
 }
@@ -27,6 +27,8 @@ pub(crate) fn peers(args: &Args) -> Result<ExitCode> {
     std::fs::create_dir_all(&folder)?;
     python(&folder, "pyserial", PYSERIAL)?;
     if args.all {
+        python(&folder, "esptool", ESPTOOL)?;
+        python(&folder, "meerk40t", MEERK40T)?;
         python(&folder, "octoprint", OCTOPRINT)?;
         node(&folder)?;
     }
@@ -42,15 +44,18 @@ pub(crate) fn peers(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Installs a Python program with what it needs, unless this version is there.
-fn python(folder: &Path, name: &str, version: &str) -> Result<()> {
-    let (home, done) = (folder.join(name), folder.join(name).join(version));
+/// Installs a Python program with what it needs, unless this version is there. What it needs and
+/// does not say is behind it.
+fn python(folder: &Path, name: &str, versions: &[&str]) -> Result<()> {
+    let (home, done) = (folder.join(name), folder.join(name).join(versions.join(",")));
     if !done.exists() {
         let _ = std::fs::remove_dir_all(&home);
         let place = home.to_string_lossy().into_owned();
         run(program(".", "python3", ["-m", "venv", &place]), INSTALL_LIMIT)?;
         let pip = home.join("bin/pip").to_string_lossy().into_owned();
-        run(program(".", &pip, ["-q", "install", version]), INSTALL_LIMIT)?;
+        let mut install = program(".", &pip, ["-q", "install"]);
+        install.args(versions);
+        run(install, INSTALL_LIMIT)?;
         std::fs::write(done, "")?;
     }
     Ok(())
@@ -69,8 +74,10 @@ fn node(folder: &Path) -> Result<()> {
 }
 
 const PACKAGES: &[&str] = &["gensio-bin", "picocom", "python3-venv", "socat"];
-const PYSERIAL: &str = "pyserial==3.5";
-const OCTOPRINT: &str = "octoprint==1.11.8";
+const ESPTOOL: &[&str] = &["esptool==5.6.0"];
+const MEERK40T: &[&str] = &["meerk40t==0.9.9100", "pillow==13.0.0"];
+const OCTOPRINT: &[&str] = &["octoprint==1.11.8"];
+const PYSERIAL: &[&str] = &["pyserial==3.5"];
 const CNCJS: &str = "cncjs@1.11.5";
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);

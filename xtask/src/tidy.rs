@@ -16,6 +16,7 @@ const ROWS: &[&str] =
 /// The files that talk to the kernel.
 const UNSAFE: &[&str] = &[
     "crates/serial/src/attach/pty/kernel.rs",
+    "crates/serial/src/button/sys.rs",
     "crates/serial/src/tty/sys.rs",
     "crates/usb/src/linux/ioctl.rs",
     "crates/usb/src/linux/memory.rs",

@@ -1,10 +1,14 @@
-//! Lines of a raster that a laser gets from a program at a distance: one at a time, and as many as
-//! its buffer holds. The distance is put between the program and its way in.
+//! Lines of a raster that a laser gets from a program at a distance: one at a time, as many as its
+//! buffer holds, and handed over as a job. The distance is put between the program and its way in; to
+//! a job it makes no difference, so that is measured once.
 
 use super::SILENCE_MAX;
 use super::hubs::Hubs;
-use anyhow::{Context, Result, ensure};
-use hub::view::Doors;
+use anyhow::{Context, Result, bail, ensure};
+use data_encoding::HEXLOWER;
+use hub::Caller;
+use hub::view::{Doors, JobAct, JobState, NewJob, OnLoss};
+use sha2::{Digest, Sha256};
 use sim::machine::{Port, Simulated, grbl};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -20,6 +24,7 @@ const LASTS: Duration = Duration::from_secs(5);
 const LINES: [&str; 2] = ["G1X000.05F9000S0500\n", "G1X-00.05F9000S0400\n"];
 /// Lines in one direction, as of a raster.
 const ROW: usize = 1000;
+const JOB_LINES: usize = 4000;
 /// GRBL's receive buffer, less what its own code takes of it.
 const WINDOW_BYTES: usize = 127;
 
@@ -40,9 +45,43 @@ pub(super) async fn run() -> Result<()> {
         }
         println!("| {name} | {} |", cells.join(" | "));
     }
+    let rate = job(&hubs).await?;
+    println!("| a job that its hub runs | {rate:.0}/s | {rate:.0}/s | {rate:.0}/s |");
     println!();
     hubs.stop().await;
     Ok(())
+}
+
+/// The lines, in their order, for ever.
+fn lines() -> impl Iterator<Item = &'static str> {
+    LINES.into_iter().flat_map(|line| std::iter::repeat_n(line, ROW)).cycle()
+}
+
+/// Lines in a second, from when the job is started until the machine has taken them all.
+async fn job(hubs: &Hubs) -> Result<f64> {
+    let hub = &hubs.garage;
+    let program: String =
+        ["G91M4\n"].into_iter().chain(lines().take(JOB_LINES)).chain(["M5\n"]).collect();
+    let new = NewJob {
+        name: "raster".into(),
+        bytes: program.len() as u64,
+        sha256: HEXLOWER.encode(&Sha256::digest(&program)),
+        on_loss: OnLoss::Continue,
+    };
+    let device = Hubs::address(0)?.device.to_string();
+    let id = hub.new_job(Caller::Local, &device, new).await?.id;
+    let mut changes = hub.changes();
+    hub.job_content(Caller::Local, (&device, id), 0, program.into()).await?;
+    hub.job_act(Caller::Local, (&device, id), JobAct::Start).await?;
+    let began = Instant::now();
+    loop {
+        let job = hub.job(Caller::Local, &device, id)?;
+        match job.state {
+            JobState::Done => return Ok(JOB_LINES as f64 / began.elapsed().as_secs_f64()),
+            state if state.is_under_way() => changes.changed().await?,
+            state => bail!("the job is {state:?}: {:?}", job.problem),
+        }
+    }
 }
 
 /// Lines in a second.
@@ -63,8 +102,7 @@ fn stream(door: SocketAddr, window: usize) -> Result<f64> {
     }
     let began = Instant::now();
     let (mut under_way, mut bytes, mut done) = (VecDeque::new(), 0, 0u32);
-    let row = |line: &'static str| std::iter::repeat_n(line, ROW);
-    let mut lines = LINES.into_iter().flat_map(row).cycle();
+    let mut lines = lines();
     while began.elapsed() < LASTS {
         let line = lines.next().context("a cycle has no end")?;
         while bytes > 0 && bytes + line.len() > window {

@@ -2,10 +2,12 @@
 //!
 //! A setting that is not understood is never passed over: the hub does not start.
 
+mod stop_button;
+
 use crate::data;
 use crate::error::Error;
 use crate::{cli, when};
-use hub::{Discovery, Kinds, Lookup};
+use hub::{Discovery, Kinds, Lookup, StopButton};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use std::io;
@@ -45,6 +47,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub serial_ports: Vec<PathBuf>,
     pub log: Option<String>,
+    #[serde(default, deserialize_with = "stop_button::read")]
+    pub stop_button: Vec<StopButton>,
 }
 
 /// As on the command line: `90s`, `10m`.
@@ -127,7 +131,8 @@ mod tests {
     #[test]
     fn the_sample_has_every_setting() {
         assert_eq!(parse::<Config>(SAMPLE), Ok(Config::default()), "it changes nothing as it is");
-        let setting = |line: &str| line.starts_with("#") && line.contains(" = ");
+        let setting =
+            |line: &str| line.starts_with("#[[") || line.starts_with("#") && line.contains(" = ");
         let uncommented: String = SAMPLE
             .lines()
             .map(|line| if setting(line) { line.trim_start_matches('#') } else { line })
@@ -151,6 +156,9 @@ mod tests {
         assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.serial_ports, [PathBuf::from("/dev/ttyMXC0")]);
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
+        let [foot, lid] = config.stop_button.try_into().unwrap();
+        assert_eq!((foot.button.name.as_str(), foot.machines.unwrap().len()), ("foot", 2));
+        assert_eq!((lid.button.name.as_str(), lid.machines), ("lid", None));
     }
 
     #[test]
@@ -160,8 +168,8 @@ mod tests {
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'hosts', 'login', \
              'tls', 'bind', 'relay', 'public_relays', 'public_discovery', 'offline', 'paths', \
-             'grace_disks', 'grace_others', 'discovery', 'serial_ports', 'log' \
-             (in: lisen = \"127.0.0.1:1\")"
+             'grace_disks', 'grace_others', 'discovery', 'serial_ports', 'log', \
+             'stop_button' (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
         assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));

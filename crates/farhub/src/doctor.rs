@@ -4,6 +4,7 @@
 //! folder that tests replace ([`Root`]).
 
 mod attach;
+mod buttons;
 mod hub;
 mod network;
 mod serve;
@@ -62,6 +63,10 @@ pub(crate) async fn doctor(
     let root = Root(root);
     let mut findings = hub::look(client, data, config.as_ref()).await;
     findings.extend(serve::look(&root));
+    if let Ok(config) = &config {
+        let state = client.state().await.ok();
+        findings.extend(buttons::look(&root, &config.stop_button, state.as_ref()));
+    }
     findings.extend(attach::look(&root));
     let key = if hub::runs(client).await { None } else { hub::key_of(data) };
     findings.extend(network::look(&config.unwrap_or_default(), key).await);

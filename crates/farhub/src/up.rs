@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
-use hub::{Caller, Discovery, Grace, Hub, Kinds, Lookup, view};
+use hub::{Caller, Discovery, Grace, Hub, Kinds, Lookup, StopButton, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -30,6 +30,7 @@ pub(crate) struct Args {
     pub grace: Grace,
     pub discovery: Discovery,
     pub serial_ports: Vec<PathBuf>,
+    pub stop_buttons: Vec<StopButton>,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -63,6 +64,7 @@ impl Args {
             offline: typed.offline || config.offline,
             discovery: config.discovery,
             serial_ports: config.serial_ports,
+            stop_buttons: config.stop_button,
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -150,6 +152,7 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         grace: args.grace,
         discovery: args.discovery,
         serial_ports: args.serial_ports.clone(),
+        stop_buttons: args.stop_buttons.clone(),
         guard: guard(),
         real: true,
         ..hub::Config::new(args.data.clone(), args.name.clone().unwrap_or_else(computer))
@@ -203,7 +206,8 @@ pub(crate) fn tell(log: &str) -> Result<(), Error> {
     // what the network stack says of itself is for those who ask for it
     // noq warns each time that it keeps the only path there is
     let usual = format!(
-        "warn,noq_proto::connection=error,farhub={log},hub={log},usb={log},web={log},sim={log}"
+        "warn,noq_proto::connection=error,farhub={log},hub={log},usb={log},\
+         serial={log},web={log},sim={log}"
     );
     let usual = if log.contains(['=', ',']) { log.to_owned() } else { usual };
     let filter = match std::env::var("RUST_LOG") {

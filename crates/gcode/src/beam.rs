@@ -6,7 +6,7 @@
 //! gate lets move what [`Beam::is_off`].
 
 use crate::gate::dollar::{self, Dollar};
-use crate::profile::is_grbl;
+use crate::profile::{is_answered, is_grbl};
 use crate::status::Report;
 use crate::words::Block;
 use wire::serial::Profile;
@@ -69,6 +69,9 @@ impl Beam {
 
     /// A line, without its end, is on its way to the machine. Every line: to GRBL `\r\n` ends two.
     pub fn line(&mut self, line: &[u8]) {
+        if !is_answered(self.profile, line) {
+            return;
+        }
         let effect = match self.block.read(line, self.profile) {
             Ok(()) => self.effect(),
             Err(_) => Effect::Doubt,
@@ -238,6 +241,13 @@ mod tests {
         let mut beam = Beam::new(Profile::Grbl, Tool::Spindle);
         hears(&mut beam, &["<Run|FS:100,500>"]);
         assert!(beam.may_be_on());
+    }
+
+    #[test]
+    fn marlin_answers_no_empty_lines_and_no_comments() {
+        let mut beam = beam(Profile::Marlin, &["; a layer", "", "M3 S9", "", "; M5", "M5", ""]);
+        hears(&mut beam, &["ok", "ok"]);
+        assert!(beam.is_off());
     }
 
     #[test]

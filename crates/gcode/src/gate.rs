@@ -93,6 +93,10 @@ impl Gate {
         if self.profile == Profile::Raw {
             return Err(Why::Unknown);
         }
+        // Without its comment, its checksum would be another.
+        if self.profile == Profile::Smoothie && block.comment && block.number.is_some() {
+            return Err(Why::Unknown);
+        }
         if block.is_empty() || (block.text == b"%" && is_grbl(self.profile)) {
             return Ok(());
         }

@@ -48,6 +48,13 @@ pub const fn is_grbl(profile: Profile) -> bool {
     matches!(profile, Profile::Grbl | Profile::GrblHal | Profile::FluidNc)
 }
 
+/// Whether a line, without its end, gets an answer. GRBL answers every line, an empty one too;
+/// Marlin (`queue.cpp`) none in which nothing stands before a comment.
+#[must_use]
+pub fn is_answered(profile: Profile, line: &[u8]) -> bool {
+    profile != Profile::Marlin || line.first().is_some_and(|byte| *byte != b';')
+}
+
 const FIVE_HERTZ: Duration = Duration::from_millis(200);
 
 /// `serial.h`: a ring of 129 bytes holds 128. `protocol.h`: `LINE_BUFFER_SIZE` 80, with its zero.

@@ -35,6 +35,17 @@ pub const fn is_realtime(profile: Profile, byte: u8) -> bool {
     }
 }
 
+/// Whether a controller forgets what it was sent and has not carried out, a line that has begun
+/// too, when it takes this byte.
+#[must_use]
+pub const fn forgets(profile: Profile, byte: u8) -> bool {
+    match profile {
+        Profile::Raw | Profile::Marlin => false,
+        Profile::GrblHal => matches!(byte, RESET | STOP),
+        Profile::Grbl | Profile::FluidNc | Profile::Smoothie => byte == RESET,
+    }
+}
+
 /// Lines on which Marlin acts when they arrive, if built with `EMERGENCY_PARSER`.
 const EMERGENCIES: [&[u8]; 3] = [b"M108", b"M112", b"M410"];
 

@@ -167,6 +167,24 @@ impl Block {
     }
 }
 
+/// A line that can be read, without its comments: nothing that is left of it is a command when its
+/// beginning is lost, as `M3` is of `; M3`.
+#[must_use]
+pub fn without_comments(line: &[u8], profile: Profile) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(line.len());
+    let mut is_inside = false;
+    for &byte in line {
+        match byte {
+            b')' if is_inside => is_inside = false,
+            _ if is_inside => {}
+            b';' => break,
+            b'(' if profile != Profile::Marlin => is_inside = true,
+            _ => rest.push(byte),
+        }
+    }
+    rest
+}
+
 const fn is_number(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'.' | b'+' | b'-')
 }
@@ -250,6 +268,17 @@ mod tests {
         assert_eq!(grbl("G1 X1.2.3"), Err(Unreadable::Number(b'X')));
         assert_eq!(grbl("3"), Err(Unreadable::Letter));
         assert_eq!(grbl("G1 X#1"), Err(Unreadable::Number(b'X')));
+    }
+
+    #[test]
+    fn comments_go_and_words_stay() {
+        let without = |line: &str| {
+            String::from_utf8(without_comments(line.as_bytes(), Profile::Grbl)).unwrap()
+        };
+        assert_eq!(without("G1 (M3 S9) X1 ; M3 (S9)"), "G1  X1 ");
+        assert_eq!(without("(M3;) M5"), " M5");
+        assert_eq!(without("; M3"), "");
+        assert_eq!(without_comments(b"N1 G0 X1*9", Profile::Marlin), b"N1 G0 X1*9");
     }
 
     #[test]

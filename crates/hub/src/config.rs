@@ -1,6 +1,6 @@
 //! What a hub is started with.
 
-use crate::{Discovery, Grace, Lookup};
+use crate::{Discovery, Grace, Lookup, StopButton};
 use link::race::Kinds;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +34,8 @@ pub struct Config {
     pub serial_ports: Vec<PathBuf>,
     /// The program that stops a machine when this one is gone.
     pub guard: Option<serial::guard::Program>,
+    /// Stop machines without a network.
+    pub stop_buttons: Vec<StopButton>,
     /// Look for real devices as well.
     pub real: bool,
     /// For demonstration: said wherever the hub shows itself.
@@ -58,6 +60,7 @@ impl Config {
             machines: vec![],
             serial_ports: vec![],
             guard: None,
+            stop_buttons: vec![],
             real: false,
             demo: false,
         }

@@ -57,6 +57,7 @@ pub(crate) struct Core {
     pub(crate) nearby: Table,
     /// Pairings by code that somebody has to look at.
     pub(crate) pairings: Pairings,
+    pub(crate) buttons: Vec<view::StopButton>,
 }
 
 impl Core {
@@ -73,6 +74,7 @@ impl Core {
             spent: BTreeMap::new(),
             nearby: Table::default(),
             pairings: Pairings::default(),
+            buttons: vec![],
         }
     }
 
@@ -93,6 +95,7 @@ impl Core {
             asked: vec![],
             nearby: vec![],
             pairings: vec![],
+            stop_buttons: vec![],
         }
     }
 
@@ -107,7 +110,18 @@ impl Core {
         let requests = self.request_views(Caller::Local);
         let (hub, asked) = (self.hub.clone(), self.asked_views());
         let (nearby, pairings) = (self.nearby_views(), self.pairing_views());
-        view::State { hub, peers, devices, attachments, requests, asked, nearby, pairings }
+        let stop_buttons = self.button_views();
+        view::State {
+            hub,
+            peers,
+            devices,
+            attachments,
+            requests,
+            asked,
+            nearby,
+            pairings,
+            stop_buttons,
+        }
     }
 
     pub(crate) fn peer_named(&self, name: &str) -> Result<PeerId, Failure> {

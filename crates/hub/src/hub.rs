@@ -12,8 +12,8 @@ use crate::peers::Peer;
 use crate::plugging::{Listing, MadeOfSoftware};
 use crate::relays::Relays;
 use crate::{
-    Config, Discovery, Grace, attaching, attachments, dialing, discovery, identity, jobs, linking,
-    machines, network, plugging, view,
+    Config, Discovery, Grace, attaching, attachments, buttons, dialing, discovery, identity, jobs,
+    linking, machines, network, plugging, view,
 };
 use anyhow::{Context, Result, bail};
 use iroh::Endpoint;
@@ -113,6 +113,8 @@ impl Hub {
         let mut core = Core::new(hub);
         remembered(&mut core, &store).await?;
         jobs::remembered(&mut core, &store, &data).await?;
+        let buttons = buttons::start(config.stop_buttons).context("a stop button")?;
+        core.buttons = buttons.iter().map(buttons::Running::view).collect();
         let peers: Vec<_> = core.peers.keys().copied().collect();
         for peer in core.peers.values() {
             relays.learn(&endpoint, &peer.reach.relays).await;
@@ -152,7 +154,10 @@ impl Hub {
         let simulated = MadeOfSoftware { usb: config.simulated, machines: config.machines };
         let listing = Listing { real: config.real, serial_ports: config.serial_ports };
         inner.background(plugging::watch(inner.clone(), simulated, listing));
-        inner.background(machines::keep(inner.clone(), config.guard));
+        for (index, running) in buttons.iter().enumerate() {
+            inner.background(buttons::follow(inner.clone(), index, running.button.clone()));
+        }
+        inner.background(machines::keep(inner.clone(), config.guard, buttons));
         inner.background(jobs::catch_up(inner.clone()));
         inner.background(timer::keep_time(inner.clone(), clock));
         inner.background(network::watch(inner.network.clone()));

@@ -11,6 +11,7 @@ mod attaching;
 mod attachments;
 mod audit;
 mod benching;
+mod buttons;
 mod config;
 mod congestion;
 mod core;
@@ -46,6 +47,7 @@ pub mod view;
 mod why;
 
 pub use access::requests::ACCEPTED;
+pub use buttons::StopButton;
 pub use config::Config;
 pub use core::{Caller, PeerId};
 pub use discovery::Discovery;

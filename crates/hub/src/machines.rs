@@ -3,6 +3,7 @@
 //! So nothing resets a board when somebody attaches it, its stop path is there before anybody
 //! needs it, and what it says is heard.
 
+use crate::buttons;
 use crate::core::{Caller, Core};
 use crate::devices::Source;
 use crate::failure::Failure;
@@ -32,6 +33,8 @@ struct Wanted {
     node: PathBuf,
     profile: Profile,
     settings: MachineSettings,
+    /// Which of the hub's stop buttons are for it.
+    buttons: Vec<usize>,
 }
 
 struct Running {
@@ -41,10 +44,15 @@ struct Running {
 }
 
 /// Runs for as long as the hub runs.
-pub(crate) async fn keep(inner: Arc<Inner>, guard: Option<guard::Program>) {
+pub(crate) async fn keep(
+    inner: Arc<Inner>,
+    guard: Option<guard::Program>,
+    buttons: Vec<buttons::Running>,
+) {
+    let look = |core: &Core| wanted(core, &buttons);
     let mut running: BTreeMap<DeviceId, Running> = BTreeMap::new();
     loop {
-        let wanted = inner.shared.look(wanted);
+        let wanted = inner.shared.look(look);
         let over: Vec<_> = running
             .iter()
             .filter(|(id, known)| wanted.get(*id) != Some(&known.wanted))
@@ -60,7 +68,10 @@ pub(crate) async fn keep(inner: Arc<Inner>, guard: Option<guard::Program>) {
             if running.contains_key(&id) {
                 continue;
             }
-            match start(&inner, &id, wanted, guard.clone()) {
+            let mut config = config(&wanted, guard.clone());
+            let own = wanted.buttons.iter().map(|index| buttons[*index].button.clone());
+            config.buttons = own.collect();
+            match start(&inner, &id, wanted, config) {
                 Ok(started) => drop(running.insert(id, started)),
                 Err(error) => tracing::error!(device = %id, "no thread for its port: {error}"),
             }
@@ -68,7 +79,7 @@ pub(crate) async fn keep(inner: Arc<Inner>, guard: Option<guard::Program>) {
         inner
             .shared
             .until(|core| {
-                let now = self::wanted(core);
+                let now = look(core);
                 let same = now.len() == running.len()
                     && now.iter().all(|(id, wanted)| {
                         running.get(id).is_some_and(|known| known.wanted == *wanted)
@@ -80,7 +91,7 @@ pub(crate) async fn keep(inner: Arc<Inner>, guard: Option<guard::Program>) {
 }
 
 /// Every serial port that is shared and there.
-fn wanted(core: &Core) -> BTreeMap<DeviceId, Wanted> {
+fn wanted(core: &Core, buttons: &[buttons::Running]) -> BTreeMap<DeviceId, Wanted> {
     let shared = core.devices.iter().filter(|(_, local)| local.shared);
     let wanted = shared.filter_map(|(id, local)| {
         let node = match local.source.as_ref()? {
@@ -89,7 +100,9 @@ fn wanted(core: &Core) -> BTreeMap<DeviceId, Wanted> {
             Source::Usb(_) | Source::Simulated(_) => return None,
         };
         let (profile, settings) = (local.profile(), local.settings.clone());
-        Some((id.clone(), Wanted { node, profile, settings }))
+        let own = buttons.iter().enumerate().filter(|(_, button)| button.is_for(&local.name));
+        let buttons = own.map(|(index, _)| index).collect();
+        Some((id.clone(), Wanted { node, profile, settings, buttons }))
     });
     wanted.collect()
 }
@@ -98,10 +111,9 @@ fn start(
     inner: &Arc<Inner>,
     id: &DeviceId,
     wanted: Wanted,
-    guard: Option<guard::Program>,
+    config: Config,
 ) -> std::io::Result<Running> {
     let node = wanted.node.clone();
-    let config = config(&wanted, guard);
     let opener = move |coding: &LineCoding| tty::Tty::open(&node, coding);
     let (machine, closed) = Machine::start(config, opener)?;
     inner.shared.change(|core| {
@@ -133,7 +145,7 @@ async fn follow(inner: Arc<Inner>, id: DeviceId, machine: Machine) {
     let mut stops = 0;
     loop {
         let news = states.borrow_and_update().clone();
-        if news.interlock_open == Some(true) {
+        if news.lets_arm().is_err() {
             inner.disarm_jobs(&id);
         }
         let problem = match news.port {

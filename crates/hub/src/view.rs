@@ -16,7 +16,8 @@ pub use gcode::preview::Preview;
 pub use job::{Extent, Job, JobAct, JobFinding, JobFound, JobState, NewJob, OnLoss, Severity};
 pub use login::{Login, LoginState, NewPassword, WebSession, WebStatus, WebTls};
 pub use machine::{
-    Act, Interlock, Machine, MachineSettings, OnOpen, State as MachineState, Stopped,
+    Act, Contact, Interlock, Machine, MachineSettings, OnOpen, State as MachineState, StopButton,
+    Stopped,
 };
 pub use path::{
     Candidate, CandidateState, Measure, Measured, OpenPath, Path, PathChange, PathEvent, PathKind,
@@ -48,6 +49,9 @@ pub struct State {
     /// Pairings by code that are under way or ended a moment ago.
     #[serde(default)]
     pub pairings: Vec<Pairing>,
+    /// Stop buttons at this hub.
+    #[serde(default)]
+    pub stop_buttons: Vec<StopButton>,
 }
 
 /// The hub that was asked.

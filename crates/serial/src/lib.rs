@@ -2,6 +2,8 @@
 
 pub mod attach;
 #[cfg(target_os = "linux")]
+pub mod button;
+#[cfg(target_os = "linux")]
 pub mod guard;
 #[cfg(target_os = "linux")]
 pub mod machine;
@@ -13,3 +15,5 @@ mod pty;
 pub mod serve;
 #[cfg(target_os = "linux")]
 pub mod tty;
+#[cfg(target_os = "linux")]
+mod waker;

@@ -15,6 +15,7 @@
 //!
 //! **Who waits.** The program waits when 64 KiB are queued. What comes from the port is kept for
 //! the program, for 4 MiB; a program that is further behind is cut off rather than shown a gap.
+//! Where the other end of the port would wait as well (flow control, a pty), it waits instead.
 //! Watchers never make anybody wait: they lose the oldest.
 
 mod answers;
@@ -27,9 +28,10 @@ mod port;
 mod queue;
 mod session;
 pub mod state;
-mod waker;
 
+use crate::button::Button;
 use crate::tty;
+use crate::waker::Waker;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +43,6 @@ pub use error::Error;
 use session::Sent;
 pub use session::{Inflow, Life, Outlet, Session};
 pub use state::{Reason, State};
-use waker::Waker;
 
 /// How a machine is shared.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub struct Config {
     /// Whether the beam is refused until somebody arms it.
     pub arming: bool,
     pub interlock: Option<Interlock>,
+    /// Those of the hub that stop this machine.
+    pub buttons: Vec<Button>,
     /// For how long who uses the machine may be silent while the beam or spindle may be on;
     /// `None` for ever.
     pub dead_man: Option<Duration>,
@@ -80,6 +83,7 @@ impl Config {
             stop_bytes: Vec::new(),
             arming: false,
             interlock: None,
+            buttons: Vec::new(),
             dead_man: Some(DEAD_MAN),
             guard: None,
         }
@@ -157,15 +161,32 @@ struct Waiting {
 #[derive(Debug)]
 enum Control {
     Begin(Begin),
-    Watch { answer: oneshot::Sender<Watching> },
-    Arm { by: Text, ttl: Duration, answer: Answer<()> },
+    Watch {
+        answer: oneshot::Sender<Watching>,
+    },
+    Arm {
+        by: Text,
+        ttl: Duration,
+        answer: Answer<()>,
+    },
     Disarm,
-    Overtake { bytes: Bytes },
-    Clear { answer: Answer<()> },
+    Overtake {
+        bytes: Bytes,
+    },
+    Clear {
+        answer: Answer<()>,
+    },
     Run(job::Start),
-    Hold { answer: Answer<()> },
-    Resume { answer: Answer<()> },
-    Beat,
+    Hold {
+        answer: Answer<()>,
+    },
+    Resume {
+        answer: Answer<()>,
+    },
+    /// Who uses the machine lived at that time.
+    Beat {
+        at: Instant,
+    },
     Look,
 }
 
@@ -201,6 +222,7 @@ impl Machine {
         let waker = Waker::new()?;
         let (urgent_tx, urgent) = mpsc::channel(URGENT_MAX);
         let (control_tx, control) = mpsc::channel(CONTROL_MAX);
+        let buttons = config.buttons.iter().map(|button| button.watch(&waker)).collect();
         let core = core::Core::new(config, Instant::now());
         let state = Arc::new(watch::Sender::new(core.state(Instant::now())));
         let (beam_tx, beam) = watch::channel(false);
@@ -214,7 +236,8 @@ impl Machine {
             waker: waker.clone(),
         });
         let told = port::Told { state, beam: beam_tx, news: news_tx };
-        let thread = port::Thread::new(core, opener, (urgent, control), told, waker);
+        let inlets = port::Inlets { urgent, control, buttons };
+        let thread = port::Thread::new(core, opener, inlets, told, waker);
         let (ended_tx, ended) = oneshot::channel();
         std::thread::Builder::new().name("serial-port".into()).spawn(move || {
             thread.run();
@@ -321,8 +344,8 @@ impl Machine {
     /// A person says that the machine may go on after a stop.
     ///
     /// # Errors
-    /// [`Error::InterlockOpen`], [`Error::BeingStopped`] while the ladder is climbed, or
-    /// [`Error::Ended`].
+    /// [`Error::InterlockOpen`], [`Error::ButtonOpen`], [`Error::ButtonLost`],
+    /// [`Error::BeingStopped`] while the ladder is climbed, or [`Error::Ended`].
     pub async fn clear_stop(&self) -> Result<(), Error> {
         self.ask(|answer| Control::Clear { answer }).await?
     }
@@ -335,9 +358,9 @@ impl Machine {
         self.tell(Control::Look).await
     }
 
-    /// Who uses the machine lives.
-    pub(crate) async fn beat(&self) -> Result<(), Error> {
-        self.tell(Control::Beat).await
+    /// Who uses the machine lived at that time.
+    pub(crate) async fn beat(&self, at: Instant) -> Result<(), Error> {
+        self.tell(Control::Beat { at }).await
     }
 
     fn urgent(&self, urgent: Urgent) -> Result<(), Error> {

@@ -6,9 +6,12 @@
 //! more does. When the port is gone, the session ends with an error, so that nobody takes it for
 //! an orderly end.
 
+mod questions;
+
 use crate::machine::{self, Inflow, Life, Machine, Outlet, Reason, Session};
 use bytes::Bytes;
 use link::{Rx, Tx};
+use questions::Questions;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -109,7 +112,7 @@ async fn beats(mut life: Life, mut pulses: mpsc::Receiver<Pulse>) -> Result<(), 
 
 /// Until the pulse's stream ends or breaks; what that means is for the dead-man to decide.
 async fn ask(life: &mut Life, (rx, tx): &mut Pulse) -> Result<(), Error> {
-    let mut number = 0u32;
+    let mut questions = Questions::default();
     let mut every = interval(BEAT);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -119,17 +122,17 @@ async fn ask(life: &mut Life, (rx, tx): &mut Pulse) -> Result<(), Error> {
         }
         tokio::select! {
             _ = every.tick() => {
-                number = number.wrapping_add(1);
-                if tx.send(&Beat { number }, Bytes::new()).await.is_err() {
+                let beat = questions.ask(Instant::now().into_std());
+                if tx.send(&beat, Bytes::new()).await.is_err() {
                     return Ok(());
                 }
             }
             beat = rx.recv() => match beat {
-                // an old one has been on the way for too long to say that anybody lives now
-                Ok(Some((beat, _))) if number.wrapping_sub(beat.number) < OLD => {
-                    life.beat().await?;
+                Ok(Some((beat, _))) => {
+                    if let Some(at) = questions.answered(beat, Instant::now().into_std()) {
+                        life.beat(at).await?;
+                    }
                 }
-                Ok(Some(_)) => {}
                 Ok(None) | Err(_) => return Ok(()),
             },
         }
@@ -192,8 +195,6 @@ async fn follow(number: u32, stopping: machine::Stopping, answers: mpsc::Sender<
 
 /// How often a peer is asked whether it lives: five times within the shortest usual limit.
 const BEAT: Duration = Duration::from_millis(100);
-/// Beats that may be on their way at once.
-const OLD: u32 = 5;
 const PIECE_BYTES: usize = 4096;
 /// Answers on their way to the peer.
 const ANSWERS: usize = 16;

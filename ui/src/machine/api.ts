@@ -22,6 +22,7 @@ export type State = {
   beam_may_be_on: boolean;
   arming: Arming;
   interlock_open: boolean | null;
+  buttons: StopButton[];
   stopped: { reason: Reason; report: Report | null } | null;
   stops: number;
   stop_path: { tests: number; took_us: number } | null;
@@ -37,7 +38,12 @@ export type Reason =
   | "interlock"
   | "guard_lost"
   | "job_failed"
-  | { asked: { by: string } };
+  | { asked: { by: string } }
+  | { button: { button: string } }
+  | { button_lost: { button: string } };
+
+/** A button or a switch at the machine's hub, which stops it without a network. */
+export type StopButton = { name: string; contact: "ready" | "open" | { lost: { why: string } } };
 
 export type Firmware = {
   name: string;

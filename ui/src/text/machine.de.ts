@@ -50,6 +50,8 @@ export const machineDe: Record<keyof typeof machineEn, string> = {
   stopped_asked: "Gestoppt von {who}.",
   stopped_client_lost: "Wer sie benutzte, war weg, während Strahl oder Spindel an sein konnten.",
   stopped_interlock: "Der Sicherheitskreis wurde geöffnet.",
+  stopped_button: "Gestoppt vom Stop-Taster {button}.",
+  stopped_button_lost: "Der Stop-Taster {button} war weg.",
   stopped_guard_lost: "Der Prozess, der über sie wacht, war weg.",
   stopped_job_failed: "Ihr Auftrag ging schief.",
   stopped_body: "Zeilen von Programmen werden abgelehnt, bis der Stop aufgehoben ist.",
@@ -75,6 +77,8 @@ export const machineDe: Record<keyof typeof machineEn, string> = {
   news_machine: "Die Maschine hat seit {s} s nichts gesagt. Das Gezeigte ist alt.",
   news_port: "Der Anschluss ist zu: {why}",
   interlock_open: "Der Sicherheitskreis ist offen: Die Maschine ist gestoppt und lässt sich nicht scharf schalten.",
+  button_open: "Der Stop-Taster {name} ist offen: Die Maschine ist gestoppt und lässt sich nicht scharf schalten.",
+  button_lost: "Der Stop-Taster {name} fehlt ({why}). Ohne ihn lässt sich die Maschine nicht scharf schalten.",
   unguarded: "Der Wächterprozess läuft nicht: Nichts schaltet den Strahl ab, falls farhub selbst stirbt.",
 
   // Arming

@@ -48,6 +48,8 @@ export const machineEn = {
   stopped_asked: "{who} stopped it.",
   stopped_client_lost: "Who used it was gone while the beam or spindle may have been on.",
   stopped_interlock: "The interlock opened.",
+  stopped_button: "The stop button {button} stopped it.",
+  stopped_button_lost: "The stop button {button} was lost.",
   stopped_guard_lost: "The process that guards it was gone.",
   stopped_job_failed: "Its job went wrong.",
   stopped_body: "Lines of programs are refused until the stop is cleared.",
@@ -73,6 +75,8 @@ export const machineEn = {
   news_machine: "The machine has said nothing for {s} s. What is shown is old.",
   news_port: "The port is closed: {why}",
   interlock_open: "The interlock is open: the machine is stopped, and cannot be armed.",
+  button_open: "The stop button {name} is open: the machine is stopped, and cannot be armed.",
+  button_lost: "The stop button {name} is lost ({why}). The machine cannot be armed without it.",
   unguarded: "The guard process is not running: nothing stops the beam if farhub itself dies.",
 
   // Arming

@@ -326,8 +326,84 @@ def octoprint(hubs):
         child.wait()
 
 
+MEERK40T = """
+import os, sys, time
+from meerk40t import internal_plugins
+from meerk40t.kernel import Kernel
+from meerk40t.main import parser
+
+kernel = Kernel("MeerK40t", "0.9", "farhub-peers", ansi=False, ignore_settings=True)
+kernel.args = parser.parse_args(["--no-gui", "--no-plugins", "--nuke-settings"])
+kernel.add_plugin(internal_plugins.plugin)
+kernel(partial=True)
+kernel.console("service device start grbl -i\\n")
+device, (host, port) = kernel.device, sys.argv[1].split(":")
+device.interface, device.address, device.port = "tcp", host, int(port)
+sent, answers = [], []
+
+def watch(data, type=None):
+    if type == "send":
+        sent.append(data.strip())
+    if type == "recv" and "error" in data:
+        print(data, flush=True)
+        os._exit(1)
+    if type == "recv" and data.startswith("ok / "):
+        answers.append(data)
+
+device.controller.update_connection()
+device.controller.add_watcher(watch)
+device.controller.start()
+
+def until(is_so):
+    began = time.time()
+    while not is_so():
+        if time.time() - began > 60:
+            print("too late", sent, answers, flush=True)
+            os._exit(1)
+        time.sleep(0.01)
+
+until(lambda: "$G" in sent and answers)
+kernel.console("clear_alarm\\n")
+kernel.console("rect 10mm 10mm 5mm 5mm stroke black\\n")
+kernel.console("element* engrave\\n")
+began = time.time()
+kernel.console("plan copy preprocess validate blob preopt optimize spool\\n")
+until(lambda: "M5" in sent and "M5" in answers[-1])
+burnt = sum(line.startswith("G1") for line in sent)
+print("%d lines, %d of them burn, in %.1f s" % (len(sent), burnt, time.time() - began), flush=True)
+os._exit(0 if burnt >= 4 else 1)
+"""
+
+
+def meerk40t(hubs):
+    """Engraves a square, without its window."""
+    program = os.path.join(hubs.peers, "meerk40t/bin/python")
+    if not os.path.exists(program):
+        raise Skip("not installed")
+    home = tempfile.mkdtemp(dir=hubs.folder)
+    done = subprocess.run([program, "-c", MEERK40T, hubs.laser["tcp"]], capture_output=True,
+                          text=True, timeout=180, env={**os.environ, "HOME": home})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def esptool(hubs):
+    """Resets a board by DTR and RTS. There is none: it must get as far as asking for it."""
+    program = os.path.join(hubs.peers, "esptool/bin/esptool")
+    if not os.path.exists(program):
+        raise Skip("not installed")
+    command = [program, "--port", "rfc2217://" + hubs.laser["rfc2217"], "--chip", "esp32",
+               "--connect-attempts", "2", "--after", "no-reset", "chip-id"]
+    began = time.time()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    said = done.stdout + done.stderr
+    assert "Failed to connect to ESP32" in said, said
+    return "two resets and no board, after %.1f s" % (time.time() - began)
+
+
 QUICK = [pyserial_pty, pyserial_socket, pyserial_rfc2217, socat_tcp, socat_pty, gensiot, picocom]
-SLOW = [cncjs, octoprint]
+# esptool leaves half a line in the board
+SLOW = [cncjs, meerk40t, octoprint, esptool]
 
 
 def main():

@@ -48,13 +48,22 @@ impl Account {
 
     /// Whether a file's owner, group and mode let it read and write.
     pub(crate) fn may_write(&self, uid: u32, gid: u32, mode: u32) -> bool {
+        self.may(0o6, uid, gid, mode)
+    }
+
+    /// Whether they let it read.
+    pub(crate) fn may_read(&self, uid: u32, gid: u32, mode: u32) -> bool {
+        self.may(0o4, uid, gid, mode)
+    }
+
+    fn may(&self, what: u32, uid: u32, gid: u32, mode: u32) -> bool {
         let bits = match (self.uid, self.gids.contains(&gid)) {
-            (0, _) => 0o6,
+            (0, _) => what,
             (own, _) if own == uid => mode >> 6,
             (_, true) => mode >> 3,
             (_, false) => mode,
         };
-        bits & 0o6 == 0o6
+        bits & what == what
     }
 
     /// Whether `farhub service install` made it.
@@ -101,6 +110,6 @@ mod tests {
         assert!(me.may_write(0, 8, 0o660));
         assert!(me.may_write(7, 0, 0o600));
         assert!(!me.may_write(7, 8, 0o466), "the owner's bits come first");
-        assert!(!me.may_write(0, 0, 0o664));
+        assert!(!me.may_write(0, 0, 0o664) && me.may_read(0, 0, 0o664));
     }
 }

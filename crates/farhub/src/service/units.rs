@@ -1,6 +1,6 @@
 //! The files of the service.
 //!
-//! The hub runs as a user without rights, who may open USB devices and nothing else. What only
+//! The hub runs as a user without rights, who may open USB devices and stop buttons, and nothing else. What only
 //! root can do, handing a socket to `vhci_hcd`, is a second unit: a small program without network
 //! and without capabilities, that answers to the hub's group alone.
 //!
@@ -52,9 +52,11 @@ StateDirectory=farhub
 StateDirectoryMode=0750
 UMask=0077
 Restart=on-failure
-# USB devices: opened under the udev rule, and no others.
+# USB devices: opened under the udev rule. Stop buttons: those that a rule gives to this group.
 DevicePolicy=closed
 DeviceAllow=char-usb_device rw
+DeviceAllow=char-input r
+DeviceAllow=char-gpiochip r
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 ProtectHome=yes
 ProtectKernelTunables=yes

@@ -11,6 +11,7 @@ use serde_json::Value;
 use sim::machine::{Port, Simulated, grbl};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -56,6 +57,17 @@ impl Hub {
 
     fn json(&self, args: &[&str]) -> Value {
         serde_json::from_str(&self.run(&[&["--json"], args].concat())).unwrap()
+    }
+
+    /// What its API answers, with the status before it.
+    fn http(&self, method: &str, path: &str) -> String {
+        let mut stream = UnixStream::connect(self.data.path().join("hub.sock")).unwrap();
+        let head = format!("{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\n");
+        let body = "Connection: close\r\nContent-Type: application/json\r\nContent-Length: 2";
+        stream.write_all(format!("{head}{body}\r\n\r\n{{}}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.strip_prefix("HTTP/1.1 ").unwrap().to_owned()
     }
 
     fn signal(&self, signal: Signal) {
@@ -213,4 +225,30 @@ fn a_hidden_machine_is_none() {
     let jobs_of = |device: &str| burning.office.fails(&["job", "list", device]);
     let hidden = jobs_of("garage/laser").replace("laser", "x");
     assert_eq!(hidden, jobs_of("garage/never").replace("never", "x"));
+}
+
+#[test]
+fn a_stop_button_that_is_not_there_is_an_open_one() {
+    let laser = Simulated::laser(1, grbl::Options::default(), Port::default()).unwrap();
+    let path = laser.path();
+    let lid = "[[stop_button]]\nname = \"lid\"\ngpio = \"/dev/no-chip\"\nline = 17\n";
+    let settings = format!("serial_ports = [{:?}]\n{lid}", path.to_str().unwrap());
+    let garage = Hub::up("garage", &settings);
+    let found = |device: &&Value| device["kind"]["serial"]["port"] == named(&path);
+    let devices = garage.json(&["devices"]);
+    let device = devices.as_array().unwrap().iter().find(found).unwrap()["id"].clone();
+    garage.run(&["share", device.as_str().unwrap(), "--name", "laser", "--profile", "grbl"]);
+    let began = Instant::now();
+    let machine = || garage.http("GET", "/devices/laser/machine");
+    while !machine().contains("\"confirmed\":true,\"rungs\"") {
+        assert!(began.elapsed() < SOON, "it was never stopped: {}", machine());
+    }
+    let machine = machine();
+    assert!(machine.contains("{\"reason\":{\"button_lost\":{\"button\":\"lid\"}}"), "{machine}");
+    assert!(machine.contains("{\"name\":\"lid\",\"contact\":{\"lost\":{\"why\":"), "{machine}");
+    let refused = garage.http("POST", "/devices/laser/machine/clear");
+    assert!(refused.starts_with("409 "), "{refused}");
+    assert!(refused.contains("the stop button lid is lost: it is not there"), "{refused}");
+    let log = garage.run(&["--json", "audit"]);
+    assert!(log.contains("the stop button lid is gone"), "{log}");
 }

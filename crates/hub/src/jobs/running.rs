@@ -36,7 +36,7 @@ impl Inner {
         Ok(())
     }
 
-    /// What was armed is no longer: the interlock of its machine is open.
+    /// What was armed is no longer: an interlock of its machine is open, or a stop button lost.
     pub(crate) fn disarm_jobs(&self, device: &DeviceId) {
         self.shared.change_if(|core| {
             let of_it = core.jobs.values_mut().filter(|job| job.device == *device);
@@ -178,9 +178,7 @@ impl Core {
             return Err(conflict("its machine is not there, or not shared"));
         };
         let state = machine.state();
-        if state.interlock_open == Some(true) {
-            return Err(conflict("the interlock is open: close it first"));
-        }
+        state.lets_arm().map_err(refused)?;
         if state.stopped.is_some() {
             return Err(conflict("the machine was stopped: clear the stop first"));
         }

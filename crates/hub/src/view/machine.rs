@@ -3,11 +3,12 @@
 use super::{Job, Role};
 pub use gcode::panel::Act;
 use serde::{Deserialize, Serialize};
+pub use serial::button::Contact;
 pub use serial::machine::{Interlock, State};
 pub use serial::tty::Lines as OnOpen;
 use utoipa::ToSchema;
-use wire::Address;
 use wire::serial::{LineCoding, Profile, StopReport};
+use wire::{Address, Name, Text};
 
 /// A machine of the hub that was asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -60,6 +61,17 @@ impl Default for MachineSettings {
             stop_text: None,
         }
     }
+}
+
+/// A button or a switch at the hub that stops machines without a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StopButton {
+    pub name: Text,
+    /// What it stops; `None`: every machine of its hub.
+    pub machines: Option<Vec<Name>>,
+    pub contact: Contact,
+    /// Those of `machines` that no device of the hub is called.
+    pub unknown: Vec<Name>,
 }
 
 /// A machine that was to be stopped.

@@ -20,6 +20,8 @@ pub(super) struct Answers {
     theirs: Asked,
     /// Lines that the machine has not answered, and refusals behind them.
     pending: VecDeque<Pending>,
+    /// When the last of them went, or was answered.
+    moved: Instant,
     last: Instant,
 }
 
@@ -31,7 +33,10 @@ struct Asked {
 
 #[derive(Debug)]
 enum Pending {
-    Sent,
+    /// So many bytes.
+    Sent(usize),
+    /// A reset, which the machine greets after.
+    Reset,
     Refused(Bytes),
 }
 
@@ -45,6 +50,7 @@ impl Answers {
             ours: asked,
             theirs: asked,
             pending: VecDeque::new(),
+            moved: now,
             last: now,
         }
     }
@@ -62,11 +68,37 @@ impl Answers {
         self.theirs.count > 0 && now.duration_since(self.theirs.at) < ASKED_MAX
     }
 
-    /// A line has gone to the machine, which will answer it.
-    pub(super) fn sent(&mut self) {
+    /// A line of so many bytes has gone to the machine, which will answer it.
+    pub(super) fn sent(&mut self, bytes: usize, now: Instant) {
+        self.moved = now;
         if self.pending.len() < PENDING_MAX {
-            self.pending.push_back(Pending::Sent);
+            self.pending.push_back(Pending::Sent(bytes));
         }
+    }
+
+    /// The machine is being reset: nobody waits for the answers to what was before.
+    pub(super) fn resetting(&mut self, now: Instant) {
+        self.moved = now;
+        self.pending.clear();
+        self.pending.push_back(Pending::Reset);
+    }
+
+    /// Until when a line waits that must not be lost in part, as it would be in a buffer that is
+    /// full, or by a machine that does not listen: until everything before it is answered. An
+    /// answer may be lost; then it waits no longer than [`LATE`], if there is `room` for it besides
+    /// the others, and no longer than [`NEVER`] without. `None` when it may go.
+    pub(super) fn owed_until(&self, room: usize, now: Instant) -> Option<Instant> {
+        let mut owed = None;
+        for pending in &self.pending {
+            match pending {
+                Pending::Sent(bytes) => owed = Some(owed.unwrap_or(0) + bytes),
+                Pending::Reset => owed = Some(owed.unwrap_or(0)),
+                Pending::Refused(_) => {}
+            }
+        }
+        let bytes = owed?;
+        let until = self.moved + if bytes <= room { LATE } else { NEVER };
+        (now < until).then_some(until)
     }
 
     /// A line has not gone to the machine; this is what the program gets for it.
@@ -156,9 +188,12 @@ impl Answers {
         if line.starts_with(b"<") && self.theirs.is_due(now) {
             self.theirs.take();
         }
-        let answers = line.starts_with(b"ok") || line.starts_with(b"error");
-        if answers && matches!(self.pending.front(), Some(Pending::Sent)) {
+        // not every Marlin says `ok` to a line that it asks for again
+        let answers = [&b"ok"[..], b"error", b"Resend", b"rs "];
+        let is_answer = answers.iter().any(|answer| line.starts_with(answer));
+        if is_answer && matches!(self.pending.front(), Some(Pending::Sent(_))) {
             self.pending.pop_front();
+            self.moved = now;
         }
     }
 
@@ -194,6 +229,10 @@ impl Asked {
 const ASKED_MAX: Duration = Duration::from_secs(1);
 /// A machine that says nothing for so long is not in the middle of saying something.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// Longer than a line takes that is no homing or dwell.
+const LATE: Duration = Duration::from_secs(10);
+/// Nothing takes longer.
+const NEVER: Duration = Duration::from_secs(180);
 /// More lines than any controller holds.
 const PENDING_MAX: usize = 4096;
 /// The longest report is shorter.
@@ -260,9 +299,9 @@ mod tests {
     #[test]
     fn a_refusal_comes_in_its_turn() {
         let prepare = |a: &mut Answers, now| {
-            a.sent();
+            a.sent(9, now);
             a.refused(Bytes::from_static(b"error:9\r\n"), now);
-            a.sent();
+            a.sent(9, now);
         };
         let shown = b"<Run>\r\nok\r\nerror:9\r\nok\r\n";
         passes(prepare, b"<Run>\r\nok\r\nok\r\n", shown);
@@ -280,7 +319,7 @@ mod tests {
     #[test]
     fn a_refusal_does_not_wait_for_a_machine_that_says_nothing() {
         let (mut answers, now) = answers();
-        answers.sent();
+        answers.sent(9, now);
         answers.refused(Bytes::from_static(b"error:9\r\n"), now);
         assert_eq!(answers.overdue(now), "");
         assert_eq!(answers.deadline(), Some(now + SILENCE_MAX));

@@ -1,6 +1,7 @@
 //! What the port's thread decides, without I/O and with the time given: what to do to the port
 //! next, what everybody is told, and when to look again.
 
+mod buttons;
 mod climb;
 mod hearing;
 mod job;
@@ -10,6 +11,7 @@ mod using;
 use super::output::{Behind, Output};
 use super::state::{self, Counters, Reason, State, StopPath, Stopped};
 use super::{Begin, Config, Control, Watching};
+use crate::button::{Button, Look};
 use crate::guard::{self, Guard};
 use crate::tty;
 use bytes::Bytes;
@@ -22,7 +24,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use using::{Armed, User};
 use wire::Text;
-use wire::serial::{Down, LineCoding, LineErrors, ModemLines};
+use wire::serial::{Down, Flow, LineCoding, LineErrors, ModemLines, Profile};
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -32,6 +34,8 @@ pub(super) struct Core {
     coding: LineCoding,
     lines: ModemLines,
     guarded: bool,
+    /// Those of the hub, in the order of the configuration.
+    buttons: Vec<Look>,
     /// To be done to the port before anything of the program.
     immediate: VecDeque<Act>,
     /// DTR and RTS are to rise again.
@@ -88,6 +92,7 @@ impl Core {
             coding,
             lines: ModemLines::default(),
             guarded: false,
+            buttons: config.buttons.iter().map(Button::look).collect(),
             immediate: VecDeque::new(),
             pulse_until: None,
             sending: Sending::new(profile, &coding, true, now),
@@ -145,6 +150,7 @@ impl Core {
         }
         self.pulse_until = (self.config.lines == tty::Lines::Pulse).then(|| now + PULSE);
         self.interlock(now);
+        self.open_buttons(now);
         self.changed = true;
     }
 
@@ -216,7 +222,7 @@ impl Core {
             Control::Resume { answer } => {
                 let _ = answer.send(self.resume(now));
             }
-            Control::Beat => self.beat(now),
+            Control::Beat { at } => self.beat(at),
             // the thread's own
             Control::Look => {}
         }
@@ -240,6 +246,14 @@ impl Core {
             let told = self.output.tell(Down::Errors(errors));
             self.behind(told);
         }
+    }
+
+    /// Whether what has come may wait in the port while the program does not read: where the other
+    /// end waits too, as with flow control or on a pty. Elsewhere it would be lost there; and a
+    /// machine is always listened to.
+    pub(super) fn leaves_input(&self) -> bool {
+        let waits = self.sending.is_pipe() || self.coding.flow != Flow::None;
+        waits && self.config.profile == Profile::Raw && self.output.is_full()
     }
 
     /// How often the lines are to be looked at.
@@ -348,6 +362,7 @@ impl Core {
             beam_may_be_on: self.beam.may_be_on(),
             arming: self.arming(now),
             interlock_open: self.interlock_open(),
+            buttons: self.button_states(),
             stopped: self.stopped.clone(),
             stops: self.stops,
             stop_path: self.stop_path,

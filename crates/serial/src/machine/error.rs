@@ -16,6 +16,10 @@ pub enum Error {
     NoSession,
     #[error("the interlock is open: close it first")]
     InterlockOpen,
+    #[error("the stop button {0} is open: close it first")]
+    ButtonOpen(Text),
+    #[error("the stop button {button} is lost: {why}")]
+    ButtonLost { button: Text, why: Text },
     #[error("the machine was stopped: clear the stop first")]
     Stopped,
     #[error("this machine is shared with arming: arm the job first")]

@@ -5,9 +5,9 @@
 //! disk.
 
 use super::state::Reason;
-use super::waker::Waker;
 use super::{Answer, Control, Error, Machine};
 use crate::program::Chunks;
+use crate::waker::Waker;
 use bytes::Bytes;
 use gcode::sender::Unsendable;
 use gcode::status;

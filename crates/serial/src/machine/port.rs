@@ -2,10 +2,11 @@
 
 use super::core::{Act, Core};
 use super::state::State;
-use super::waker::Waker;
 use super::{Control, Urgent};
+use crate::button::Watched;
 use crate::guard::Guard;
 use crate::tty::{self, Tty, sys};
+use crate::waker::Waker;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::QueueSelector;
@@ -20,8 +21,7 @@ pub(super) struct Thread<O> {
     core: Core,
     opener: O,
     port: Option<Port>,
-    urgent: mpsc::Receiver<Urgent>,
-    control: mpsc::Receiver<Control>,
+    inlets: Inlets,
     told: Told,
     published: Instant,
     waker: Waker,
@@ -36,6 +36,8 @@ struct Port {
     guard_at: Instant,
     /// The kernel takes nothing more for now.
     is_full: bool,
+    /// Nothing more comes than what is here.
+    is_hung_up: bool,
     look_at: Instant,
 }
 
@@ -48,22 +50,22 @@ pub(super) struct Told {
     pub(super) news: watch::Sender<State>,
 }
 
-type Inlets = (mpsc::Receiver<Urgent>, mpsc::Receiver<Control>);
+/// What others tell the thread.
+pub(super) struct Inlets {
+    pub(super) urgent: mpsc::Receiver<Urgent>,
+    pub(super) control: mpsc::Receiver<Control>,
+    /// In the order of the machine's configuration.
+    pub(super) buttons: Vec<Watched>,
+}
 
 impl<O> Thread<O>
 where
     O: FnMut(&LineCoding) -> Result<Tty, tty::Error>,
 {
-    pub(super) fn new(
-        core: Core,
-        opener: O,
-        (urgent, control): Inlets,
-        told: Told,
-        waker: Waker,
-    ) -> Self {
+    pub(super) fn new(core: Core, opener: O, inlets: Inlets, told: Told, waker: Waker) -> Self {
         let now = Instant::now();
         let (port, published, open_at) = (None, now, now);
-        Self { core, opener, port, urgent, control, told, published, waker, open_at }
+        Self { core, opener, port, inlets, told, published, waker, open_at }
     }
 
     /// Until nobody holds the machine any more, and its beam is off or a stop has been tried.
@@ -97,7 +99,13 @@ where
 
     /// Stops come before all else.
     fn urgent(&mut self, now: Instant) {
-        while let Ok(urgent) = self.urgent.try_recv() {
+        for index in 0..self.inlets.buttons.len() {
+            if let Some(look) = self.inlets.buttons[index].news() {
+                self.core.button(index, look, now);
+                self.act();
+            }
+        }
+        while let Ok(urgent) = self.inlets.urgent.try_recv() {
             match urgent {
                 Urgent::Test { at, done } => {
                     self.core.tested(at, now);
@@ -115,7 +123,7 @@ where
     /// Whether anybody still holds the machine.
     fn control(&mut self, now: Instant) -> bool {
         loop {
-            match self.control.try_recv() {
+            match self.inlets.control.try_recv() {
                 Ok(Control::Look) => self.open_at = now,
                 Ok(control) => self.core.control(control, now),
                 Err(TryRecvError::Empty) => return true,
@@ -131,7 +139,14 @@ where
                 let lines = tty.has_modem().then(|| tty.modem());
                 self.core.opened(tty.coding(), lines, now);
                 let (guard, guard_at) = (None, now);
-                self.port = Some(Port { tty, guard, guard_at, is_full: false, look_at: now });
+                self.port = Some(Port {
+                    tty,
+                    guard,
+                    guard_at,
+                    is_full: false,
+                    is_hung_up: false,
+                    look_at: now,
+                });
             }
             Err(error) => self.core.closed(&error.to_string()),
         }
@@ -152,6 +167,9 @@ where
         let Some(port) = &mut self.port else { return Ok(()) };
         let mut buffer = [0; READ_BYTES];
         for _ in 0..READS {
+            if self.core.leaves_input() && !port.is_hung_up {
+                break;
+            }
             match port.tty.read(&mut buffer) {
                 Ok(count) => self.core.received(&buffer[..count], now),
                 Err(Errno::AGAIN | Errno::INTR) => break,
@@ -257,10 +275,16 @@ where
         if let Some(port) = &mut self.port {
             let full = std::mem::take(&mut port.is_full);
             let out = if full { PollFlags::OUT } else { PollFlags::empty() };
-            fds.push(PollFd::new(&port.tty, PollFlags::IN | out));
+            let leaves = self.core.leaves_input();
+            let input = if leaves { PollFlags::empty() } else { PollFlags::IN };
+            fds.push(PollFd::new(&port.tty, input | out));
         }
         // whatever it says, the next round looks at everything
         let _ = poll(&mut fds, timeout.as_ref());
+        let ends = fds.get(1).is_some_and(|fd| fd.revents().contains(PollFlags::HUP));
+        if let Some(port) = &mut self.port {
+            port.is_hung_up = ends;
+        }
     }
 }
 

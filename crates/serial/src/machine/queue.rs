@@ -58,8 +58,9 @@ impl Queue {
         self.items.push_back(Item::Do(up));
     }
 
-    pub(super) fn next(&self) -> Next<'_> {
-        if let Some(byte) = self.urgent.front() {
+    /// `first`: so many bytes of a line are to go before what overtakes.
+    pub(super) fn next(&self, first: usize) -> Next<'_> {
+        if let Some(byte) = self.urgent.front().filter(|_| first == 0) {
             return Next::Urgent(*byte);
         }
         match self.items.front() {
@@ -91,6 +92,20 @@ impl Queue {
         if matches!(self.items.front(), Some(Item::Do(_))) {
             self.items.pop_front();
         }
+    }
+
+    /// How many bytes there are up to the end of the first line, with it; `None` while it is not
+    /// here, or something is to be done before it ends.
+    pub(super) fn line_bytes(&self) -> Option<usize> {
+        let mut length = 0;
+        for item in &self.items {
+            let Item::Bytes(bytes) = item else { return None };
+            if let Some(at) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+                return Some(length + at + 1);
+            }
+            length += bytes.len();
+        }
+        None
     }
 
     /// Takes the bytes up to the end of the first line, or up to what is to be done before it ends.
@@ -126,6 +141,11 @@ impl Queue {
     /// Drops the bytes; what is to be done stays.
     pub(super) fn purge(&mut self) {
         self.urgent.clear();
+        self.forget();
+    }
+
+    /// Drops the bytes, but for the urgent ones.
+    pub(super) fn forget(&mut self) {
         self.items.retain(|item| matches!(item, Item::Do(_)));
         self.bytes = 0;
     }
@@ -169,16 +189,16 @@ mod tests {
         queue.push_do(Up::Break { on: true });
         queue.push(Bytes::from_static(b"c"));
         queue.push_urgent(b'!');
-        assert_eq!(queue.next(), Next::Urgent(b'!'));
+        assert_eq!(queue.next(0), Next::Urgent(b'!'));
         queue.took_urgent();
         queue.took(1);
-        assert_eq!(queue.next(), Next::Bytes(&Bytes::from_static(b"b")));
+        assert_eq!(queue.next(0), Next::Bytes(&Bytes::from_static(b"b")));
         queue.took(1);
-        assert_eq!(queue.next(), Next::Do(Up::Break { on: true }));
+        assert_eq!(queue.next(0), Next::Do(Up::Break { on: true }));
         queue.did();
-        assert_eq!((queue.next(), queue.bytes()), (Next::Bytes(&Bytes::from_static(b"c")), 1));
+        assert_eq!((queue.next(0), queue.bytes()), (Next::Bytes(&Bytes::from_static(b"c")), 1));
         queue.took(1);
-        assert_eq!((queue.next(), queue.bytes()), (Next::Nothing, 0));
+        assert_eq!((queue.next(0), queue.bytes()), (Next::Nothing, 0));
     }
 
     #[test]
@@ -217,9 +237,9 @@ mod tests {
         queue.push_do(Up::Break { on: false });
         queue.purge();
         assert!(queue.has_room());
-        assert_eq!(queue.next(), Next::Do(Up::Program { open: false }));
+        assert_eq!(queue.next(0), Next::Do(Up::Program { open: false }));
         queue.clear();
         queue.did();
-        assert_eq!(queue.next(), Next::Nothing);
+        assert_eq!(queue.next(0), Next::Nothing);
     }
 }

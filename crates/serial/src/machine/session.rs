@@ -1,8 +1,9 @@
 //! The use of a machine by one program.
 
-use super::waker::Waker;
 use super::{Error, Machine};
+use crate::waker::Waker;
 use bytes::Bytes;
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use wire::serial::{Down, Up};
 
@@ -46,12 +47,12 @@ impl Life {
         *self.beam.borrow()
     }
 
-    /// Who uses the machine has just shown that they live.
+    /// Who uses the machine has shown that they lived at that time.
     ///
     /// # Errors
     /// When the machine is not shared any more.
-    pub async fn beat(&self) -> Result<(), Error> {
-        self.machine.beat().await
+    pub async fn beat(&self, at: Instant) -> Result<(), Error> {
+        self.machine.beat(at).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! What everybody may know of a machine.
 
+use super::Error;
+use crate::button::Contact;
 use serde::{Deserialize, Serialize};
 use wire::Text;
 use wire::serial::{LineCoding, LineErrors, ModemLines, Profile, StopReport};
@@ -21,6 +23,8 @@ pub struct State {
     pub arming: Arming,
     /// Whether the interlock is open; `None` without one.
     pub interlock_open: Option<bool>,
+    /// The stop buttons of its hub that stop it.
+    pub buttons: Vec<Button>,
     /// It was stopped, and nobody has said that it may go on.
     pub stopped: Option<Stopped>,
     /// How often it was stopped.
@@ -33,6 +37,14 @@ pub struct State {
     /// Whether the guard process lives; `None` where none is wanted.
     pub guarded: Option<bool>,
     pub counters: Counters,
+}
+
+/// A stop button of the hub, as its machines see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = MachineButton)]
+pub struct Button {
+    pub name: Text,
+    pub contact: Contact,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -77,10 +89,28 @@ pub enum Reason {
     ClientLost,
     /// The interlock has opened.
     Interlock,
+    /// A stop button of its hub was pressed, or has opened.
+    Button { button: Text },
+    /// A stop button is gone: an interlock, or one that was relied on while the beam or spindle
+    /// may have been on.
+    ButtonLost { button: Text },
     /// The guard process has died, or has stopped the machine itself.
     GuardLost,
     /// Its job went wrong.
     JobFailed,
+}
+
+impl State {
+    /// Whether its beam or spindle may be let on.
+    ///
+    /// # Errors
+    /// [`Error::InterlockOpen`], [`Error::ButtonOpen`], [`Error::ButtonLost`]
+    pub fn lets_arm(&self) -> Result<(), Error> {
+        if self.interlock_open == Some(true) {
+            return Err(Error::InterlockOpen);
+        }
+        self.buttons.iter().try_for_each(|button| button.contact.lets_go_on(&button.name))
+    }
 }
 
 impl std::fmt::Display for Reason {
@@ -89,6 +119,8 @@ impl std::fmt::Display for Reason {
             Self::Asked { by } => write!(f, "asked for by {by}"),
             Self::ClientLost => f.write_str("who used it is gone while the beam may be on"),
             Self::Interlock => f.write_str("the interlock is open"),
+            Self::Button { button } => write!(f, "the stop button {button}"),
+            Self::ButtonLost { button } => write!(f, "the stop button {button} is gone"),
             Self::GuardLost => f.write_str("the guard process is gone"),
             Self::JobFailed => f.write_str("its job went wrong"),
         }

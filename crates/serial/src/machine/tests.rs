@@ -1,9 +1,12 @@
 //! A machine on a pty, with this test as the board at its other end.
 
 use super::*;
+use crate::button::{self, Device, Seen};
 use crate::pty::Pty;
 use crate::tty::Tty;
 use bytes::Bytes;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::thread;
 use tokio::time::timeout;
 use wire::serial::{Down, Up};
@@ -59,6 +62,33 @@ async fn a_mebibyte_passes_both_ways() {
     assert!(got == data);
     drop(sends.await.unwrap());
     drop(board.join().unwrap());
+}
+
+#[tokio::test]
+async fn a_board_that_can_wait_waits_for_a_program_that_reads_late() {
+    const BYTES: usize = 9 << 20;
+    let pty = Pty::open();
+    let (machine, _) = share(&pty, Config::new(Profile::Raw));
+    let Session { up, mut down, .. } = begin(&machine).await;
+    let board = thread::spawn(move || {
+        for chunk in 0..BYTES / 1024 {
+            pty.give(&[chunk as u8; 1024]);
+        }
+        pty
+    });
+    // all that is read of it now is kept for the program
+    let mut state = machine.look();
+    let full = state.wait_for(|state| state.counters.received > 1 << 20);
+    timeout(SOON, full).await.unwrap().unwrap();
+    let mut got = 0;
+    while got < BYTES {
+        let (_, bytes) = timeout(SOON, down.recv()).await.unwrap().unwrap();
+        for byte in bytes {
+            assert_eq!(byte, (got / 1024) as u8);
+            got += 1;
+        }
+    }
+    drop((up, board.join().unwrap()));
 }
 
 #[tokio::test]
@@ -170,4 +200,71 @@ async fn a_machine_that_is_no_longer_shared_is_not_left_with_its_beam_on() {
     let taken = board.join().unwrap();
     let stop = taken.iter().position(|byte| *byte == 0x84).unwrap();
     assert!(taken[stop..].contains(&0x18));
+}
+
+/// A button whose device is a socket, and the other end of that.
+fn button() -> (Button, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let mut device = Some(Device::Key { fd: theirs.into(), key: None });
+    let opener = move || {
+        let seen = Seen { pressed: false, is_open: false };
+        device.take().map(|device| (device, seen)).ok_or(button::Error::Absent)
+    };
+    (Button::with(Text::from("foot"), button::Kind::Key, opener).unwrap(), ours)
+}
+
+/// A `struct input_event`: a key goes down.
+fn press(mut device: &UnixStream) {
+    let mut event = vec![0; size_of::<std::ffi::c_ulong>() * 2];
+    event.extend([1u16.to_ne_bytes(), 28u16.to_ne_bytes()].concat());
+    event.extend(1i32.to_ne_bytes());
+    device.write_all(&event).unwrap();
+}
+
+#[tokio::test]
+async fn a_button_stops_every_machine_that_it_is_for() {
+    let (button, device) = button();
+    let ptys = [Pty::open(), Pty::open(), Pty::open()];
+    let config = || Config { buttons: vec![button.clone()], ..Config::new(Profile::Grbl) };
+    let configs = [config(), config(), Config::new(Profile::Grbl)];
+    let machines: Vec<_> = ptys.iter().zip(configs).map(|(pty, with)| share(pty, with).0).collect();
+    let boards: Vec<_> = ptys.into_iter().map(board).collect();
+    for machine in &machines {
+        open(machine).await;
+    }
+    press(&device);
+    let name = Text::from("foot");
+    for machine in &machines[..2] {
+        let mut state = machine.look();
+        let stopped = state.wait_for(|state| {
+            state.stopped.as_ref().is_some_and(|stopped| stopped.report.is_some())
+        });
+        let stopped = timeout(SOON, stopped).await.unwrap().unwrap().stopped.clone().unwrap();
+        assert_eq!(stopped.reason, Reason::Button { button: name.clone() });
+        assert!(stopped.report.unwrap().confirmed);
+        assert!(machine.clear_stop().await.is_ok(), "by a person, though the key is still down");
+    }
+    assert_eq!(machines[2].state().stopped, None, "nobody said so of this one");
+    // pulled out
+    drop(device);
+    let mut state = machines[0].look();
+    let lost = |state: &State| matches!(state.buttons[0].contact, button::Contact::Lost { .. });
+    timeout(SOON, state.wait_for(lost)).await.unwrap().unwrap();
+    assert_eq!(machines[0].state().stopped, None, "nothing was on");
+    drop((machines, state, button));
+    let stops = boards.into_iter().map(|board| board.join().unwrap().contains(&0x84));
+    assert_eq!(stops.collect::<Vec<_>>(), [true, true, false]);
+}
+
+#[tokio::test]
+async fn a_button_that_nobody_waits_for_any_more_is_lost() {
+    let (button, device) = button();
+    let mut news = button.news();
+    assert_eq!(news.borrow_and_update().contact, button::Contact::Ready);
+    drop(button);
+    timeout(SOON, news.wait_for(|look| look.contact != button::Contact::Ready)).await.unwrap().ok();
+    // its thread has closed the device
+    device.set_nonblocking(false).unwrap();
+    assert_eq!((&device).read(&mut [0]).unwrap(), 0);
 }

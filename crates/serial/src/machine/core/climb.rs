@@ -155,9 +155,7 @@ impl Core {
 
     /// A person says that it may go on.
     pub(super) fn clear_stop(&mut self) -> Result<(), Error> {
-        if self.interlock_open() == Some(true) {
-            return Err(Error::InterlockOpen);
-        }
+        self.lets_go_on()?;
         if self.climb.is_some() {
             return Err(Error::BeingStopped);
         }
@@ -167,12 +165,12 @@ impl Core {
     }
 
     /// The program has unlocked the machine: its next lines pass. Not before the ladder is at its
-    /// end, and not while the interlock is open.
+    /// end, and not while an interlock is open.
     pub(super) fn unlatched(&mut self) {
         if self.stopped.is_none() {
             return;
         }
-        if self.climb.is_some() || self.interlock_open() == Some(true) {
+        if self.climb.is_some() || self.lets_go_on().is_err() {
             self.sending.latch.set();
             return;
         }

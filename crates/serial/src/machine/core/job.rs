@@ -123,9 +123,7 @@ impl Core {
         if self.hearing.identifying != Identifying::Done {
             return Err(Error::Starting);
         }
-        if self.interlock_open() == Some(true) {
-            return Err(Error::InterlockOpen);
-        }
+        self.lets_arm()?;
         if self.stopped.is_some() {
             return Err(Error::Stopped);
         }

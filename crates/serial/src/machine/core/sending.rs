@@ -7,7 +7,9 @@ use bytes::{Buf, Bytes};
 use gcode::detect::Firmware;
 use gcode::gate::{Gate, Latch, Refused, Verdict};
 use gcode::lines::Lines;
-use gcode::realtime::{Lane, RESUME};
+use gcode::profile::{is_answered, is_grbl};
+use gcode::realtime::{self, Lane, RESUME};
+use gcode::words::without_comments;
 use std::time::Instant;
 use wire::serial::{Down, LineCoding, Profile, Up};
 
@@ -25,6 +27,8 @@ pub(super) struct Sending {
     given: Given,
     /// What was sent, as lines, where it was not judged by lines.
     sent: Lines,
+    /// A line has gone in part.
+    is_within: bool,
     /// When there is room again.
     pub(super) retry_at: Option<Instant>,
 }
@@ -52,13 +56,30 @@ impl Sending {
             line: Bytes::new(),
             given: Given::Immediate,
             sent: Lines::default(),
+            is_within: false,
             retry_at: None,
         }
+    }
+
+    /// Whether the port is as fast as whoever is behind it.
+    pub(super) fn is_pipe(&self) -> bool {
+        self.pace.is_pipe()
     }
 
     /// More is known of the firmware.
     pub(super) fn lane_of(&mut self, firmware: &Firmware) {
         self.lane = Lane::new(firmware.profile, firmware.emergency_parser);
+    }
+
+    /// Forgets the bytes that have not gone, as the machine forgets those that have, and says how
+    /// many they were.
+    fn forget(&mut self) -> usize {
+        let bytes = self.queue.bytes() + self.line.len();
+        self.queue.forget();
+        self.line = Bytes::new();
+        self.sent.reset();
+        self.is_within = false;
+        bytes
     }
 
     /// Forgets everything that has not gone, and says how many bytes that were.
@@ -68,7 +89,20 @@ impl Sending {
         self.line = Bytes::new();
         self.lane.reset();
         self.sent.reset();
+        self.is_within = false;
         bytes
+    }
+
+    /// How many bytes go before those that overtake, for the line to be whole that has gone in
+    /// part: Marlin takes in lines, and only bytes of others overtake within one.
+    fn before_urgent(&self) -> usize {
+        if !self.is_within || self.profile != Profile::Marlin {
+            0
+        } else if self.line.is_empty() {
+            self.queue.line_bytes().unwrap_or(0)
+        } else {
+            self.line.len()
+        }
     }
 
     fn room(&mut self, told: Option<usize>, wanted: usize, now: Instant) -> usize {
@@ -87,7 +121,7 @@ impl Core {
 
     /// Bytes of the program, that it sent knowing of every stop.
     pub(super) fn program_bytes(&mut self, bytes: Bytes, now: Instant) {
-        let Sending { lane, queue, latch, profile, .. } = &mut self.sending;
+        let Sending { queue, latch, profile, .. } = &mut self.sending;
         if *profile == Profile::Raw {
             if latch.is_set() {
                 self.counters.dropped += bytes.len() as u64;
@@ -96,21 +130,40 @@ impl Core {
             }
             return;
         }
-        let (mut rest, mut realtime) = (Vec::with_capacity(bytes.len()), Vec::new());
-        lane.split(&bytes, &mut rest, &mut realtime);
-        queue.push(if realtime.is_empty() && rest.len() == bytes.len() {
-            bytes
-        } else {
-            rest.into()
-        });
-        self.overtaking(&realtime, now);
+        let profile = *profile;
+        // what a reset makes the machine forget is what was sent before it
+        for piece in bytes.split_inclusive(|byte| realtime::forgets(profile, *byte)) {
+            let Sending { lane, queue, .. } = &mut self.sending;
+            let (mut rest, mut realtime) = (Vec::with_capacity(piece.len()), Vec::new());
+            lane.split(piece, &mut rest, &mut realtime);
+            queue.push(if realtime.is_empty() && rest.len() == piece.len() {
+                bytes.slice_ref(piece)
+            } else {
+                rest.into()
+            });
+            self.overtaking(&realtime, now);
+        }
     }
 
     /// Bytes that the machine takes in at once, whatever is queued.
     pub(super) fn overtaking(&mut self, bytes: &[u8], now: Instant) {
+        let profile = self.sending.profile;
         let is_unarmed = self.is_unarmed_with_beam();
-        let Sending { queue, latch, .. } = &mut self.sending;
         for byte in bytes.iter().copied() {
+            if realtime::forgets(profile, byte) {
+                // nor may the rest of a line come behind it
+                self.counters.dropped += self.sending.forget() as u64;
+                self.hearing.answers.forget();
+            }
+            if byte == realtime::RESET && is_grbl(profile) {
+                self.hearing.answers.resetting(now);
+            }
+            // Marlin carries these out as they come, and answers them in their turn
+            if byte == b'\n' && profile == Profile::Marlin {
+                self.hearing.answers.sent(bytes.len(), now);
+                self.beam.line(b"M108");
+            }
+            let Sending { queue, latch, .. } = &mut self.sending;
             if matches!(byte, b'?' | 0x80 | 0x87) {
                 self.hearing.answers.program_asked(now);
             }
@@ -125,7 +178,7 @@ impl Core {
                 job.overtaken(byte);
             }
         }
-        if !latch.is_set() {
+        if !self.sending.latch.is_set() {
             self.unlatched();
         }
     }
@@ -149,22 +202,30 @@ impl Core {
             return None;
         }
         loop {
-            if !self.sending.line.is_empty() && !self.sending.queue.is_urgent() {
+            let first = match self.sending.queue.is_urgent() {
+                true => self.sending.before_urgent(),
+                false => usize::MAX,
+            };
+            if !self.sending.line.is_empty() && first > 0 {
                 let room = self.sending.room(told, self.sending.line.len(), now);
                 self.sending.given = Given::Line;
                 return (room > 0).then(|| Act::Write(self.sending.line.slice(..room)));
             }
-            match self.sending.queue.next() {
+            match self.sending.queue.next(first) {
                 Next::Urgent(byte) => {
                     self.sending.given = Given::Urgent;
                     return Some(Act::Write(Bytes::copy_from_slice(&[byte])));
                 }
                 Next::Bytes(_) if self.is_judged() => {
+                    if let Some(until) = self.owed_until(now) {
+                        self.sending.retry_at = Some(until);
+                        return None;
+                    }
                     let line = self.sending.queue.take_line()?;
                     self.judge(line, now);
                 }
                 Next::Bytes(bytes) => {
-                    let bytes = bytes.clone();
+                    let bytes = bytes.slice(..bytes.len().min(first));
                     let room = self.sending.room(told, bytes.len(), now);
                     self.sending.given = Given::Queue;
                     return (room > 0).then(|| bytes.slice(..room)).map(Act::Write);
@@ -208,6 +269,10 @@ impl Core {
         if *act == Act::Flush {
             self.sending.pace.flushed(now);
         }
+        if let (Act::Write(bytes), Given::Line | Given::Queue) = (act, self.sending.given) {
+            let last = bytes[..count].last();
+            self.sending.is_within = last.map_or(self.sending.is_within, |byte| !ends(*byte));
+        }
         match self.sending.given {
             Given::Immediate => self.did_immediate(count),
             Given::Urgent => self.sending.queue.took_urgent(),
@@ -239,11 +304,30 @@ impl Core {
         has_lines && (self.config.arming || self.sending.latch.is_set())
     }
 
+    /// Whether the beam is to stay off. What is judged here must be what the machine hears, which
+    /// loses bytes when its buffer is full, and while it writes its settings or starts: so its
+    /// lines go one at a time, and without comments.
+    fn is_safe(&self) -> bool {
+        self.config.arming && self.armed.is_none()
+    }
+
+    /// Until when the next line of a program waits for the answers to those before it.
+    fn owed_until(&self, now: Instant) -> Option<Instant> {
+        if !self.is_safe() {
+            return None;
+        }
+        let line = self.sending.queue.line_bytes().unwrap_or(0);
+        let firmware = self.hearing.detector.firmware();
+        let room = usize::try_from(firmware.rx_bytes).unwrap_or(0).saturating_sub(line);
+        self.hearing.answers.owed_until(room, now)
+    }
+
     fn judge(&mut self, line: Line, now: Instant) {
+        let is_safe = self.is_safe();
         let sending = &mut self.sending;
         let (text, end) = line.bytes.split_at(line.bytes.len() - usize::from(line.is_whole));
         let mut verdict = sending.latch.line(text);
-        if verdict == Verdict::Pass && self.config.arming && self.armed.is_none() {
+        if verdict == Verdict::Pass && is_safe {
             verdict = if line.is_whole {
                 sending.gate.line(text, &self.beam)
             } else {
@@ -252,16 +336,21 @@ impl Core {
         }
         match verdict {
             Verdict::Pass => {
-                self.beam.line(text);
-                self.count_sent(text, end);
-                self.sending.line = Bytes::from(line.bytes);
+                let mut text = match is_safe {
+                    true => without_comments(text, sending.profile),
+                    false => text.to_vec(),
+                };
+                self.beam.line(&text);
+                self.count_sent(&text, end, now);
+                text.extend_from_slice(end);
+                self.sending.line = Bytes::from(text);
             }
             Verdict::Refuse(Refused { why, answer, instead }) => {
                 tracing::debug!(?why, "a line was refused");
                 self.counters.refused_lines += 1;
                 if let Some(instead) = instead {
                     self.beam.line(instead.strip_suffix(b"\n").unwrap_or(&instead));
-                    self.count_sent(&instead, b"\n");
+                    self.count_sent(&instead, b"\n", now);
                     self.sending.line = Bytes::from(instead);
                 }
                 self.hearing.answers.refused(Bytes::from(answer), now);
@@ -275,11 +364,9 @@ impl Core {
         }
     }
 
-    /// GRBL answers empty lines too.
-    fn count_sent(&mut self, text: &[u8], end: &[u8]) {
-        let is_answered = gcode::profile::is_grbl(self.sending.profile) || !text.is_empty();
-        if !end.is_empty() && is_answered {
-            self.hearing.answers.sent();
+    fn count_sent(&mut self, text: &[u8], end: &[u8], now: Instant) {
+        if !end.is_empty() && is_answered(self.sending.profile, text) {
+            self.hearing.answers.sent(text.len() + end.len(), now);
         }
     }
 
@@ -302,6 +389,10 @@ impl Core {
             Up::Data | Up::Purge { .. } | Up::Stopped { .. } => None,
         }
     }
+}
+
+const fn ends(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
 }
 
 /// grblHAL and FluidNC: as `~`.

@@ -6,9 +6,11 @@ use crate::machine::{Error, Interlock, Waiting};
 use tokio::sync::{mpsc, oneshot};
 use wire::serial::{Profile, StopReport, Up};
 
+mod buttons;
 mod job;
 mod pair;
 mod printer;
+mod safe;
 
 struct Bench {
     core: Core,
@@ -123,6 +125,11 @@ impl Bench {
     fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
     }
+}
+
+/// What `cargo xtask soak` asks for, and what a run of the tests has time for.
+fn soak_number(name: &str, without: u64) -> u64 {
+    std::env::var(name).map_or(without, |text| text.parse().expect("a number"))
 }
 
 fn ms(ms: u64) -> Duration {
@@ -275,19 +282,45 @@ fn safe_refuses_the_beam_and_armed_does_not() {
     identify(&mut bench);
     bench.begin();
     bench.program(b"M5\nG0 X1\nM3 S1000\nG0 X2\n");
-    bench.run(ms(20));
-    assert_eq!(bench.take(), b"M5\nG0 X1\nG0 X2\n");
-    bench.says(b"ok\r\nok\r\nok\r\n");
+    // one at a time
+    for line in [b"M5\n".to_vec(), b"G0 X1\n".to_vec(), b"G0 X2\n".to_vec()] {
+        bench.run(ms(20));
+        assert_eq!(bench.take(), line);
+        bench.says(b"ok\r\n");
+    }
     let (got, _) = bench.got();
     let text = String::from_utf8(got).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('[')).collect();
     assert_eq!(lines, ["ok", "ok", "error:9", "ok"]);
     assert_eq!(bench.state().arming, state::Arming::Safe);
     bench.core.arm(Text::from("me"), Duration::from_secs(60), bench.now).unwrap();
-    bench.program(b"M3 S1000\n");
+    bench.program(b"M3 S1000\nG1 X3\n");
     bench.run(ms(20));
-    assert!(bench.take().starts_with(b"M3 S1000\n"));
+    assert!(bench.take().starts_with(b"M3 S1000\nG1 X3\n"));
     assert!(bench.state().beam_may_be_on);
+}
+
+#[test]
+fn an_answer_that_is_lost_does_not_hold_a_safe_program_for_ever() {
+    let mut bench = Bench::new(armed());
+    identify(&mut bench);
+    bench.begin();
+    let long = format!("G0 X1{}\n", " F600".repeat(13));
+    bench.program(format!("M5\n{long}{long}").as_bytes());
+    bench.run(Duration::from_secs(9));
+    assert_eq!(bench.take(), b"M5\n");
+    bench.says(b"ok\r\n");
+    bench.run(Duration::from_secs(9));
+    assert_eq!(bench.take(), long.as_bytes());
+    // there would be no room for both
+    bench.run(Duration::from_secs(3));
+    assert_eq!(bench.take(), b"");
+    bench.program(b"\x18$X\n");
+    bench.run(ms(20));
+    assert_eq!(bench.take(), b"\x18");
+    bench.says(b"\r\nGrbl 1.1h ['$' for help]\r\n");
+    bench.run(ms(20));
+    assert_eq!(bench.take(), b"$X\n");
 }
 
 #[test]
@@ -401,7 +434,7 @@ fn a_client_that_is_silent_while_the_beam_may_be_on_stops_the_machine() {
     bench.program(b"M3 S500\n");
     for _ in 0..20 {
         bench.run(ms(100));
-        bench.core.control(Control::Beat, bench.now);
+        bench.core.control(Control::Beat { at: bench.now }, bench.now);
     }
     assert_eq!(bench.state().stopped, None);
     bench.take();
@@ -515,4 +548,33 @@ fn a_board_with_another_firmware_than_last_time_is_told() {
     let mut bench = Bench::new(grbl());
     bench.says(b"FIRMWARE_NAME:Marlin 2.1.2.4\nok\n");
     assert_eq!(bench.state().firmware.unwrap().profile, Profile::Grbl);
+}
+
+#[test]
+fn a_reset_by_the_program_drops_what_it_had_queued() {
+    let mut bench = Bench::used(grbl());
+    bench.program(&b"G1 X10.000 Y10.000 F3000\n".repeat(40));
+    bench.run(ms(20));
+    bench.program(b"!\x18");
+    bench.run(Duration::from_secs(1));
+    let out = bench.take();
+    let reset = out.iter().position(|byte| *byte == 0x18).unwrap();
+    assert_eq!(String::from_utf8_lossy(&out[reset + 1..]), "");
+    bench.program(b"$X\n");
+    bench.run(ms(20));
+    assert_eq!(bench.take(), b"$X\n");
+}
+
+#[test]
+fn an_emergency_command_is_a_line_of_its_own() {
+    let mut bench = Bench::used(Config::new(Profile::Marlin));
+    bench.says(b"FIRMWARE_NAME:Marlin\nCap:EMERGENCY_PARSER:1\nok\n");
+    bench.core.sending.lane_of(bench.core.hearing.detector.firmware());
+    bench.program(&b"G1 X10.000 Y10.000 Z10.000 E10.00000 F3000\n".repeat(40));
+    bench.run(ms(20));
+    bench.program(b"M410\n");
+    bench.run(Duration::from_secs(1));
+    let out = String::from_utf8(bench.take()).unwrap();
+    let at = out.lines().position(|line| line == "M410");
+    assert!(at.is_some_and(|at| at < 20), "{at:?} {out:?}");
 }

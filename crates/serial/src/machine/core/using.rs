@@ -174,9 +174,9 @@ impl Core {
         self.climb.is_some()
     }
 
-    pub(super) fn beat(&mut self, now: Instant) {
+    pub(super) fn beat(&mut self, at: Instant) {
         if let Some(user) = &mut self.user {
-            user.beat = now;
+            user.beat = user.beat.max(at);
         }
     }
 
@@ -237,9 +237,7 @@ impl Core {
         if let Err(why) = &self.port {
             return Err(Error::Closed(why.clone()));
         }
-        if self.interlock_open() == Some(true) {
-            return Err(Error::InterlockOpen);
-        }
+        self.lets_arm()?;
         if self.stopped.is_some() {
             return Err(Error::Stopped);
         }

@@ -17,7 +17,12 @@ pub(super) struct Rig {
     pub(super) spoils: bool,
     /// On the cable, each byte with the time at which it is whole.
     cable: VecDeque<(Duration, u8)>,
+    /// What the board heard last.
+    pub(super) heard: VecDeque<u8>,
 }
+
+/// Enough to see what it was.
+const HEARD_BYTES: usize = 600;
 
 pub(super) const BYTE: Duration = Duration::from_nanos(86_805);
 
@@ -42,7 +47,8 @@ impl Rig {
         let (_, down) = mpsc::channel(1);
         let (out, acts) = (Vec::new(), Vec::new());
         let bench = Bench { core, now: began, out, acts, up: None, down };
-        Self { bench, board, began, deaf: false, spoils: false, cable: VecDeque::new() }
+        let (cable, heard) = (VecDeque::new(), VecDeque::new());
+        Self { bench, board, began, deaf: false, spoils: false, cable, heard }
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -71,6 +77,10 @@ impl Rig {
         while let Some((at, byte)) = self.cable.pop_front_if(|(at, _)| *at <= now) {
             let spoilt = self.spoils && byte.is_ascii_digit();
             self.board.received(&[if spoilt { byte ^ 1 } else { byte }], at);
+            if self.heard.len() == HEARD_BYTES {
+                self.heard.pop_front();
+            }
+            self.heard.push_back(byte);
         }
         self.board.advance(now);
         let says = self.board.take_output(now);
@@ -138,7 +148,8 @@ fn a_client_that_dies_in_a_raster_leaves_no_beam_on() {
     rig.bench.program(&raster(4000));
     for _ in 0..10 {
         rig.run(ms(100));
-        rig.bench.core.control(Control::Beat, rig.bench.now);
+        let at = rig.bench.now;
+        rig.bench.core.control(Control::Beat { at }, at);
     }
     let last_beat = rig.now();
     assert!(rig.board.truth().beam_power() > 0.0);

@@ -39,7 +39,7 @@ pub(crate) async fn console(client: &Client, out: Out, args: Console) -> Result<
     }
 }
 
-/// Sends a line. A machine that somebody has is refused with whom that is.
+/// Sends a line. What stands in the way is told as the machine shows it.
 async fn send(at: &At, line: &str, machine: Option<&Machine>) -> Result<(), Error> {
     let sent = at.client.post_only(&at.machine("/send"), &json!({ "text": line })).await;
     let Err(error) = sent else { return Ok(()) };
@@ -47,10 +47,16 @@ async fn send(at: &At, line: &str, machine: Option<&Machine>) -> Result<(), Erro
         let hint = format!("farhub console {} --pin, or --totp CODE", at.address);
         return Err(error.hint(hint));
     }
-    let user = machine.and_then(|machine| machine.state.user.as_ref());
-    let (Some(user), None) = (user, &error.hint) else { return Err(error) };
-    let here = at.is_attached().await.unwrap_or(false);
+    let Some(state) = machine.map(|machine| &machine.state).filter(|_| error.hint.is_none()) else {
+        return Err(error);
+    };
     let address = &at.address;
+    let Some(user) = &state.user else {
+        let is_stopped = state.stopped.is_some();
+        let hint = format!("farhub machine clear {address}");
+        return Err(if is_stopped { error.hint(hint) } else { error });
+    };
+    let here = at.is_attached().await.unwrap_or(false);
     Err(error.hint(if here {
         format!("it is attached here: type it in your program, or farhub detach {address}")
     } else {

@@ -401,6 +401,11 @@ impl Inner {
     }
 
     async fn say(&self, caller: Caller, machine: &Machine, lines: &str) -> Result<()> {
+        let state = machine.state();
+        if state.profile == Profile::Raw && state.stopped.is_some() {
+            // it knows no line that would unlock it: all of them would be dropped
+            return Err(refused(Error::Stopped));
+        }
         let by = self.shared.look(|core| core.called(caller));
         let (session, _) = machine.begin(by).await.map_err(refused)?;
         let bytes = bytes::Bytes::copy_from_slice(lines.as_bytes());

@@ -225,8 +225,8 @@ bring back earlier ones. Ctrl-X stops the machine at once, as farhub stop does. 
 holds, ~ goes on and ? shows the state, of machines that know them. Ctrl-] or Ctrl-D leaves.
 
 From a pipe: each line is sent when the machine has answered the one before, and what it says goes
-to stdout. A line that is refused ends it, with status 1. With --json, {\"said\":\"..\"} is a line of
-the machine, {\"sent\":\"..\"} one that was sent, {\"missed\":true} a gap.
+to stdout. A line that is refused ends it, with status 1. With --json a line of the machine is
+{\"said\":\"..\"}, one that was sent {\"sent\":\"..\"}, and a gap {\"missed\":true}.
 
 Examples:
   farhub console garage/laser

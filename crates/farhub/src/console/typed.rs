@@ -200,6 +200,10 @@ impl Talk {
                     if is_raw || !line.is_empty() {
                         self.lines.push((line, tone));
                     }
+                    if refused && !is_before {
+                        let dropped = self.turn.clear();
+                        self.not_sent(dropped);
+                    }
                 }
                 Heard::Missed => self.tell("-- some of what it said is lost", Tone::Notice),
                 Heard::Report(_) => {}
@@ -300,7 +304,13 @@ impl Talk {
                 // that the machine was stopped, and how, is news of the machine
                 (Some(report), _) => {
                     let tone = if report.confirmed { Tone::Notice } else { Tone::Bad };
-                    self.tell(format!("-- stop byte left after {}", left(&one)), tone);
+                    self.tell(
+                        match report.left_after_us {
+                            Some(_) => format!("-- stop byte left after {}", left(&one)),
+                            None => "-- no stop byte has left".to_owned(),
+                        },
+                        tone,
+                    );
                 }
                 (None, error) => {
                     let why = error.as_ref().map_or("", |error| error.message.as_str());

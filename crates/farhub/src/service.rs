@@ -88,7 +88,8 @@ fn to_install(root: &Root, binary: &str, user: &str) -> Vec<Step> {
             user.to_owned()
         }
     };
-    let files = units::files(binary, user, &group);
+    let ports = account::ports_group(root);
+    let files = units::files(binary, user, &group, ports);
     steps.extend(files.into_iter().map(|File { path, text }| Step::Write { path, text }));
     steps.extend([
         Step::Try("modprobe vhci-hcd".into()),
@@ -124,7 +125,7 @@ fn uninstall(args: Uninstall, out: Out) -> Result<(), Error> {
 /// next user that the system makes could get its number, and with it the hub's key.
 fn to_uninstall(root: &Root) -> Vec<Step> {
     let account = Account::of_service(root);
-    let files = units::files("", "", "");
+    let files = units::files("", "", "", None);
     let mut removals: Vec<Step> = files
         .iter()
         .rev()
@@ -156,7 +157,7 @@ fn status(args: cli::Root, out: Out) -> Result<(), Error> {
     let root = Root(args.root.unwrap_or("/".into()));
     let mut table = Table::default();
     let mut states = serde_json::Map::new();
-    let files = units::files("", "", "");
+    let files = units::files("", "", "", None);
     for path in files.iter().map(|file| file.path) {
         let there = root.at(path).exists();
         states.insert(path.into(), json!(if there { "installed" } else { "missing" }));
@@ -381,10 +382,11 @@ mod tests {
 
     #[test]
     fn the_rule_names_the_group_of_the_user() {
-        let files = units::files(PACKAGED, "usb", "plugdev");
+        let files = units::files(PACKAGED, "usb", "plugdev", Some("dialout"));
         let text = |path| files.iter().find(|file| file.path == path).unwrap().text.as_str();
         assert!(text(udev::FILE).contains("GROUP=\"plugdev\""));
-        assert!(text(units::HUB).contains("\nUser=usb\nGroup=plugdev\n"));
+        let hub = text(units::HUB);
+        assert!(hub.contains("\nUser=usb\nGroup=plugdev\nSupplementaryGroups=dialout\n"));
         assert!(text(units::HELPER).contains("--group plugdev\n"));
     }
 }

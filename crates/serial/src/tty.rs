@@ -47,8 +47,8 @@ pub enum Error {
     #[error("another program has {} open: close it first", .0.display())]
     InUse(PathBuf),
     #[error(
-        "no permission to use {}: add the user of farhub to the group `dialout`, or run \
-         `sudo farhub service install`, which adds a udev rule", .0.display()
+        "no permission to use {}: add the user of farhub to the group that it belongs to, such as \
+         dialout, and log in again; the service of `farhub service install` is in it", .0.display()
     )]
     Permission(PathBuf),
     #[error("{} is not a serial port", .0.display())]

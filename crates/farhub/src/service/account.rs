@@ -83,6 +83,11 @@ pub(crate) fn group_id(root: &Root, name: &str) -> Option<u32> {
     entry.get(2)?.parse().ok()
 }
 
+/// The group that serial ports belong to: of Debian, Fedora and their kin, or of Arch.
+pub(crate) fn ports_group(root: &Root) -> Option<&'static str> {
+    ["dialout", "uucp"].into_iter().find(|name| group_exists(root, name))
+}
+
 /// In the user's entry, so that uninstall knows it again.
 pub(crate) const COMMENT: &str = "farhub service";
 

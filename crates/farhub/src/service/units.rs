@@ -1,7 +1,7 @@
 //! The files of the service.
 //!
-//! The hub runs as a user without rights, who may open USB devices and stop buttons, and nothing
-//! else. What only root can do, handing a socket to `vhci_hcd`, is a second unit: a small program
+//! The hub runs as a user without rights, who may open USB devices, serial ports and stop buttons
+//! as far as their groups and modes say. What only root can do, handing a socket to `vhci_hcd`, is a second unit: a small program
 //! without network and without capabilities, that answers to the hub's group alone.
 //!
 //! Source: systemd.exec(5), systemd.resource-control(5), `systemd-analyze security`.
@@ -20,8 +20,9 @@ pub(crate) struct File {
     pub text: String,
 }
 
-/// All of them, in the order in which they are written.
-pub(crate) fn files(binary: &str, user: &str, group: &str) -> Vec<File> {
+/// All of them, in the order in which they are written. `ports` is the group of serial ports, if
+/// the system has one.
+pub(crate) fn files(binary: &str, user: &str, group: &str, ports: Option<&str>) -> Vec<File> {
     let head = "# Written by `farhub service install`; `farhub service uninstall` removes it.\n";
     let modules = format!("{head}vhci-hcd\n");
     let tmpfiles = format!("{head}w {} - - - - {}\n", udev::MEMORY, udev::MEMORY_MB);
@@ -30,12 +31,13 @@ pub(crate) fn files(binary: &str, user: &str, group: &str) -> Vec<File> {
         File { path: MODULES, text: modules },
         File { path: TMPFILES, text: tmpfiles },
         File { path: HELPER, text: format!("{head}{}", helper_unit(binary, group)) },
-        File { path: HUB, text: format!("{head}{}", hub_unit(binary, user, group)) },
+        File { path: HUB, text: format!("{head}{}", hub_unit(binary, user, group, ports)) },
     ]
 }
 
-fn hub_unit(binary: &str, user: &str, group: &str) -> String {
+fn hub_unit(binary: &str, user: &str, group: &str, ports: Option<&str>) -> String {
     let data = data::SYSTEM;
+    let ports = ports.map(|ports| format!("SupplementaryGroups={ports}\n")).unwrap_or_default();
     format!(
         "\
 [Unit]
@@ -48,15 +50,18 @@ Type=notify
 ExecStart={binary} --data {data} up
 User={user}
 Group={group}
-StateDirectory=farhub
+{ports}StateDirectory=farhub
 StateDirectoryMode=0750
+# Where pseudo-terminals have their names.
+RuntimeDirectory=farhub-ports
 UMask=0077
 Restart=on-failure
-# USB devices: opened under the udev rule. Stop buttons: those that a rule gives to this group.
-DevicePolicy=closed
-DeviceAllow=char-usb_device rw
-DeviceAllow=char-input r
-DeviceAllow=char-gpiochip r
+# Which devices it may open, their groups and modes say: a list here would leave out the serial
+# ports whose drivers are loaded later.
+# A thread that stops a machine goes before all ordinary ones.
+LimitRTPRIO=10
+# For names of pseudo-terminals that people choose.
+ReadWritePaths=/tmp
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 ProtectHome=yes
 ProtectKernelTunables=yes
@@ -87,6 +92,8 @@ RuntimeDirectory=farhub
 UMask=0007
 Restart=on-failure
 DevicePolicy=closed
+PrivateTmp=yes
+RestrictRealtime=yes
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
 ProtectHome=yes
@@ -102,7 +109,6 @@ const SANDBOX: &str = "\
 CapabilityBoundingSet=
 NoNewPrivileges=yes
 ProtectSystem=strict
-PrivateTmp=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
 ProtectControlGroups=yes
@@ -110,7 +116,6 @@ ProtectClock=yes
 ProtectHostname=yes
 ProtectProc=invisible
 RestrictNamespaces=yes
-RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 MemoryDenyWriteExecute=yes

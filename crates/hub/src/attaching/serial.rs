@@ -212,9 +212,12 @@ async fn told_of(what: &'static str, task: impl Future<Output = std::io::Result<
 /// A name for the pseudo-terminal that stays the same.
 fn usual_link(inner: &Inner, key: &Key) -> Result<PathBuf> {
     let Address { hub, device } = address(inner, key)?;
-    let folder = match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(runtime) => PathBuf::from(runtime).join("farhub"),
-        None => inner.data.join("ports"),
+    // of a service, of somebody who is logged in, or else our own
+    let folder = match (std::env::var_os("RUNTIME_DIRECTORY"), std::env::var_os("XDG_RUNTIME_DIR"))
+    {
+        (Some(service), _) => PathBuf::from(service),
+        (None, Some(runtime)) => PathBuf::from(runtime).join("farhub"),
+        (None, None) => inner.data.join("ports"),
     };
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(folder.join(format!("{hub}-{device}")))

@@ -42,8 +42,8 @@ pub struct UsbPort {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     #[error(
-        "no permission to use {}: add the user of farhub to the group `dialout`, or run \
-         `sudo farhub service install`, which adds a udev rule", .0.display()
+        "no permission to use {}: add the user of farhub to the group that it belongs to, such as \
+         dialout, and log in again; the service of `farhub service install` is in it", .0.display()
     )]
     Permission(PathBuf),
 }

@@ -15,7 +15,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::serial::{Flow, LineCoding, StopBits};
 
@@ -38,12 +39,35 @@ pub(super) struct Settings {
     flow: Flow,
 }
 
+/// Whoever may open the serial ports of this computer may open this one. Where we may not say that
+/// (a hub that is not in their group), it stays ours alone.
+fn like_a_port(path: &Path) {
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let number = |name: &str| {
+        let mut lines = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        lines.find(|line| line.first() == Some(&name))?.get(2)?.parse::<u32>().ok()
+    };
+    let Some(group) = PORTS_GROUPS.into_iter().find_map(number) else { return };
+    let given = std::os::unix::fs::chown(path, None, Some(group));
+    let given = given
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(PORT_MODE)));
+    if let Err(error) = given {
+        tracing::debug!(%error, "a pseudo-terminal is for its own user only");
+    }
+}
+
+/// Of Debian, Fedora and their kin, and of Arch.
+const PORTS_GROUPS: [&str; 2] = ["dialout", "uucp"];
+/// As `50-udev-default.rules` has it for serial ports.
+const PORT_MODE: u32 = 0o660;
+
 impl Terminal {
     pub(super) fn open(coding: &LineCoding) -> io::Result<Self> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
         let path = PathBuf::from(OsStr::from_bytes(name.to_bytes()));
+        like_a_port(&path);
         let opens = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         inotify::add_watch(&opens, &path, WatchFlags::OPEN)?;
         kernel::packet_mode(master.as_fd())?;

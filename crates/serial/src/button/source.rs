@@ -38,7 +38,7 @@ pub enum Bias {
 #[derive(Debug)]
 pub(crate) enum Device {
     Key { fd: OwnedFd, key: Option<Key> },
-    Line { fd: OwnedFd, open: Level },
+    Line { fd: OwnedFd, open: Level, was_open: bool },
 }
 
 /// What a look at a device found.
@@ -72,7 +72,8 @@ impl Source {
             Self::Line { chip, line, open, bias } => {
                 let fd = request(&node(chip)?, *line, *bias)?;
                 let is_open = open.is(sys::is_high(&fd).map_err(looking)?);
-                Ok((Device::Line { fd, open: *open }, Seen { pressed: false, is_open }))
+                let device = Device::Line { fd, open: *open, was_open: is_open };
+                Ok((device, Seen { pressed: false, is_open }))
             }
         }
     }
@@ -80,12 +81,12 @@ impl Source {
 
 impl Device {
     /// What has come, all of it.
-    pub(super) fn read(&self) -> Result<Seen, Errno> {
+    pub(super) fn read(&mut self) -> Result<Seen, Errno> {
         let mut pressed = false;
         // a multiple of the size of either event: the kernel gives whole ones
         let mut buffer = [0; 32 * EDGE];
         loop {
-            match rustix::io::read(self, &mut buffer) {
+            match rustix::io::read(&*self, &mut buffer) {
                 Ok(0) => return Err(Errno::NODEV),
                 Ok(count) => pressed |= self.is_pressed(&buffer[..count]),
                 Err(Errno::AGAIN) => break,
@@ -95,7 +96,10 @@ impl Device {
         }
         let is_open = match self {
             Self::Key { .. } => false,
-            Self::Line { fd, open } => open.is(sys::is_high(fd)?),
+            Self::Line { fd, open, was_open } => {
+                *was_open = open.is(sys::is_high(fd)?);
+                *was_open
+            }
         };
         Ok(Seen { pressed, is_open })
     }
@@ -104,7 +108,7 @@ impl Device {
     fn is_pressed(&self, bytes: &[u8]) -> bool {
         match self {
             Self::Key { key, .. } => key_pressed(bytes, *key),
-            Self::Line { open, .. } => line_opened(bytes, *open),
+            Self::Line { open, was_open, .. } => line_opened(bytes, *open, *was_open),
         }
     }
 
@@ -143,11 +147,13 @@ fn key_pressed(bytes: &[u8], key: Option<Key>) -> bool {
     })
 }
 
-/// `struct gpio_v2_line_event`s: also what opened and closed before we looked is a stop.
-fn line_opened(bytes: &[u8], open: Level) -> bool {
+/// `struct gpio_v2_line_event`s: also what opened and closed before we looked is a stop. The kernel
+/// tells an edge by the level that it finds a little later (`edge_irq_thread`), so that a line that
+/// opened for a moment may be said to close, twice; but what was closed cannot close.
+fn line_opened(bytes: &[u8], open: Level, was_open: bool) -> bool {
     bytes.chunks_exact(EDGE).any(|event| {
         let id = event[EDGE_ID..EDGE_ID + 4].try_into().expect("four bytes");
-        open.is(u32::from_ne_bytes(id) == sys::EDGE_RISING)
+        !was_open || open.is(u32::from_ne_bytes(id) == sys::EDGE_RISING)
     })
 }
 
@@ -240,10 +246,14 @@ mod tests {
     fn a_line_that_opens_for_a_moment_has_opened() {
         let (rising, falling) = (edge(1), edge(2));
         let moment = [rising.clone(), falling.clone()].concat();
-        assert!(line_opened(&moment, Level::High));
-        assert!(line_opened(&moment, Level::Low));
-        assert!(!line_opened(&falling, Level::High), "it closes");
-        assert!(!line_opened(&rising, Level::Low), "it closes");
+        for was_open in [false, true] {
+            assert!(line_opened(&moment, Level::High, was_open));
+            assert!(line_opened(&moment, Level::Low, was_open));
+        }
+        assert!(!line_opened(&falling, Level::High, true), "it closes");
+        assert!(!line_opened(&rising, Level::Low, true), "it closes");
+        assert!(line_opened(&falling, Level::High, false), "it was closed: it opened between");
+        assert!(line_opened(&rising, Level::Low, false));
     }
 
     #[test]

@@ -50,7 +50,7 @@ where
 
     /// Looks at the device, or for it, and tells what came of it.
     pub(super) fn round(&mut self) {
-        let seen = match &self.device {
+        let seen = match &mut self.device {
             Some(device) => device.read(),
             None => match (self.opener)() {
                 Ok((device, seen)) => {

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::table::{Cell, Table, Tone};
 use gcode::status::{State as Doing, Status};
 use hub::view::{Interlock, Machine, MachineSettings, OnOpen, Role};
+use serial::button::Contact;
 use serial::machine::state::{Arming, Port, Stopped};
 use std::time::Duration;
 use wire::serial::{Flow, LineCoding, Parity, StopBits, StopReport};
@@ -35,6 +36,10 @@ pub(crate) fn table(machine: &Machine, stop_path: Result<Duration, Error>) -> Ta
     row("stop path", way(stop_path));
     if let Some(open) = state.interlock_open {
         row("interlock", interlock(open));
+    }
+    for button in &state.buttons {
+        let (text, tone) = contact(&button.contact);
+        row("stop button", (format!("{}: {text}", button.name), tone));
     }
     row("guard", guard(state.guarded));
     if let Some(job) = job(machine) {
@@ -134,6 +139,10 @@ pub(crate) fn changes(before: &Machine, now: &Machine) -> Vec<Told> {
     {
         let (text, tone) = interlock(open);
         told.push((format!("interlock: {text}"), tone));
+    }
+    for button in new.buttons.iter().filter(|button| !old.buttons.contains(button)) {
+        let (text, tone) = contact(&button.contact);
+        told.push((format!("stop button {}: {text}", button.name), tone));
     }
     if old.guarded != new.guarded {
         let (text, tone) = guard(new.guarded);
@@ -268,6 +277,14 @@ fn way(stop_path: Result<Duration, Error>) -> Told {
 
 fn interlock(open: bool) -> Told {
     if open { ("OPEN".into(), Tone::Bad) } else { ("closed".into(), Tone::Good) }
+}
+
+fn contact(contact: &Contact) -> Told {
+    match contact {
+        Contact::Ready => ("ready".into(), Tone::Good),
+        Contact::Open => ("OPEN".into(), Tone::Bad),
+        Contact::Lost { why } => (format!("LOST: {why}"), Tone::Bad),
+    }
 }
 
 fn guard(guarded: Option<bool>) -> Told {

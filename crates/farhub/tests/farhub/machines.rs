@@ -23,7 +23,9 @@ fn laser() -> Value {
                 "overrides": {"feed": 110, "rapid": 100, "spindle": 90}, "accessories": null},
             "lines": {"cts": true, "dsr": false, "ring": false, "carrier": false},
             "beam_may_be_on": true, "arming": {"armed": {"left_s": 95, "by": "office"}},
-            "interlock_open": false, "stopped": null, "stops": 2, "stop_path": null,
+            "interlock_open": false,
+            "buttons": [{"name": "bench", "contact": "ready"}], "stopped": null,
+            "stops": 2, "stop_path": null,
             "user": "office", "program_open": true, "guarded": true,
             "counters": {"received": 10, "sent": 10, "refused_lines": 0, "dropped": 0,
                 "errors": {"framing": 0, "parity": 0, "overrun": 0, "breaks": 0}},
@@ -46,6 +48,7 @@ fn stopped() -> Value {
     state["stopped"] = json!({"reason": "interlock", "report": report});
     state["stops"] = json!(3);
     state["interlock_open"] = json!(true);
+    state["buttons"][0]["contact"] = json!({"lost": {"why": "it was pulled out"}});
     state["arming"] = json!("safe");
     state["beam_may_be_on"] = json!(false);
     state["guarded"] = json!(false);
@@ -103,7 +106,7 @@ fn a_machine_is_shown_and_followed() {
     answers.push(test);
     let news = vec![("machine", laser()), ("machine", stopped()), said("ok"), ("machine", laser())];
     let hub = Fake::start(Script { answers, news, ..Script::default() });
-    let text = watched(&hub, &["machine", "show", "garage/laser", "--watch"], 32);
+    let text = watched(&hub, &["machine", "show", "garage/laser", "--watch"], 35);
     let text: Vec<String> = text.lines().map(timeless).collect();
     golden("machine-watch.txt", &(text.join("\n") + "\n"));
 }

@@ -318,7 +318,7 @@ impl Core {
         }
         let line = self.sending.queue.line_bytes().unwrap_or(0);
         let firmware = self.hearing.detector.firmware();
-        let room = usize::try_from(firmware.rx_bytes).unwrap_or(0).saturating_sub(line);
+        let room = firmware.rx_bytes.saturating_sub(line);
         self.hearing.answers.owed_until(room, now)
     }
 

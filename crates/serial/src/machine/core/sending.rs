@@ -61,11 +61,6 @@ impl Sending {
         }
     }
 
-    /// Whether the port is as fast as whoever is behind it.
-    pub(super) fn is_pipe(&self) -> bool {
-        self.pace.is_pipe()
-    }
-
     /// More is known of the firmware.
     pub(super) fn lane_of(&mut self, firmware: &Firmware) {
         self.lane = Lane::new(firmware.profile, firmware.emergency_parser);
@@ -316,7 +311,7 @@ impl Core {
         }
         let line = self.sending.queue.line_bytes().unwrap_or(0);
         let firmware = self.hearing.detector.firmware();
-        let room = usize::try_from(firmware.rx_bytes).unwrap_or(0).saturating_sub(line);
+        let room = firmware.rx_bytes.saturating_sub(line);
         self.hearing.answers.owed_until(room, now)
     }
 

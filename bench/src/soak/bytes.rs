@@ -8,10 +8,12 @@ use anyhow::{Context, Result, ensure};
 use hub::view::Doors;
 use sim::machine::Echo;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const VOLUME_BYTES: usize = 100_000_000;
+const UNDER_WAY_BYTES_MAX: usize = 1 << 20;
 const PROGRESS_BYTES: usize = 25_000_000;
 /// Beyond what any buffer on the way is cut by.
 const CHUNK_BYTES_MAX: usize = 300;
@@ -28,14 +30,20 @@ pub(super) async fn volume() -> Result<()> {
         let seed = Dice::new(name.len() as u64);
         let mut sends = seed.clone();
         let began = Instant::now();
+        // a program that is 4 MiB behind its port is cut off
+        let (back, returned) = mpsc::channel();
         let sender = thread::spawn(move || -> Result<()> {
-            let (mut chunk, mut sent) = (vec![0; 64 << 10], 0);
+            let (mut chunk, mut sent, mut under_way) = (vec![0; 64 << 10], 0, 0);
             while sent < VOLUME_BYTES {
+                while under_way > UNDER_WAY_BYTES_MAX {
+                    under_way -= returned.recv()?;
+                }
                 let count = (1 + sends.below(8192) as usize) * 8;
                 let count = count.min(VOLUME_BYTES - sent);
                 fill(&mut chunk[..count], &mut sends);
                 writer.write(&chunk[..count])?;
                 sent += count;
+                under_way += count;
             }
             Ok(())
         });
@@ -51,6 +59,8 @@ pub(super) async fn volume() -> Result<()> {
             }
             ensure!(came[..count] == expected[..count], "other bytes came back after {total}");
             came.drain(..count);
+            // at the end nobody waits for it
+            let _ = back.send(count);
             if total / PROGRESS_BYTES != (total + count) / PROGRESS_BYTES {
                 eprintln!("{name}: {} MB", (total + count) / 1_000_000);
             }

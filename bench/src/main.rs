@@ -1,6 +1,7 @@
 //! Speeds of farhub beside a peer's, in the same run: `bench agents`, the same simulated disk and
 //! the same driver; `bench paths`, the path between two hubs ([`paths`]);
-//! `bench serial`, serial ports ([`serial`]).
+//! `bench serial`, serial ports ([`serial`]). And `bench soak`, what has no time to be a test
+//! ([`soak`]).
 //!
 //! For agents the peer is the server of the `usbip` crate, twice: through a tunnel with the
 //! encryption that farhub has, which is the fair comparison, and in plain TCP straight to the
@@ -13,6 +14,7 @@ mod paths;
 mod peer;
 mod quic;
 mod serial;
+mod soak;
 
 use anyhow::{Result, bail};
 use client::{BLOCK_BYTES, Client};
@@ -57,7 +59,8 @@ fn main() -> Result<()> {
         ["agents"] => agents(&runtime),
         ["paths", farhub] => runtime.block_on(paths::run(Path::new(farhub))),
         ["serial"] => runtime.block_on(serial::run()),
-        _ => bail!("usage: bench agents | paths FARHUB | serial"),
+        ["soak", name, farhub] => runtime.block_on(soak::run(name, Path::new(farhub))),
+        _ => bail!("usage: bench agents | paths FARHUB | serial | soak NAME FARHUB"),
     }
 }
 

@@ -2,9 +2,9 @@
 //! network in plain text, all on loopback and each with a loop-back plug of the same kind behind it
 //! ([`Echo`]). Then how soon a stop is out, and how many lines a laser gets.
 
-mod hubs;
+pub(crate) mod hubs;
 mod others;
-mod stopping;
+pub(crate) mod stopping;
 mod streaming;
 
 use crate::{Figure, Unit, median, percentiles};
@@ -27,7 +27,7 @@ const UNDER_WAY_BYTES: usize = 2048;
 /// What nothing on the way takes for anything else than data.
 const BYTE: u8 = b'U';
 /// Longer than anything stands still.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run() -> Result<()> {
     let mut lanes = Vec::new();
@@ -56,7 +56,7 @@ pub(crate) async fn run() -> Result<()> {
     print(&lanes, &rounds);
     drop(others);
     hubs.stop().await;
-    stopping::run().await?;
+    stopping::run(stopping::STOPS).await?;
     streaming::run().await
 }
 

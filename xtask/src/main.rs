@@ -6,6 +6,7 @@ mod lab;
 mod net;
 mod peers;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 mod ui;
@@ -41,6 +42,8 @@ enum Command {
     Net(net::Args),
     /// Programs that are not ours, at serial ports that come through farhub
     Peers(peers::Args),
+    /// What the serial side promises, at volumes for which no test has time
+    Soak(soak::Args),
     /// Speed, beside others
     Bench(bench::Args),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Lab(args) => lab::run(&args),
         Command::Net(args) => net::net(&args),
         Command::Peers(args) => peers::peers(&args),
+        Command::Soak(args) => soak::soak(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

@@ -11,15 +11,15 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wire::Address;
 
-pub(super) struct Hubs {
-    pub(super) garage: Hub,
-    pub(super) office: Hub,
+pub(crate) struct Hubs {
+    pub(crate) garage: Hub,
+    pub(crate) office: Hub,
     _data: [TempDir; 2],
 }
 
 impl Hubs {
     /// The ports are shared as `port0`, `port1` and so on, in this order, machines after them.
-    pub(super) async fn start(ports: Vec<PathBuf>, machines: Vec<Arc<Simulated>>) -> Result<Self> {
+    pub(crate) async fn start(ports: Vec<PathBuf>, machines: Vec<Arc<Simulated>>) -> Result<Self> {
         let data = [TempDir::new()?, TempDir::new()?];
         let config = |name: &str, data: &TempDir| {
             anyhow::Ok(Config {
@@ -49,7 +49,7 @@ impl Hubs {
     }
 
     /// Attaches a port, and returns where programs find it.
-    pub(super) async fn attach(&self, number: usize, doors: Doors) -> Result<String> {
+    pub(crate) async fn attach(&self, number: usize, doors: Doors) -> Result<String> {
         let address = Self::address(number)?;
         self.office.attach(Caller::Local, &address, Some(Via::Port(doors)), true).await?;
         until(&self.office, |state| {
@@ -59,11 +59,11 @@ impl Hubs {
         .await
     }
 
-    pub(super) fn address(number: usize) -> Result<Address> {
+    pub(crate) fn address(number: usize) -> Result<Address> {
         Ok(format!("garage/port{number}").parse()?)
     }
 
-    pub(super) async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         self.office.stop().await;
         self.garage.stop().await;
     }

@@ -15,7 +15,6 @@
 //!
 //! **Who waits.** The program waits when 64 KiB are queued. What comes from the port is kept for
 //! the program, for 4 MiB; a program that is further behind is cut off rather than shown a gap.
-//! Where the other end of the port would wait as well (flow control, a pty), it waits instead.
 //! Watchers never make anybody wait: they lose the oldest.
 
 mod answers;

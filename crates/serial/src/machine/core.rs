@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use using::{Armed, User};
 use wire::Text;
-use wire::serial::{Down, Flow, LineCoding, LineErrors, ModemLines, Profile};
+use wire::serial::{Down, LineCoding, LineErrors, ModemLines};
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -246,14 +246,6 @@ impl Core {
             let told = self.output.tell(Down::Errors(errors));
             self.behind(told);
         }
-    }
-
-    /// Whether what has come may wait in the port while the program does not read: where the other
-    /// end waits too, as with flow control or on a pty. Elsewhere it would be lost there; and a
-    /// machine is always listened to.
-    pub(super) fn leaves_input(&self) -> bool {
-        let waits = self.sending.is_pipe() || self.coding.flow != Flow::None;
-        waits && self.config.profile == Profile::Raw && self.output.is_full()
     }
 
     /// How often the lines are to be looked at.

@@ -101,11 +101,6 @@ impl Output {
         self.program.as_mut().map_or(Ok(()), Program::flush)
     }
 
-    /// Whether so much waits for the program that no more should come where that can be helped.
-    pub(super) fn is_full(&self) -> bool {
-        self.program.as_ref().is_some_and(|program| program.held_bytes >= FULL_BYTES)
-    }
-
     /// Drops the bytes that the program has not read.
     pub(super) fn purge(&mut self) {
         if let Some(program) = &mut self.program {
@@ -142,8 +137,6 @@ const WATCHER_CHUNKS: usize = 1024;
 pub(super) const PROGRAM_MESSAGES: usize = 64;
 /// With the 4 MiB that a line keeps through an outage: 30 s of 2 Mbaud.
 const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Far enough from that for what is read at once.
-const FULL_BYTES: usize = HELD_BYTES_MAX / 4;
 /// What anything that is not bytes counts for, so that its number is bounded too.
 const EVENT_BYTES: usize = 64;
 

@@ -31,10 +31,6 @@ impl Pace {
         Self { is_pipe: true, ..Self::new(coding, now) }
     }
 
-    pub(super) fn is_pipe(&self) -> bool {
-        self.is_pipe
-    }
-
     pub(super) fn set(&mut self, coding: &LineCoding) {
         self.byte_time = coding.byte_time();
     }

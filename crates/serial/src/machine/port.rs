@@ -36,8 +36,6 @@ struct Port {
     guard_at: Instant,
     /// The kernel takes nothing more for now.
     is_full: bool,
-    /// Nothing more comes than what is here.
-    is_hung_up: bool,
     look_at: Instant,
 }
 
@@ -139,14 +137,7 @@ where
                 let lines = tty.has_modem().then(|| tty.modem());
                 self.core.opened(tty.coding(), lines, now);
                 let (guard, guard_at) = (None, now);
-                self.port = Some(Port {
-                    tty,
-                    guard,
-                    guard_at,
-                    is_full: false,
-                    is_hung_up: false,
-                    look_at: now,
-                });
+                self.port = Some(Port { tty, guard, guard_at, is_full: false, look_at: now });
             }
             Err(error) => self.core.closed(&error.to_string()),
         }
@@ -167,9 +158,6 @@ where
         let Some(port) = &mut self.port else { return Ok(()) };
         let mut buffer = [0; READ_BYTES];
         for _ in 0..READS {
-            if self.core.leaves_input() && !port.is_hung_up {
-                break;
-            }
             match port.tty.read(&mut buffer) {
                 Ok(count) => self.core.received(&buffer[..count], now),
                 Err(Errno::AGAIN | Errno::INTR) => break,
@@ -275,16 +263,10 @@ where
         if let Some(port) = &mut self.port {
             let full = std::mem::take(&mut port.is_full);
             let out = if full { PollFlags::OUT } else { PollFlags::empty() };
-            let leaves = self.core.leaves_input();
-            let input = if leaves { PollFlags::empty() } else { PollFlags::IN };
-            fds.push(PollFd::new(&port.tty, input | out));
+            fds.push(PollFd::new(&port.tty, PollFlags::IN | out));
         }
         // whatever it says, the next round looks at everything
         let _ = poll(&mut fds, timeout.as_ref());
-        let ends = fds.get(1).is_some_and(|fd| fd.revents().contains(PollFlags::HUP));
-        if let Some(port) = &mut self.port {
-            port.is_hung_up = ends;
-        }
     }
 }
 

@@ -65,33 +65,6 @@ async fn a_mebibyte_passes_both_ways() {
 }
 
 #[tokio::test]
-async fn a_board_that_can_wait_waits_for_a_program_that_reads_late() {
-    const BYTES: usize = 9 << 20;
-    let pty = Pty::open();
-    let (machine, _) = share(&pty, Config::new(Profile::Raw));
-    let Session { up, mut down, .. } = begin(&machine).await;
-    let board = thread::spawn(move || {
-        for chunk in 0..BYTES / 1024 {
-            pty.give(&[chunk as u8; 1024]);
-        }
-        pty
-    });
-    // all that is read of it now is kept for the program
-    let mut state = machine.look();
-    let full = state.wait_for(|state| state.counters.received > 1 << 20);
-    timeout(SOON, full).await.unwrap().unwrap();
-    let mut got = 0;
-    while got < BYTES {
-        let (_, bytes) = timeout(SOON, down.recv()).await.unwrap().unwrap();
-        for byte in bytes {
-            assert_eq!(byte, (got / 1024) as u8);
-            got += 1;
-        }
-    }
-    drop((up, board.join().unwrap()));
-}
-
-#[tokio::test]
 async fn a_port_that_is_gone_is_said_and_opened_again() {
     let pty = Pty::open();
     let path = std::sync::Arc::new(std::sync::Mutex::new(pty.path.clone()));

@@ -61,11 +61,6 @@ impl Sending {
         }
     }
 
-    /// Whether the port is as fast as whoever is behind it.
-    pub(super) fn is_pipe(&self) -> bool {
-        self.pace.is_pipe()
-    }
-
     /// More is known of the firmware.
     pub(super) fn lane_of(&mut self, firmware: &Firmware) {
         self.lane = Lane::new(firmware.profile, firmware.emergency_parser);

@@ -1,6 +1,6 @@
 //! Lines of a raster that a laser gets from a program at a distance: one at a time, as many as its
-//! buffer holds, and handed over as a job. The distance is put between the program and its way in; to
-//! a job it makes no difference, so that is measured once.
+//! buffer holds, and handed over as a job. The distance is put between the program and its way in;
+//! to a job it makes no difference, so that is measured once.
 
 use super::SILENCE_MAX;
 use super::hubs::Hubs;

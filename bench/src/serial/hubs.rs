@@ -31,7 +31,7 @@ impl Hubs {
         let names: Vec<String> = ports
             .iter()
             .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
-            .chain(machines.iter().map(|machine| machine.name.to_string()))
+            .chain(machines.iter().map(|machine| machine.id.to_string()))
             .collect();
         let garage = config("garage", &data[0])?;
         let garage = Hub::start(Config { serial_ports: ports, machines, ..garage }).await?;

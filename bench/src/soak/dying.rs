@@ -86,7 +86,12 @@ fn once(farhub: &Path, death: Death, cable: Option<&Cable>) -> Result<Duration> 
         UserKilled => burning.office.signal("KILL")?,
         UserFrozen => burning.office.signal("STOP")?,
         ProgramGone => burning.program = None,
-        CableCut => cable.context("a cable")?.set("down")?,
+        CableCut => {
+            cable.context("a cable")?.set("down")?;
+            // it was cut at some time in between
+            let took = burning.laser.pty().now().saturating_sub(since);
+            eprintln!("cutting took {} ms", took.as_millis());
+        }
     }
     let took = burning.goes_out(since);
     if let Some(cable) = cable {

@@ -98,6 +98,22 @@ pub struct Status {
     pub accessories: Option<Accessories>,
 }
 
+impl Status {
+    /// A machine tells one of the two places; the other follows from the offset, once that is
+    /// known.
+    pub fn complete(&mut self) {
+        let Some(offset) = &self.offset else { return };
+        let sum = |from: &[f64], sign: f64| {
+            from.iter().zip(offset).map(|(at, by)| at + sign * by).collect::<Vec<_>>()
+        };
+        match (&self.machine, &self.work) {
+            (Some(machine), None) => self.work = Some(sum(machine, -1.0)),
+            (None, Some(work)) => self.machine = Some(sum(work, 1.0)),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+}
+
 /// What a machine is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -157,28 +157,13 @@ pub(crate) fn changes(before: &Machine, now: &Machine) -> Vec<Told> {
     told
 }
 
-/// Where it is in the coordinates of the work, and in its own where they are others. GRBL tells
-/// the one or the other, and now and then how far they are from each other.
+/// Where it is in the coordinates of the work, and in its own where they are others.
 pub(crate) fn position(status: &Status) -> String {
-    let shifted = |from: &[f64], offset: &[f64], by: fn(f64, f64) -> f64| {
-        from.iter().zip(offset).map(|(from, offset)| by(*from, *offset)).collect::<Vec<f64>>()
-    };
-    let offset = status.offset.as_deref();
-    let (work, machine) = match (status.work.clone(), status.machine.clone(), offset) {
-        (None, Some(machine), Some(offset)) => {
-            (Some(shifted(&machine, offset, |a, b| a - b)), Some(machine))
-        }
-        (Some(work), None, Some(offset)) => {
-            let machine = shifted(&work, offset, |a, b| a + b);
-            (Some(work), Some(machine))
-        }
-        (work, machine, _) => (work, machine),
-    };
-    match (work, machine) {
+    match (&status.work, &status.machine) {
         (Some(work), Some(machine)) if work != machine => {
-            format!("{}, of the machine {}", axes(&work), axes(&machine))
+            format!("{}, of the machine {}", axes(work), axes(machine))
         }
-        (Some(place), _) | (None, Some(place)) => axes(&place),
+        (Some(place), _) | (None, Some(place)) => axes(place),
         (None, None) => "not told".to_owned(),
     }
 }
@@ -366,15 +351,12 @@ mod tests {
 
     #[test]
     fn the_work_s_coordinates_come_first() {
-        let offset = Some(vec![-10.0, 5.0, 0.0]);
-        let at =
-            |machine, work, offset| position(&Status { machine, work, offset, ..<_>::default() });
+        let at = |machine, work| position(&Status { machine, work, ..<_>::default() });
         let both = "X 0.000  Y 10.000  Z 1.000, of the machine X -10.000  Y 15.000  Z 1.000";
-        assert_eq!(at(Some(vec![-10.0, 15.0, 1.0]), None, offset.clone()), both);
-        assert_eq!(at(None, Some(vec![0.0, 10.0, 1.0]), offset), both);
-        assert_eq!(at(Some(vec![1.0]), None, Some(vec![0.0])), "X 1.000");
-        assert_eq!(at(Some(vec![1.0]), None, None), "X 1.000");
-        assert_eq!(at(None, None, None), "not told");
+        assert_eq!(at(Some(vec![-10.0, 15.0, 1.0]), Some(vec![0.0, 10.0, 1.0])), both);
+        assert_eq!(at(Some(vec![1.0]), Some(vec![1.0])), "X 1.000");
+        assert_eq!(at(Some(vec![1.0]), None), "X 1.000");
+        assert_eq!(at(None, None), "not told");
     }
 
     #[test]

@@ -58,8 +58,9 @@ impl Hearing {
     }
 
     /// A report leaves out what is as it was.
-    fn merge(&mut self, new: Status) {
+    fn merge(&mut self, mut new: Status) {
         let Some(old) = &mut self.status else {
+            new.complete();
             self.status = Some(new);
             return;
         };
@@ -73,6 +74,7 @@ impl Hearing {
             pins: new.pins,
             ..new
         };
+        old.complete();
     }
 }
 

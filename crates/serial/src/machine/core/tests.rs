@@ -516,7 +516,13 @@ fn status_is_asked_for_while_somebody_looks_and_not_shown_to_the_program() {
     bench.says(b"<Idle|MPos:1.000,2.000,3.000|FS:0,0>\r\n");
     assert_eq!(bench.got().0, b"");
     let status = bench.state().status.unwrap();
-    assert_eq!(status.machine, Some(vec![1.0, 2.0, 3.0]));
+    assert_eq!((status.machine, status.work), (Some(vec![1.0, 2.0, 3.0]), None));
+    // told now and then, and good until it is told again
+    bench.says(b"<Idle|MPos:1.000,2.000,3.000|FS:0,0|WCO:0.500,0.000,4.000>\r\n");
+    bench.says(b"<Idle|MPos:2.000,2.000,3.000|FS:0,0>\r\n");
+    assert_eq!(bench.state().status.unwrap().work, Some(vec![1.5, 2.0, -1.0]));
+    bench.says(b"<Idle|WPos:1.000,2.000,3.000|FS:0,0>\r\n");
+    assert_eq!(bench.state().status.unwrap().machine, Some(vec![1.5, 2.0, 7.0]));
 }
 
 #[test]

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use wire::serial::{Attached, DATA_BYTES_MAX, Down, Up};
 
 /// How a session ended.
@@ -114,6 +115,7 @@ pub async fn run(
     let mut writing = pin!(write(tx, gathered));
     let mut takes_more = true;
     while takes_more || !doors.is_empty() {
+        let held_until = doors.held_until();
         tokio::select! {
             frame = rx.recv(), if doors.have_room() => match frame {
                 Ok(Some((_, data))) if data.len() > DATA_BYTES_MAX => {
@@ -138,6 +140,7 @@ pub async fn run(
                 None => takes_more = false,
             },
             () = &mut writing => return Ok(End::PeerGone),
+            () = due(held_until) => doors.give_up(Instant::now()),
         }
     }
     // What was written to the last door before it was closed still goes out.
@@ -151,6 +154,13 @@ pub async fn run(
     })
     .await;
     Ok(End::DoorsClosed)
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Sends what comes, as many messages at once as there are. Returns when nothing more can leave.

@@ -5,6 +5,9 @@
 //! bytes either all arrive from its first one on, or none, so that no half of a job ever runs. Such
 //! a program has to open the port anew. What a watcher asks for otherwise (line coding, modem
 //! lines) is done when it gets the place.
+//!
+//! A program that opens the port while the last one is still closing, as one does that connects
+//! anew, writes before its place is free. So what is written out of turn is held for a second.
 
 use super::{Counters, Door, WAITING_BYTES_MAX};
 use bytes::Bytes;
@@ -13,7 +16,9 @@ use std::mem::discriminant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::PollSender;
 use wire::serial::{Attached, Down, LineCoding, ModemLines, Up};
 
@@ -41,6 +46,9 @@ struct State {
     waiting_bytes: usize,
     /// When its program has opened it, among all programs.
     opened: Option<u64>,
+    /// What its program has written out of turn; nothing more is taken from it until that has
+    /// gone one way or the other.
+    held: Option<Held>,
     /// Its program has written in vain.
     was_ignored: bool,
     asked_coding: Option<LineCoding>,
@@ -48,6 +56,11 @@ struct State {
     asked_rts: Option<bool>,
     /// It knows of this many stops.
     stops: u32,
+}
+
+struct Held {
+    data: Bytes,
+    until: Instant,
 }
 
 pub(super) enum Event {
@@ -94,6 +107,7 @@ impl Doors {
             waiting: waiting.map(|down| (down, Bytes::new())).into(),
             waiting_bytes: 0,
             opened: None,
+            held: None,
             was_ignored: false,
             asked_coding: None,
             asked_dtr: None,
@@ -122,6 +136,9 @@ impl Doors {
         let count = self.doors.len();
         for at in (0..count).map(|step| (self.turn + step) % count) {
             let door = &mut self.doors[at];
+            if door.held.is_some() {
+                continue;
+            }
             if let Poll::Ready(message) = door.up.poll_recv(cx) {
                 self.turn = at + 1;
                 return Poll::Ready(match message {
@@ -150,6 +167,26 @@ impl Doors {
         }
         for door in &mut self.doors {
             door.tell(down);
+            if let Down::Stopped { .. } = down
+                && let Some(held) = door.held.take()
+            {
+                count(&self.counters.stopped_bytes, held.data.len());
+            }
+        }
+    }
+
+    /// When something that was written out of turn has been held for long enough.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.doors.iter().filter_map(|door| Some(door.held.as_ref()?.until)).min()
+    }
+
+    /// Its turn has not come.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        for door in &mut self.doors {
+            if let Some(held) = door.held.take_if(|held| now >= held.until) {
+                door.was_ignored = true;
+                count(&self.counters.ignored_bytes, held.data.len());
+            }
         }
     }
 
@@ -174,6 +211,10 @@ impl Doors {
                 return count(&self.counters.stopped_bytes, data.len());
             }
             Up::Data if is_writer => count(&self.counters.out_bytes, data.len()),
+            Up::Data if door.opened.is_some() && !door.was_ignored => {
+                door.held = Some(Held { data, until: Instant::now() + PATIENCE });
+                return;
+            }
             Up::Data => {
                 door.was_ignored = true;
                 return count(&self.counters.ignored_bytes, data.len());
@@ -237,7 +278,7 @@ impl Doors {
 
     /// Gives the writer's place to who is next.
     fn promote(&mut self) {
-        let open = self.doors.iter().filter(|door| door.opened.is_some() && !door.was_ignored);
+        let open = self.doors.iter_mut().filter(|door| door.opened.is_some() && !door.was_ignored);
         let Some(next) = open.min_by_key(|door| door.opened) else { return };
         self.writer = Some(next.id);
         if let Some(coding) = next.asked_coding.filter(|asked| *asked != self.coding) {
@@ -246,6 +287,10 @@ impl Doors {
         let (dtr, rts) = (next.asked_dtr, next.asked_rts);
         if dtr.or(rts).is_some() {
             self.outgoing.push_back((Up::Modem { dtr, rts }, Bytes::new()));
+        }
+        if let Some(held) = next.held.take() {
+            count(&self.counters.out_bytes, held.data.len());
+            self.outgoing.push_back((Up::Data, held.data));
         }
     }
 }
@@ -313,3 +358,6 @@ fn count(counter: &AtomicU64, bytes: usize) {
 
 /// Messages that may wait at a door, however small each is.
 const MESSAGES_MAX: usize = 1024;
+/// Longer than a program that has closed the port takes to be seen gone; shorter than one waits
+/// that was not heard.
+const PATIENCE: Duration = Duration::from_secs(1);

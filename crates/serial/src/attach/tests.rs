@@ -74,7 +74,7 @@ async fn says(program: &Program, up: Up, data: &'static [u8]) {
 const OPEN: Up = Up::Program { open: true };
 const CLOSED: Up = Up::Program { open: false };
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_writes_and_all_watch() {
     let mut peer = Peer::new();
     let (mut first, mut second) = (peer.door().await, peer.door().await);
@@ -95,6 +95,34 @@ async fn one_writes_and_all_watch() {
 }
 
 #[tokio::test]
+async fn who_opens_while_the_last_one_closes_loses_nothing() {
+    let mut peer = Peer::new();
+    let (first, mut second) = (peer.door().await, peer.door().await);
+    says(&first, OPEN, b"").await;
+    peer.hears(OPEN).await;
+    says(&second, OPEN, b"").await;
+    says(&second, Up::Data, b"$X\n").await;
+    says(&second, Up::Data, b"G0 X1\n").await;
+    drop(first);
+    peer.hears_data(b"$X\n").await;
+    peer.hears_data(b"G0 X1\n").await;
+    assert_eq!(peer.counters.ignored_bytes.load(Ordering::Relaxed), 0);
+    // what is held when the machine is stopped is of before
+    let third = peer.door().await;
+    says(&third, OPEN, b"").await;
+    says(&third, Up::Data, b"of before").await;
+    says(&third, Up::Stopped { stops: 4 }, b"").await;
+    says(&third, Up::Data, b"of after").await;
+    tokio::task::yield_now().await;
+    peer.says(Down::Stopped { stops: 4 }, b"").await;
+    peer.hears(Up::Stopped { stops: 4 }).await;
+    assert_eq!(heard(&mut second).await.0, Down::Stopped { stops: 4 });
+    drop(second);
+    peer.hears_data(b"of after").await;
+    assert_eq!(peer.counters.stopped_bytes.load(Ordering::Relaxed), 9);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_place_goes_to_who_has_not_written_in_vain() {
     let mut peer = Peer::new();
     let (first, second, mut third) = (peer.door().await, peer.door().await, peer.door().await);
@@ -110,7 +138,7 @@ async fn the_place_goes_to_who_has_not_written_in_vain() {
     says(&third, Up::Coding(FAST), b"").await;
     assert!(matches!(heard(&mut third).await.0, Down::Coding(_)));
     while peer.counters.ignored_bytes.load(Ordering::Relaxed) == 0 {
-        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(100)).await;
     }
     drop(first);
     peer.hears(Up::Coding(FAST)).await;

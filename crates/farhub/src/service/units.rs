@@ -1,9 +1,9 @@
 //! The files of the service.
 //!
-//! The hub runs as a user without rights, who may open USB devices, serial ports and stop buttons as
-//! far as their groups and modes say. What only root can do, handing a socket to `vhci_hcd`, is a
-//! second unit: a small program without network and without capabilities, that answers to the hub's
-//! group alone.
+//! The hub runs as a user without rights, who may open USB devices, serial ports and stop buttons
+//! as far as their groups and modes say. What only root can do, handing a socket to `vhci_hcd`, is
+//! a second unit: a small program without network and without capabilities, that answers to the
+//! hub's group alone.
 //!
 //! Source: systemd.exec(5), systemd.resource-control(5), `systemd-analyze security`.
 

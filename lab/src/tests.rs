@@ -80,6 +80,10 @@ const TESTS: &[Test] = &[
     small("terminate_the_owner", faults::terminate_the_owner, 60),
     small("terminate_the_user", faults::terminate_the_user, 60),
     emulated("emulated_disk", emulated::disk, LARGE, &["storage"]),
+    Test {
+        limit_s: 1800,
+        ..emulated("emulated_disk_of_256_mib", emulated::disk_of_256_mib, LARGE, &["storage"])
+    },
     emulated("emulated_serial_adapter", emulated::serial_adapter, SMALL, &["serial"]),
     emulated("native_port_of_adapter", ports::native_port_of_adapter, SMALL, &["serial"]),
     emulated("emulated_keyboard", emulated::keyboard, SMALL, &["kbd"]),

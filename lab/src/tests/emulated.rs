@@ -10,10 +10,18 @@ use crate::net::output;
 use crate::{disk, keyboard, serial, sound, sys, sysfs};
 
 pub(super) fn disk(lab: &mut Lab) -> Result<()> {
+    files_survive(lab, 16)
+}
+
+pub(super) fn disk_of_256_mib(lab: &mut Lab) -> Result<()> {
+    files_survive(lab, 256)
+}
+
+fn files_survive(lab: &mut Lab, mib: usize) -> Result<()> {
     let stick = lab.emulated("QEMU USB HARDDRIVE")?;
     let pair = lab.pair(Rtt(0))?;
     let attached = pair.share_and_attach(&stick)?;
-    disk::write_and_read_back(&attached.disk()?, 16)?;
+    disk::write_and_read_back(&attached.disk()?, mib)?;
     pair.detach(&attached)
 }
 

@@ -279,5 +279,5 @@ const END: &str = "@end";
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Room for a file system with 32 MiB of data.
-const DISK_BYTES: u64 = 64 << 20;
+/// Room for a file system with 256 MiB of data. Holes take no room.
+const DISK_BYTES: u64 = 512 << 20;

@@ -130,8 +130,8 @@ impl Bench {
             state["stopped"].is_null() || !state["stopped"]["report"].is_null()
         })?;
         self.hub.http("POST", "/devices/laser/machine/clear")?;
-        ensure!(self.state()?["stopped"].is_null(), "it is still stopped");
-        Ok(())
+        // its thread has answered, and tells everybody a moment later
+        self.wait("nothing to be stopped", |state| state["stopped"].is_null())
     }
 
     fn contact(&self, contact: &str) -> Result<()> {

@@ -10,8 +10,10 @@ use anyhow::{Context, Result, bail};
 use crate::run::root;
 
 /// A crate may depend on those before it only: `ARCHITECTURE.md`, "Code map".
-const ROWS: &[&str] =
-    &["wire", "link", "gcode", "usb", "serial", "sim", "store", "hub", "web", "farhub"];
+const ROWS: &[&str] = &[
+    "wire", "link", "gcode", "usb", "serial", "printer", "sim", "store", "fleet", "hub", "web",
+    "farhub",
+];
 
 /// The files that talk to the kernel.
 const UNSAFE: &[&str] = &[

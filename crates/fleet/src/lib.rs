@@ -1,0 +1,1 @@
+//! The print shop: printers that are watched, their jobs, files and queue.

@@ -1,1 +1,21 @@
-//! The print shop: printers that are watched, their jobs, files and queue.
+//! The print shop: printers that are watched, the jobs that come of it, files and the queue.
+//!
+//! [`Fleet`] is a handle. Each printer has one task ([`watching`]) that keeps one connection, makes
+//! jobs of what it hears ([`recorder`]) and writes them down before it listens on. What people look
+//! at is kept in memory and told as it changes ([`feed`]).
+//!
+//! Who may do what is not decided here: the hub asks before it calls.
+
+mod error;
+mod feed;
+mod fleet;
+mod id;
+mod jobs;
+mod printers;
+pub mod recorder;
+pub mod view;
+mod watching;
+
+pub use error::Error;
+pub use feed::{Beat, Listener, News};
+pub use fleet::{Config, Fleet};

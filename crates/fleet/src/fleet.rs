@@ -1,0 +1,290 @@
+//! The shop as a whole, and what is known of its printers now.
+
+use crate::feed::{self, Feed, Listener};
+use crate::recorder::Expected;
+use crate::view::{self, Health, Link};
+use crate::{Error, watching};
+use printer::{Command, Connection, PrinterState, Protocol, Secret};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::Shop;
+use store::shop;
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::DeviceId;
+
+/// What a fleet needs to begin.
+#[derive(Debug)]
+pub struct Config {
+    /// For the content of files.
+    pub data: PathBuf,
+    pub shop: Shop,
+    /// What this hub calls itself among those that share the shop.
+    pub hub: String,
+}
+
+/// The printers of this hub, and their shop.
+#[derive(Clone, Debug)]
+pub struct Fleet(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) shop: Shop,
+    pub(crate) data: PathBuf,
+    pub(crate) hub: String,
+    pub(crate) printers: Mutex<BTreeMap<DeviceId, Entry>>,
+    pub(crate) feed: Feed,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+    /// Counts whatever the shelf has to know: printers that come, go or are called otherwise.
+    pub(crate) roll: tokio::sync::watch::Sender<u64>,
+}
+
+/// A printer, and what is known of it now.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) row: shop::Printer,
+    pub(crate) secret: Secret,
+    pub(crate) health: Health,
+    pub(crate) state: Option<PrinterState>,
+    pub(crate) job_id: Option<String>,
+    pub(crate) transfer: Option<view::Transfer>,
+    pub(crate) simulated: bool,
+    pub(crate) asks: mpsc::Sender<Ask>,
+    /// Try now.
+    pub(crate) poke: Arc<Notify>,
+    /// Ends its task.
+    pub(crate) end: CancellationToken,
+    /// One file at a time.
+    pub(crate) files: Arc<Semaphore>,
+}
+
+/// What is asked of the task of a printer.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Order(Command, oneshot::Sender<Result<(), printer::Error>>),
+    Expect(Expected),
+}
+
+impl Fleet {
+    /// Begins to watch all printers. Nothing waits for the network.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let inner = Arc::new(Inner {
+            shop: config.shop,
+            data: config.data,
+            hub: config.hub,
+            printers: Mutex::default(),
+            feed: Feed::new(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            roll: tokio::sync::watch::Sender::new(0),
+        });
+        for row in inner.shop.printers().await? {
+            inner.clone().take_up(row, false).await?;
+        }
+        let beats = feed::run(inner.clone(), inner.stopping.clone());
+        inner.tasks.spawn(beats);
+        Ok(Self(inner))
+    }
+
+    /// Ends everything, and waits until what was heard is written.
+    pub async fn stop(&self) {
+        self.0.stopping.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.shop.close().await;
+    }
+
+    /// One who looks from now on.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        Listener::new(self.0.clone())
+    }
+
+    /// Counts up when a printer comes, goes, or is called otherwise.
+    #[must_use]
+    pub fn roll(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.roll.subscribe()
+    }
+}
+
+impl Inner {
+    /// Knows a printer from now on, and watches it if that is wanted.
+    pub(crate) async fn take_up(
+        self: Arc<Self>,
+        row: shop::Printer,
+        simulated: bool,
+    ) -> Result<(), Error> {
+        let Ok(id) = row.id.parse::<DeviceId>() else {
+            tracing::warn!(id = row.id, "a printer with an id that is none is left out");
+            return Ok(());
+        };
+        let secret = self.shop.printer_secret(&row.id).await?.unwrap_or_default();
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let link = if row.enabled { Link::Connecting } else { Link::Disabled };
+        let health = Health {
+            link,
+            since_us: now_us(),
+            tries: 0,
+            problem: None,
+            next_try_us: None,
+            heard_us: None,
+        };
+        let enabled = row.enabled;
+        let entry = Entry {
+            row,
+            secret: Secret::from(secret),
+            health,
+            state: None,
+            job_id: None,
+            transfer: None,
+            simulated,
+            asks,
+            poke: Arc::default(),
+            end: self.stopping.child_token(),
+            files: Arc::new(Semaphore::new(1)),
+        };
+        let (end, poke) = (entry.end.clone(), entry.poke.clone());
+        let before = self.lock().insert(id.clone(), entry);
+        if let Some(before) = before {
+            before.end.cancel();
+        }
+        if enabled {
+            let watching = watching::run(self.clone(), id.clone(), asked, poke, end);
+            self.tasks.spawn(watching);
+        }
+        self.feed.printer(&id);
+        self.roll.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Changes what is known of a printer, and tells everybody.
+    pub(crate) fn change<R>(
+        &self,
+        id: &DeviceId,
+        change: impl FnOnce(&mut Entry) -> R,
+    ) -> Option<R> {
+        let result = self.lock().get_mut(id).map(change);
+        self.feed.printer(id);
+        result
+    }
+
+    pub(crate) fn look<R>(&self, id: &DeviceId, look: impl FnOnce(&Entry) -> R) -> Option<R> {
+        self.lock().get(id).map(look)
+    }
+
+    /// A printer by its name or id.
+    pub(crate) fn named(&self, text: &str) -> Result<DeviceId, Error> {
+        let printers = self.lock();
+        let mut found = printers.iter();
+        found
+            .find(|(id, entry)| entry.row.name == text || id.as_str() == text)
+            .map(|(id, _)| id.clone())
+            .ok_or_else(|| Error::no_printer(text))
+    }
+
+    pub(crate) fn values(&self) -> BTreeMap<DeviceId, Value> {
+        self.lock().iter().map(|(id, entry)| (id.clone(), value(&entry.view(id)))).collect()
+    }
+
+    pub(crate) fn value(&self, id: &DeviceId) -> Option<Value> {
+        self.lock().get(id).map(|entry| value(&entry.view(id)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Entry>> {
+        // a panic elsewhere leaves an entry between two of its small steps
+        self.printers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    pub(crate) fn view(&self, id: &DeviceId) -> view::Printer {
+        let row = &self.row;
+        let protocol = self.protocol();
+        view::Printer {
+            id: id.clone(),
+            name: row.name.parse().unwrap_or_else(|_| wire::Name::from_text(&row.name, "printer")),
+            title: row.title.clone(),
+            protocol,
+            address: view::Address {
+                host: row.host.clone(),
+                port: port(row.port),
+                files_port: (protocol == Protocol::Bambu).then(|| port(row.files_port)),
+                tls: row.tls,
+                serial_number: row.serial_number.clone(),
+                user: row.user_name.clone(),
+                has_secret: !self.secret.is_empty(),
+                pin: row.pin.clone(),
+            },
+            model: row.model.clone(),
+            location: row.location.clone(),
+            tags: self.tags(),
+            enabled: row.enabled,
+            bed_clear: row.bed_clear,
+            settings: self.settings(),
+            health: self.health.clone(),
+            state: self.state.clone(),
+            job_id: self.job_id.clone(),
+            transfer: self.transfer.clone(),
+            simulated: self.simulated,
+        }
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        // written by ourselves; what a newer farhub wrote cannot be spoken to anyway
+        self.row.protocol.parse().unwrap_or(Protocol::Moonraker)
+    }
+
+    pub(crate) fn tags(&self) -> Vec<String> {
+        serde_json::from_str(&self.row.tags).unwrap_or_default()
+    }
+
+    pub(crate) fn settings(&self) -> view::Settings {
+        serde_json::from_str(&self.row.settings).unwrap_or_default()
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        let row = &self.row;
+        Connection {
+            protocol: self.protocol(),
+            host: row.host.clone(),
+            port: port(row.port),
+            files_port: port(row.files_port),
+            tls: row.tls,
+            serial_number: row.serial_number.clone(),
+            user: row.user_name.clone(),
+            secret: self.secret.clone(),
+            pin: row.pin.as_deref().and_then(|pin| pin.parse().ok()),
+        }
+    }
+
+    /// As people call it.
+    pub(crate) fn called(&self) -> String {
+        let title = &self.row.title;
+        if title.is_empty() { self.row.name.clone() } else { title.clone() }
+    }
+}
+
+fn port(port: i32) -> u16 {
+    u16::try_from(port).unwrap_or(0)
+}
+
+fn value(printer: &view::Printer) -> Value {
+    serde_json::to_value(printer).expect("it is made of texts and numbers")
+}
+
+/// Microseconds since 1970.
+pub(crate) fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// What waits for a printer's task. Whoever finds it full is told that it is busy.
+const ASKS_MAX: usize = 16;

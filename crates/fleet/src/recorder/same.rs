@@ -1,0 +1,83 @@
+//! Whether two looks at a printer show the same print.
+
+use super::{Expected, Open, name};
+use printer::{Past, Running};
+use store::shop::Job;
+
+/// Whether what a printer shows now is the job that is under way. `live` is when it was shown a
+/// moment ago too, on the same connection: what changes then is not a new print.
+pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> bool {
+    if let (Some(own), Some(shown)) = (&open.job.own_id, &shown.id) {
+        return own == shown.as_str();
+    }
+    if !shown.name.is_empty() && open.job.name != super::UNNAMED && open.job.name != name(shown) {
+        return false;
+    }
+    if let (Some(was_us), Some(is_us)) = (open.printer_started_us, shown.started_us) {
+        return (was_us - is_us).abs() < START_JITTER_US;
+    }
+    if let Some(elapsed_s) = shown.elapsed_s {
+        if open.elapsed_s.is_some_and(|was_s| elapsed_s + BACK_S < was_s) {
+            return false;
+        }
+        // it cannot have begun after we saw it under way
+        return live || start_us(shown, now_us) <= open.job.seen_us + START_JITTER_US;
+    }
+    let permille = shown.progress_percent.map_or(1000, |percent| permille(percent));
+    live || permille + BACK_PERMILLE >= open.job.progress_permille
+}
+
+/// When a print began: by the printer's word, or by how long it has been going on.
+pub(super) fn start_us(shown: &Running, now_us: i64) -> i64 {
+    let by_elapsed = now_us - i64::from(shown.elapsed_s.unwrap_or(0)) * 1_000_000;
+    match shown.started_us {
+        Some(started_us) if (now_us - LONGEST_US..=now_us).contains(&started_us) => started_us,
+        Some(_) | None => by_elapsed,
+    }
+}
+
+/// Whether a job that is over is the print that is shown.
+pub(super) fn is_recorded(job: &Job, shown: &Running, started_us: i64) -> bool {
+    if let (Some(own), Some(shown)) = (&job.own_id, &shown.id) {
+        return own == shown.as_str();
+    }
+    job.name == name(shown) && (job.started_us - started_us).abs() < PAST_APART_US
+}
+
+/// Whether a job is the one that the printer remembers.
+pub(super) fn is_past(job: &Job, past: &Past) -> bool {
+    if let (Some(own), Some(past)) = (&job.own_id, &past.id) {
+        return own == past.as_str();
+    }
+    job.name == past.name.as_str() && (job.started_us - past.started_us).abs() < PAST_APART_US
+}
+
+/// Whether a print is the one that was ordered here. Printers add and take away endings.
+pub(super) fn name_fits(expected: &Expected, shown: &Running) -> bool {
+    let stem = |name: &str| {
+        let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+        let ends = [".gcode.3mf", ".3mf", ".bgcode", ".gcode", ".gco", ".g"];
+        let end = ends.into_iter().find(|end| name.ends_with(end)).unwrap_or("");
+        name[..name.len() - end.len()].to_owned()
+    };
+    let wanted = stem(&expected.name);
+    let path = shown.path.as_deref().map(stem);
+    stem(shown.name.as_str()) == wanted || path.is_some_and(|path| path == wanted)
+}
+
+fn permille(percent: f32) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "it is clamped")]
+    let permille = (percent.clamp(0.0, 100.0) * 10.0) as i64;
+    permille
+}
+
+/// A printer's own date of a beginning may move by as much when its clock is set.
+const START_JITTER_US: i64 = 90 * 1_000_000;
+/// A firmware's count of seconds may go back by as much within a print.
+const BACK_S: u32 = 5;
+const BACK_PERMILLE: i64 = 50;
+/// No print takes longer; a date before that is a clock that was never set.
+const LONGEST_US: i64 = 60 * 24 * 3600 * 1_000_000;
+/// Two prints of one file are further apart than this, but for prints that fail at once, which
+/// have ids where printers have histories.
+const PAST_APART_US: i64 = 5 * 60 * 1_000_000;

@@ -1,0 +1,37 @@
+//! When and how a print ended that nobody saw end.
+
+use super::{NEARLY_DONE_PERMILLE, Open, state};
+use printer::Running;
+
+/// When a print ended whose end the printer shows: by how long it took, else by what it had
+/// foretold, and always between when it was last seen and now.
+pub(super) fn end_us(open: &Open, shown: Option<&Running>, word: &str, now_us: i64) -> i64 {
+    let seen_us = open.job.seen_us.min(now_us);
+    let took = shown.and_then(|shown| shown.elapsed_s).map(|s| i64::from(s) * 1_000_000);
+    let paused_us = open.job.paused_s * 1_000_000;
+    let by_length = took.map(|took_us| open.job.started_us + took_us + paused_us);
+    let foretold = (word == state::FINISHED).then(|| foretold_us(open)).flatten();
+    by_length.or(foretold).unwrap_or(now_us).clamp(seen_us, now_us)
+}
+
+/// How and when a print ended of which nothing is left, before another thing was seen.
+pub(super) fn guess(open: &Open, before_us: i64) -> (&'static str, i64) {
+    let seen_us = open.job.seen_us;
+    match foretold_us(open) {
+        Some(end_us) if end_us <= before_us + SLACK_US => {
+            (state::FINISHED, end_us.clamp(seen_us, before_us.max(seen_us)))
+        }
+        None if open.job.progress_permille >= NEARLY_DONE_PERMILLE => (state::FINISHED, seen_us),
+        Some(_) | None => (state::UNKNOWN, seen_us),
+    }
+}
+
+/// When it would have ended by what was last said of it.
+fn foretold_us(open: &Open) -> Option<i64> {
+    let stands = open.job.state == state::PAUSED;
+    let remaining = open.remaining_s.filter(|_| !stands).map(i64::from);
+    Some(open.job.seen_us + remaining? * 1_000_000)
+}
+
+/// Printers are a little ahead of what they foretell.
+const SLACK_US: i64 = 60 * 1_000_000;

@@ -49,6 +49,8 @@ impl From<store::Error> for FailureBody {
             store::Error::File(..)
             | store::Error::Open(..)
             | store::Error::Migrate(_)
+            | store::Error::Sealed(_)
+            | store::Error::NotAFile
             | store::Error::Query(_) => Self::new(FailureCode::Internal, error.to_string()),
         }
     }

@@ -1,9 +1,9 @@
 //! What a hub remembers: peers, grants, devices, attachments, invitations, jobs of machines and the
-//! audit log.
+//! audit log. Beside it [`shop`]: the print shop, which hubs may share.
 //!
 //! SQLite in the data folder. One connection: a hub writes a few rows a day, and one connection
 //! needs no thought about who waits for whom. The SQL is portable (`TEXT` ids, `BIGINT` unix
-//! microseconds, `$1` placeholders), so that the shop can move to PostgreSQL.
+//! microseconds, `$1` placeholders), as the shop's, which also runs on PostgreSQL.
 
 mod attachments;
 mod audit;
@@ -12,6 +12,7 @@ mod grants;
 mod invites;
 mod jobs;
 mod peers;
+pub mod shop;
 mod web;
 
 pub use attachments::Attachment;
@@ -20,6 +21,7 @@ pub use devices::Device;
 pub use grants::Grant;
 pub use jobs::Job;
 pub use peers::Peer;
+pub use shop::Shop;
 pub use web::{WebPassword, WebSession};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
@@ -41,6 +43,11 @@ pub enum Error {
     /// The name belongs to something else.
     #[error("the name {0} is taken")]
     NameTaken(String),
+    /// A secret that this key does not open; nothing of it is told.
+    #[error("{0} cannot be opened: it was sealed with another key, or is damaged; enter it again")]
+    Sealed(String),
+    #[error("PostgreSQL makes its own backups: use pg_dump on this database")]
+    NotAFile,
     #[error("the database: {0}")]
     Query(#[from] sqlx::Error),
 }

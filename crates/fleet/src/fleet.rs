@@ -1,9 +1,10 @@
 //! The shop as a whole, and what is known of its printers now.
 
 use crate::feed::{self, Feed, Listener};
+use crate::notices::{self, Message};
 use crate::recorder::Expected;
 use crate::view::{self, Health, Link};
-use crate::{Error, watching};
+use crate::{Error, files, queue, watching};
 use printer::{Command, Connection, PrinterState, Protocol, Secret};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) feed: Feed,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    pub(crate) queue: Notify,
+    pub(crate) notices: mpsc::Sender<Message>,
     /// Counts whatever the shelf has to know: printers that come, go or are called otherwise.
     pub(crate) roll: tokio::sync::watch::Sender<u64>,
 }
@@ -61,6 +64,8 @@ pub(crate) struct Entry {
     pub(crate) end: CancellationToken,
     /// One file at a time.
     pub(crate) files: Arc<Semaphore>,
+    /// Ends what is on its way.
+    pub(crate) cancel: Arc<Notify>,
 }
 
 /// What is asked of the task of a printer.
@@ -76,6 +81,7 @@ impl Fleet {
     /// # Errors
     /// When the database fails.
     pub async fn start(config: Config) -> Result<Self, Error> {
+        let (post, posted) = mpsc::channel(notices::WAITING_MAX);
         let inner = Arc::new(Inner {
             shop: config.shop,
             data: config.data,
@@ -84,13 +90,18 @@ impl Fleet {
             feed: Feed::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            queue: Notify::new(),
+            notices: post,
             roll: tokio::sync::watch::Sender::new(0),
         });
         for row in inner.shop.printers().await? {
             inner.clone().take_up(row, false).await?;
         }
-        let beats = feed::run(inner.clone(), inner.stopping.clone());
-        inner.tasks.spawn(beats);
+        let stopping = || inner.stopping.clone();
+        inner.tasks.spawn(feed::run(inner.clone(), stopping()));
+        inner.tasks.spawn(queue::run(inner.clone(), stopping()));
+        inner.tasks.spawn(notices::run(inner.clone(), posted, stopping()));
+        inner.tasks.spawn(files::watch_folders(inner.clone(), stopping()));
         Ok(Self(inner))
     }
 
@@ -150,6 +161,7 @@ impl Inner {
             poke: Arc::default(),
             end: self.stopping.child_token(),
             files: Arc::new(Semaphore::new(1)),
+            cancel: Arc::default(),
         };
         let (end, poke) = (entry.end.clone(), entry.poke.clone());
         let before = self.lock().insert(id.clone(), entry);

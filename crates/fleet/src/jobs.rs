@@ -2,10 +2,10 @@
 
 mod export;
 
+use crate::Error;
 use crate::fleet::{Fleet, Inner};
 use crate::recorder::Change;
 use crate::view::{self, JobFilter};
-use crate::Error;
 use store::shop::JobQuery;
 use wire::DeviceId;
 
@@ -88,7 +88,8 @@ fn query(filter: &JobFilter) -> Result<JobQuery, Error> {
         let (started_us, id) = text.split_once('-')?;
         Some((started_us.parse().ok()?, id.to_owned()))
     });
-    let nowhere = || Error::Unacceptable("`after` is what `next` of the part before was".to_owned());
+    let nowhere =
+        || Error::Unacceptable("`after` is what `next` of the part before was".to_owned());
     Ok(JobQuery {
         printers: filter.printers.clone(),
         states: filter.states.clone(),
@@ -126,4 +127,3 @@ const JOBS_SHOWN: u32 = 50;
 const JOBS_SHOWN_MAX: u32 = 500;
 const NOTE_CHARS_MAX: usize = 2000;
 const SEARCH_CHARS_MAX: usize = 200;
-

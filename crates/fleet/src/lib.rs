@@ -8,10 +8,13 @@
 
 mod error;
 mod feed;
+pub mod files;
 mod fleet;
 mod id;
 mod jobs;
+mod notices;
 mod printers;
+mod queue;
 pub mod recorder;
 pub mod view;
 mod watching;
@@ -19,3 +22,5 @@ mod watching;
 pub use error::Error;
 pub use feed::{Beat, Listener, News};
 pub use fleet::{Config, Fleet};
+pub use jobs::{Export, Format, Locale};
+pub use queue::Over;

@@ -4,7 +4,6 @@ use crate::fleet::{Ask, Fleet, Inner, now_us};
 use crate::view::{self, NewPrinter, PrinterChange, Probe, Problem};
 use crate::{Error, id};
 use printer::{Command, Connection, Fingerprint, Protocol, Secret};
-use std::sync::Arc;
 use std::time::Duration;
 use store::shop;
 use tokio::sync::oneshot;
@@ -83,7 +82,8 @@ impl Fleet {
             is_taken(name) || printers.values().any(|entry| entry.row.name == name.as_str())
         };
         let mut names = std::iter::once(wanted.clone()).chain((2..).map(|n| wanted.numbered(n)));
-        let name = names.find(|name| !is_taken(name)).expect("there are more numbers than printers");
+        let name =
+            names.find(|name| !is_taken(name)).expect("there are more numbers than printers");
         let row = shop::Printer {
             id: id.as_str().to_owned(),
             name: name.as_str().to_owned(),
@@ -162,9 +162,9 @@ impl Fleet {
             let id = self.0.named(known)?;
             let theirs = self.0.look(&id, |entry| entry.connection());
             // never to another address than its own
-            if let Some(theirs) = theirs.filter(|theirs| {
-                (&theirs.host, theirs.port) == (&connection.host, connection.port)
-            }) {
+            if let Some(theirs) = theirs
+                .filter(|theirs| (&theirs.host, theirs.port) == (&connection.host, connection.port))
+            {
                 connection.secret = theirs.secret;
             }
         }
@@ -234,7 +234,11 @@ impl Fleet {
 }
 
 impl Inner {
-    pub(crate) async fn order(&self, id: &DeviceId, command: Command) -> Result<(), printer::Error> {
+    pub(crate) async fn order(
+        &self,
+        id: &DeviceId,
+        command: Command,
+    ) -> Result<(), printer::Error> {
         let asks = self.look(id, |entry| (entry.asks.clone(), entry.called()));
         let (asks, name) = asks.ok_or_else(|| Error::away(id.as_str()))?;
         let (done, answer) = oneshot::channel();
@@ -373,7 +377,7 @@ fn is_other_connection(before: &shop::Printer, after: &shop::Printer) -> bool {
 }
 
 /// Tags without blanks around them, each once.
-fn tidy(tags: Vec<String>) -> Vec<String> {
+pub(crate) fn tidy(tags: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = vec![];
     for tag in tags.iter().map(|tag| tag.trim()).filter(|tag| !tag.is_empty()) {
         let tag: String = tag.chars().filter(|c| !c.is_control()).take(TAG_CHARS_MAX).collect();
@@ -395,15 +399,3 @@ const TAGS_MAX: usize = 20;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longer than a driver waits for its printer.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
-
-impl Fleet {
-    /// What the shop is stored in.
-    #[must_use]
-    pub fn shop(&self) -> &store::Shop {
-        &self.0.shop
-    }
-
-    pub(crate) fn inner(&self) -> &Arc<Inner> {
-        &self.0
-    }
-}

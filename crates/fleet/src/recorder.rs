@@ -267,6 +267,7 @@ impl Recorder {
             let job = self.blank(shown, started_us, now_us);
             let mut open = Open::stored(job);
             open.measure(shown, now_us);
+            open.job.seen_us = started_us;
             let ended_us = unseen::end_us(&open, Some(shown), word, now_us);
             let began = event(&open.job, started_us, "started", "while nobody listened");
             self.open = Some(open);
@@ -325,13 +326,7 @@ impl Recorder {
         self.end(word, why, ended_us, known_by::ASSUMED)
     }
 
-    fn end(
-        &mut self,
-        word: &str,
-        reason: Option<String>,
-        ended_us: i64,
-        known: &str,
-    ) -> Change {
+    fn end(&mut self, word: &str, reason: Option<String>, ended_us: i64, known: &str) -> Change {
         let mut open = self.open.take().expect("only of a job that is under way");
         let ended_us = ended_us.max(open.job.started_us);
         if let Some(since_us) = open.paused_since_us.take() {
@@ -381,7 +376,8 @@ impl Recorder {
         if past.ended_us <= self.since_us || past.ended_us > now_us + CLOCKS_APART_US {
             return None;
         }
-        let running = Running { id: past.id.clone(), name: past.name.clone(), ..Running::default() };
+        let running =
+            Running { id: past.id.clone(), name: past.name.clone(), ..Running::default() };
         let job = self.blank(&running, past.started_us, now_us);
         let began = event(&job, past.started_us, "started", "while nobody listened");
         let mut change = self.settle(job, past, now_us);

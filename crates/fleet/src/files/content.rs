@@ -128,6 +128,29 @@ impl Inner {
         }
     }
 
+    /// Takes a copy of a file of the owner's folders into the library. Gives its hash.
+    pub(crate) async fn take_over(&self, file: &shop::File) -> Result<String, Error> {
+        let from = self.content_of(file)?;
+        let now_us = now_us();
+        let partial = self.partial(&crate::id::fresh(now_us)).await?;
+        fs::copy(&from, &partial).await.map_err(disk(&file.name))?;
+        let hash = hash_of(&partial).await.map_err(disk(&file.name))?;
+        let meta = self.keep(&partial, &hash, &file.name).await?;
+        let path = format!("{hash}/{}", names::safe(&file.name));
+        let known = self.shop.file_at(LIBRARY, &path).await?;
+        let copy = shop::File {
+            id: known.map_or_else(|| crate::id::fresh(now_us), |known| known.id),
+            place: LIBRARY.to_owned(),
+            path,
+            search: names::words(&[&file.name, &meta]),
+            hash: Some(hash.clone()),
+            ..file.clone()
+        };
+        self.shop.put_file(&copy).await?;
+        self.feed.news(News::Files(LIBRARY.into()));
+        Ok(hash)
+    }
+
     /// Takes a whole file as the content with that hash. Gives what was found in it, as words.
     pub(super) async fn keep(&self, whole: &Path, hash: &str, name: &str) -> Result<String, Error> {
         let path = self.blob_path(hash);

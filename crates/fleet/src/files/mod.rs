@@ -13,6 +13,7 @@ mod transfers;
 
 pub use content::Receiving;
 pub(crate) use folders::run as watch_folders;
+pub(crate) use sending::Begin;
 pub use sending::Send;
 
 use crate::Error;
@@ -226,13 +227,9 @@ impl Inner {
     }
 
     async fn file_view(&self, id: &str) -> Result<view::File, Error> {
-        let file = self.stored_file(id).await?;
-        let blob = match &file.hash {
-            Some(hash) => self.shop.blob(hash).await?,
-            None => None,
-        };
-        let tags = self.shop.tags_of(id).await?;
-        Ok(shown(file, blob, tags))
+        let found = self.shop.file_whole(id).await?;
+        let found = found.map(|(file, blob, tags)| shown(file, blob, tags));
+        found.ok_or_else(|| Error::NotFound(format!("there is no file {id}")))
     }
 
     pub(crate) fn knows(&self, id: &DeviceId) -> bool {

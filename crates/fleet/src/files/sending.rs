@@ -88,24 +88,45 @@ impl Inner {
         file: &shop::File,
         begin: Option<Begin>,
     ) -> Result<(), Error> {
-        let path = if file.place == printer.as_str() {
-            file.path.clone()
-        } else {
-            self.put(printer, file).await?
-        };
+        let path = self.bring(printer, file).await?;
         match begin {
             Some(begin) => self.begin_print(printer, file, path, begin).await,
             None => Ok(()),
         }
     }
 
+    /// Sees to it that a file lies on a printer. Gives what it is called there.
+    pub(crate) async fn bring(
+        self: &Arc<Self>,
+        printer: &DeviceId,
+        file: &shop::File,
+    ) -> Result<String, Error> {
+        if file.place == printer.as_str() {
+            Ok(file.path.clone())
+        } else {
+            self.put(printer, file).await
+        }
+    }
+
+    /// Announces a copy that the queue is about to bring to a printer.
+    pub(crate) fn announce_copy(&self, printer: &DeviceId, file: &shop::File) -> Result<(), Error> {
+        if file.place == printer.as_str() {
+            return Ok(());
+        }
+        self.begin_transfer(printer, file, Direction::ToPrinter)
+    }
+
+    pub(crate) fn end_copy(&self, printer: &DeviceId, error: Option<&Error>) {
+        self.end_transfer(printer, error.map(problem));
+    }
+
     async fn put(self: &Arc<Self>, printer: &DeviceId, file: &shop::File) -> Result<String, Error> {
         let content = self.content_of(file)?;
         let sha256 = match &file.hash {
             Some(hash) => hash.clone(),
-            None => super::content::hash_of(&content)
-                .await
-                .map_err(super::content::disk("the file"))?,
+            None => {
+                super::content::hash_of(&content).await.map_err(super::content::disk("the file"))?
+            }
         };
         let known = self.look(printer, |entry| (entry.connection(), entry.files.clone()));
         let (connection, place) = known.ok_or_else(|| Error::no_printer(printer.as_str()))?;
@@ -113,8 +134,7 @@ impl Inner {
         let bytes = tokio::fs::metadata(&content).await;
         let bytes = bytes.map_err(super::content::disk("the file"))?.len();
         let name = super::names::safe(&file.name);
-        let upload =
-            Upload { file: &content, name: &name, bytes, sha256: &sha256, replace: true };
+        let upload = Upload { file: &content, name: &name, bytes, sha256: &sha256, replace: true };
         let progress = watch::Sender::new(0);
         let put = printer::files::upload(&connection, &upload, &progress);
         let put = self.followed(printer, &progress, put).await?;
@@ -133,7 +153,7 @@ impl Inner {
         Ok(path)
     }
 
-    async fn begin_print(
+    pub(crate) async fn begin_print(
         &self,
         printer: &DeviceId,
         file: &shop::File,

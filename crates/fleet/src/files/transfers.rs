@@ -185,9 +185,8 @@ impl Inner {
         let printers = self.lock();
         let on_way = printers.values().any(|entry| {
             let transfer = entry.transfer.as_ref();
-            transfer.is_some_and(|transfer| {
-                transfer.file_id == file.id && transfer.problem.is_none()
-            })
+            transfer
+                .is_some_and(|transfer| transfer.file_id == file.id && transfer.problem.is_none())
         });
         if on_way {
             return Err(Error::Conflict(format!("{} is on its way", file.name)));
@@ -216,9 +215,7 @@ impl Inner {
 pub(super) fn problem(error: &Error) -> Problem {
     match error {
         Error::Printer(error) => Problem::from(error),
-        other => {
-            Problem { reason: printer::Reason::Local, message: other.to_string(), hint: None }
-        }
+        other => Problem { reason: printer::Reason::Local, message: other.to_string(), hint: None },
     }
 }
 

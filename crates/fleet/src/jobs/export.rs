@@ -43,12 +43,7 @@ enum Part {
 }
 
 impl Export {
-    pub(crate) fn new(
-        inner: Arc<Inner>,
-        query: JobQuery,
-        format: Format,
-        locale: Locale,
-    ) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, query: JobQuery, format: Format, locale: Locale) -> Self {
         let query = JobQuery { limit: ROWS_AT_ONCE, after: None, ..query };
         let zone = TimeZone::system();
         Self { inner, query, format, locale, zone, part: Part::Head }
@@ -184,12 +179,35 @@ fn german(state: &str) -> &str {
 }
 
 const ENGLISH: [&str; 14] = [
-    "id", "printer", "job", "state", "reason", "started", "ended", "printing minutes",
-    "paused minutes", "progress percent", "filament metres", "filament grams", "started by", "note",
+    "id",
+    "printer",
+    "job",
+    "state",
+    "reason",
+    "started",
+    "ended",
+    "printing minutes",
+    "paused minutes",
+    "progress percent",
+    "filament metres",
+    "filament grams",
+    "started by",
+    "note",
 ];
 const GERMAN: [&str; 14] = [
-    "Kennung", "Drucker", "Auftrag", "Zustand", "Grund", "Beginn", "Ende", "Druckminuten",
-    "Pausenminuten", "Fortschritt Prozent", "Filament Meter", "Filament Gramm", "Gestartet von",
+    "Kennung",
+    "Drucker",
+    "Auftrag",
+    "Zustand",
+    "Grund",
+    "Beginn",
+    "Ende",
+    "Druckminuten",
+    "Pausenminuten",
+    "Fortschritt Prozent",
+    "Filament Meter",
+    "Filament Gramm",
+    "Gestartet von",
     "Notiz",
 ];
 const ROWS_AT_ONCE: u32 = 500;

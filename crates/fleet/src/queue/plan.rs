@@ -120,7 +120,8 @@ fn lacks(job: &Waiting, printer: &Candidate) -> Option<String> {
                 has.is_some_and(|has| has.as_str().eq_ignore_ascii_case(wanted))
             })
         };
-        fits(material, slot.material.as_ref()) && fits(job.needs.color.as_deref(), slot.color.as_ref())
+        fits(material, slot.material.as_ref())
+            && fits(job.needs.color.as_deref(), slot.color.as_ref())
     };
     let known = printer.slots.iter().any(|slot| slot.material.is_some());
     if known && !printer.slots.iter().any(|slot| wanted(&slot)) {

@@ -117,20 +117,18 @@ impl Inner {
     ) -> Result<(), Error> {
         let copies = self.shop.copies_of(&item.hash).await?;
         let here = copies.iter().find(|file| file.place == printer.as_str());
-        let file = here.or(copies.first()).cloned().ok_or_else(|| {
-            Error::NotFound(format!("the content of {} is gone", item.file_name))
-        })?;
+        let file = here
+            .or(copies.first())
+            .cloned()
+            .ok_or_else(|| Error::NotFound(format!("the content of {} is gone", item.file_name)))?;
         let options = serde_json::from_str::<Start>(&item.options).unwrap_or_default();
         self.announce_copy(printer, &file)?;
         let path = self.bring(printer, &file).await;
         self.end_copy(printer, path.as_ref().err());
         let path = path?;
         self.follow(run, "starting", None).await;
-        let begin = Begin {
-            options,
-            queue_run: Some(run.id.clone()),
-            made_by: item.made_by.clone(),
-        };
+        let begin =
+            Begin { options, queue_run: Some(run.id.clone()), made_by: item.made_by.clone() };
         self.begin_print(printer, &file, path, begin).await
     }
 

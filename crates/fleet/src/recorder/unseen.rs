@@ -26,11 +26,15 @@ pub(super) fn guess(open: &Open, before_us: i64) -> (&'static str, i64) {
     }
 }
 
-/// When it would have ended by what was last said of it.
+/// When it would have ended by what was last said of it, or by what was said at first.
 fn foretold_us(open: &Open) -> Option<i64> {
-    let stands = open.job.state == state::PAUSED;
-    let remaining = open.remaining_s.filter(|_| !stands).map(i64::from);
-    Some(open.job.seen_us + remaining? * 1_000_000)
+    let job = &open.job;
+    if job.state == state::PAUSED {
+        return None;
+    }
+    let remaining = open.remaining_s.map(|s| job.seen_us + i64::from(s) * 1_000_000);
+    let whole = job.estimate_s.map(|s| job.started_us + (s + job.paused_s) * 1_000_000);
+    remaining.or(whole)
 }
 
 /// Printers are a little ahead of what they foretell.

@@ -148,6 +148,15 @@ impl Shop {
         Ok(files.into_iter().map(complete).collect())
     }
 
+    /// A file with its content and tags.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn file_whole(&self, id: &str) -> Result<Option<FileRow>, Error> {
+        let file = self.file(id).await?;
+        Ok(self.completed(file.into_iter().collect()).await?.pop())
+    }
+
     /// # Errors
     /// When the database fails.
     pub async fn file(&self, id: &str) -> Result<Option<File>, Error> {

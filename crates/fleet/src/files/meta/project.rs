@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> io::Result<Meta> {
         Err(_) => Meta::default(),
     };
     let plates = zip.file_names().filter_map(|name| {
-        name.strip_prefix("Metadata/plate_")?.strip_suffix(".gcode")?.parse().ok()
+        name.ok()?.strip_prefix("Metadata/plate_")?.strip_suffix(".gcode")?.parse().ok()
     });
     meta.plates = plates.take(PLATES_MAX).collect();
     meta.plates.sort_unstable();
@@ -39,9 +39,9 @@ fn of(xml: &str) -> Meta {
     loop {
         match reader.read_event() {
             Ok(Event::Start(tag) | Event::Empty(tag)) => match tag.name().as_ref() {
-                b"metadata" => metadata(&mut meta, &tag),
-                b"filament" => filament(&mut meta, &tag),
-                b"header_item" => {
+                "metadata" => metadata(&mut meta, &tag),
+                "filament" => filament(&mut meta, &tag),
+                "header_item" => {
                     let version = value(&tag, "key").filter(|key| key == "X-BBL-Client-Version");
                     if let Some(version) = version.and_then(|_| value(&tag, "value")) {
                         meta.slicer = Some(format!("Bambu Studio {}", short(&version)));
@@ -84,7 +84,7 @@ fn filament(meta: &mut Meta, tag: &BytesStart<'_>) {
 
 fn value(tag: &BytesStart<'_>, name: &str) -> Option<String> {
     let attribute = tag.try_get_attribute(name).ok()??;
-    Some(String::from_utf8_lossy(&attribute.value).into_owned())
+    Some(attribute.value.into_owned())
 }
 
 const ENTRIES_MAX: usize = 20_000;
@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn a_sliced_project() {
-        let xml = r#"<?xml version="1.0"?><config><header>
+        let xml = r##"<?xml version="1.0"?><config><header>
             <header_item key="X-BBL-Client-Version" value="01.09.05.51"/></header>
             <plate><metadata key="index" value="1"/><metadata key="prediction" value="600"/>
             <metadata key="printer_model_id" value="N2S"/>
             <metadata key="nozzle_diameters" value="0.4"/>
             <filament id="1" type="PLA" color="#FFFFFF" used_m="1.5" used_g="4.51"/></plate>
-            </config>"#;
+            </config>"##;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.gcode.3mf");
         let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());

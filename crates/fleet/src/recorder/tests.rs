@@ -1,0 +1,297 @@
+//! Prints as printers tell of them, with all that is missed in between.
+
+use super::*;
+use printer::Fault;
+use proptest::prelude::*;
+
+const S: i64 = 1_000_000;
+const T0: i64 = 1_800_000_000 * S;
+
+fn recorder(stored: Vec<Job>) -> Recorder {
+    Recorder::new("printer-1", "a1", T0 - 1000 * S, stored)
+}
+
+fn shows(phase: Phase, job: Running) -> PrinterState {
+    PrinterState { phase, job: Some(job), ..PrinterState::default() }
+}
+
+fn benchy(percent: u8) -> Running {
+    Running {
+        name: "benchy.gcode".into(),
+        progress_percent: Some(f32::from(percent)),
+        ..Running::default()
+    }
+}
+
+fn with_id(id: &str, percent: u8) -> Running {
+    Running { id: Some(id.into()), ..benchy(percent) }
+}
+
+fn idle() -> PrinterState {
+    PrinterState { phase: Phase::Idle, ..PrinterState::default() }
+}
+
+/// What a database would hold after these.
+fn stored(changes: &[Change]) -> Vec<Job> {
+    let mut jobs: Vec<Job> = vec![];
+    for change in changes {
+        jobs.retain(|job| job.id != change.job.id);
+        jobs.push(change.job.clone());
+    }
+    jobs
+}
+
+fn words(changes: &[Change]) -> Vec<String> {
+    changes.iter().flat_map(|change| &change.events).map(|event| event.what.clone()).collect()
+}
+
+#[test]
+fn a_print_from_beginning_to_end() {
+    let mut recorder = recorder(vec![]);
+    let mut all = recorder.observe(&idle(), T0);
+    let steps = [
+        (5, Phase::Preparing, 0),
+        (60, Phase::Printing, 1),
+        (100, Phase::Paused, 40),
+        (130, Phase::Printing, 40),
+        (200, Phase::Finished, 100),
+    ];
+    for (at, phase, percent) in steps {
+        all.extend(recorder.observe(&shows(phase, benchy(percent)), T0 + at * S));
+    }
+    assert_eq!(words(&all), ["started", "printing", "paused", "resumed", "finished"]);
+    let jobs = stored(&all);
+    assert_eq!(jobs.len(), 1);
+    assert_eq!((jobs[0].started_us, jobs[0].ended_us), (T0 + 5 * S, Some(T0 + 200 * S)));
+    assert_eq!((jobs[0].paused_s, jobs[0].printed_s), (30, Some(165)));
+    assert_eq!((jobs[0].state.as_str(), jobs[0].known_by.as_str()), ("finished", "seen"));
+    assert_eq!(jobs[0].progress_permille, 1000);
+    // it is still shown, and is still the same one
+    assert!(recorder.observe(&shows(Phase::Finished, benchy(100)), T0 + 300 * S).is_empty());
+    assert!(recorder.observe(&idle(), T0 + 400 * S).is_empty());
+}
+
+#[test]
+fn the_same_file_again_is_another_job() {
+    let mut recorder = recorder(vec![]);
+    let mut all = recorder.observe(&shows(Phase::Printing, benchy(10)), T0);
+    all.extend(recorder.observe(&shows(Phase::Finished, benchy(100)), T0 + 60 * S));
+    all.extend(recorder.observe(&shows(Phase::Printing, benchy(0)), T0 + 61 * S));
+    all.extend(recorder.observe(&shows(Phase::Stopped, benchy(5)), T0 + 90 * S));
+    let jobs = stored(&all);
+    assert_eq!(jobs.len(), 2);
+    assert_eq!((jobs[0].state.as_str(), jobs[1].state.as_str()), ("finished", "cancelled"));
+}
+
+#[test]
+fn a_restart_goes_on_with_the_same_job() {
+    let mut first = recorder(vec![]);
+    let elapsed = |s| Running { elapsed_s: Some(s), ..benchy(20) };
+    let mut all = first.observe(&shows(Phase::Printing, elapsed(100)), T0);
+    assert_eq!(all[0].job.started_us, T0 - 100 * S, "found under way");
+    let mut second = recorder(stored(&all));
+    all.extend(second.observe(&shows(Phase::Printing, elapsed(400)), T0 + 300 * S));
+    all.extend(second.observe(&shows(Phase::Finished, elapsed(500)), T0 + 400 * S));
+    let jobs = stored(&all);
+    assert_eq!(jobs.len(), 1);
+    assert_eq!((jobs[0].started_us, jobs[0].ended_us), (T0 - 100 * S, Some(T0 + 400 * S)));
+}
+
+#[test]
+fn a_reprint_while_we_were_away_is_told_from_the_first() {
+    let elapsed =
+        |s, percent| Running { elapsed_s: Some(s), remaining_s: Some(50), ..benchy(percent) };
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, elapsed(100, 60)), T0);
+    let mut again = recorder(stored(&all));
+    // a thousand seconds later the same file has been printing for a hundred
+    let changes = again.observe(&shows(Phase::Printing, elapsed(100, 60)), T0 + 1000 * S);
+    let jobs = stored(&[all, changes].concat());
+    assert_eq!(jobs.len(), 2);
+    // the first had foretold its end, and that was long before the second began
+    assert_eq!((jobs[0].state.as_str(), jobs[0].ended_us), ("finished", Some(T0 + 50 * S)));
+    assert_eq!(jobs[0].known_by, "assumed");
+    assert_eq!(jobs[1].started_us, T0 + 900 * S);
+}
+
+#[test]
+fn an_id_tells_two_prints_of_one_file_apart() {
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, with_id("7", 50)), T0);
+    let mut again = recorder(stored(&all));
+    let changes = again.observe(&shows(Phase::Printing, with_id("8", 51)), T0 + 60 * S);
+    assert_eq!(words(&changes), ["unknown", "started"]);
+    let mut same = recorder(stored(&all));
+    assert!(words(&same.observe(&shows(Phase::Printing, with_id("7", 2)), T0 + 60 * S)).is_empty());
+}
+
+#[test]
+fn what_ended_while_we_were_away_is_taken_from_what_is_shown() {
+    let running = Running { elapsed_s: Some(10), ..with_id("7", 50) };
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, running), T0);
+    let mut again = recorder(stored(&all));
+    let done = Running { elapsed_s: Some(110), ..with_id("7", 100) };
+    let changes = again.observe(&shows(Phase::Finished, done), T0 + 5000 * S);
+    let jobs = stored(&changes);
+    assert_eq!((jobs[0].state.as_str(), jobs[0].ended_us), ("finished", Some(T0 + 100 * S)));
+    assert_eq!(jobs[0].known_by, "assumed");
+}
+
+#[test]
+fn what_began_and_ended_while_we_were_away_is_not_lost() {
+    let started_us = Some(T0 + 100 * S);
+    let shown = Running { started_us, elapsed_s: Some(60), ..with_id("9", 100) };
+    let mut recorder = recorder(vec![]);
+    let changes = recorder.observe(&shows(Phase::Failed, shown.clone()), T0 + 500 * S);
+    let jobs = stored(&changes);
+    assert_eq!((jobs[0].started_us, jobs[0].ended_us), (T0 + 100 * S, Some(T0 + 160 * S)));
+    assert_eq!(jobs[0].state, "failed");
+    let mut again = self::recorder(jobs);
+    assert!(again.observe(&shows(Phase::Failed, shown), T0 + 600 * S).is_empty(), "once");
+}
+
+#[test]
+fn what_a_printer_did_before_it_was_added_is_not_ours() {
+    let shown = Running { started_us: Some(T0 - 9000 * S), ..with_id("1", 100) };
+    assert!(recorder(vec![]).observe(&shows(Phase::Finished, shown), T0).is_empty());
+    let past = past("0", T0 - 9000 * S, T0 - 8000 * S);
+    assert!(recorder(vec![]).remembered(&[past], T0).is_empty());
+}
+
+fn past(id: &str, started_us: i64, ended_us: i64) -> Past {
+    Past {
+        id: Some(id.into()),
+        name: "benchy.gcode".into(),
+        outcome: Outcome::Finished,
+        started_us,
+        ended_us,
+        printed_s: Some(80),
+        filament_mm: Some(1234.5),
+    }
+}
+
+#[test]
+fn a_printer_that_remembers_settles_what_we_guessed() {
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, with_id("7", 50)), T0);
+    let mut again = recorder(stored(&all));
+    let guessed = again.observe(&idle(), T0 + 500 * S);
+    assert_eq!(guessed[0].job.state, "unknown");
+    let settled = again.remembered(&[past("7", T0, T0 + 100 * S)], T0 + 501 * S);
+    let job = &settled[0].job;
+    assert_eq!((job.state.as_str(), job.known_by.as_str()), ("finished", "history"));
+    assert_eq!((job.ended_us, job.printed_s, job.paused_s), (Some(T0 + 100 * S), Some(80), 20));
+    assert_eq!(job.filament_um, Some(1_234_500));
+    assert!(again.remembered(&[past("7", T0, T0 + 100 * S)], T0 + 502 * S).is_empty());
+}
+
+#[test]
+fn prints_that_only_the_printer_saw_are_added_once() {
+    let mut recorder = recorder(vec![]);
+    let past = [past("7", T0 + 10 * S, T0 + 90 * S), past("8", T0 + 100 * S, T0 + 200 * S)];
+    let added = recorder.remembered(&past, T0 + 300 * S);
+    assert_eq!(words(&added), ["started", "finished", "started", "finished"]);
+    assert!(recorder.remembered(&past, T0 + 301 * S).is_empty());
+    let mut again = self::recorder(stored(&added));
+    assert!(again.remembered(&past, T0 + 400 * S).is_empty());
+}
+
+#[test]
+fn a_printers_wrong_clock_moves_nothing_that_we_saw() {
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&idle(), T0);
+    let _ = recorder.observe(&shows(Phase::Printing, with_id("7", 1)), T0 + S);
+    recorder.lost();
+    // it lives an hour ahead
+    let ahead = 3600 * S;
+    let settled = recorder.remembered(&[past("7", T0 + ahead, T0 + ahead + 100 * S)], T0 + 500 * S);
+    assert_eq!(settled[0].job.started_us, T0 + S);
+    assert_eq!(settled[0].job.ended_us, Some(T0 + 101 * S));
+}
+
+#[test]
+fn a_reason_is_kept() {
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&shows(Phase::Printing, benchy(10)), T0);
+    let mut failed = shows(Phase::Failed, benchy(10));
+    let (code, text) = ("0700_8010".into(), "the filament is stuck".into());
+    failed.faults.push(Fault { severity: printer::Severity::Serious, code, text });
+    let changes = recorder.observe(&failed, T0 + S);
+    assert_eq!(changes[0].job.reason.as_deref(), Some("the filament is stuck (0700_8010)"));
+}
+
+#[test]
+fn what_we_started_is_known_by_its_file() {
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&idle(), T0);
+    recorder.expect(Expected {
+        name: "Benchy.gcode.3mf".to_owned(),
+        hash: Some("abc".to_owned()),
+        queue_run: Some("run".to_owned()),
+        made_by: "local".to_owned(),
+        at_us: T0,
+    });
+    let other = Running { name: "other".into(), ..Running::default() };
+    let changes = recorder.observe(&shows(Phase::Preparing, other), T0 + S);
+    assert_eq!(changes[0].job.hash, None);
+    let _ = recorder.observe(&shows(Phase::Stopped, Running::default()), T0 + 2 * S);
+    let ours = Running { name: "benchy".into(), ..Running::default() };
+    let changes = recorder.observe(&shows(Phase::Preparing, ours), T0 + 3 * S);
+    assert_eq!(changes[0].job.hash.as_deref(), Some("abc"));
+    assert_eq!(changes[0].job.queue_run.as_deref(), Some("run"));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Print(u8),
+    End(u8),
+    Idle,
+    Wait(u16),
+    Restart,
+    Drop,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0..100_u8).prop_map(Step::Print),
+        (0..3_u8).prop_map(Step::End),
+        Just(Step::Idle),
+        (1..2000_u16).prop_map(Step::Wait),
+        Just(Step::Restart),
+        Just(Step::Drop),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+proptest! {
+    /// Whatever is heard in whatever order: one job at most is under way, no time runs backwards,
+    /// and what is stored is what a restart finds.
+    #[test]
+    fn the_history_always_makes_sense(steps in steps()) {
+        let (mut recorder, mut all, mut now) = (recorder(vec![]), vec![], T0);
+        for step in steps {
+            now += S;
+            match step {
+                Step::Print(percent) => {
+                    all.extend(recorder.observe(&shows(Phase::Printing, benchy(percent)), now));
+                }
+                Step::End(how) => {
+                    let phase = [Phase::Finished, Phase::Stopped, Phase::Failed][usize::from(how)];
+                    all.extend(recorder.observe(&shows(phase, benchy(100)), now));
+                }
+                Step::Idle => all.extend(recorder.observe(&idle(), now)),
+                Step::Wait(s) => now += i64::from(s) * S,
+                Step::Restart => recorder = self::recorder(stored(&all)),
+                Step::Drop => recorder.lost(),
+            }
+            let jobs = stored(&all);
+            let open: Vec<_> = jobs.iter().filter(|job| job.ended_us.is_none()).collect();
+            prop_assert!(open.len() <= 1);
+            prop_assert_eq!(open.first().map(|job| &job.id), recorder.job().map(|job| &job.id));
+            for job in &jobs {
+                prop_assert!(job.started_us <= now);
+                let ended_us = job.ended_us.unwrap_or(now);
+                prop_assert!(job.started_us <= ended_us && ended_us <= now);
+                prop_assert!(job.paused_s >= 0 && job.printed_s.is_none_or(|s| s >= 0));
+                prop_assert_eq!(job.ended_us.is_none(), job.known_by.is_empty());
+            }
+        }
+    }
+}

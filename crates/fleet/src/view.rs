@@ -40,6 +40,25 @@ pub struct Printer {
     pub simulated: bool,
 }
 
+/// Takes out where a printer is, and how it is logged in to: not for those who only use it.
+pub fn hide(printer: &mut Printer) {
+    let port = printer.address.port;
+    printer.address = Address {
+        host: String::new(),
+        port,
+        files_port: None,
+        tls: false,
+        serial_number: String::new(),
+        user: String::new(),
+        has_secret: false,
+        pin: None,
+    };
+    if let Some(problem) = &mut printer.health.problem {
+        "it cannot be reached at present".clone_into(&mut problem.message);
+        problem.hint = None;
+    }
+}
+
 /// Where a printer is. Secrets are never in here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PrinterAddress)]

@@ -118,6 +118,7 @@ async fn attach(inner: &Arc<Inner>, key: &Key, device: &Device) -> Result<End> {
             let (via, _) = connecting(inner, key, device, Counted::Serial(Arc::clone(&counters)))?;
             serial::attach(inner, key, device, &via, counters).await
         }
+        Kind::Printer(_) => Err(Trouble::Printer.into()),
     }
 }
 

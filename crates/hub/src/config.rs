@@ -36,6 +36,10 @@ pub struct Config {
     pub guard: Option<serial::guard::Program>,
     /// Stop machines without a network.
     pub stop_buttons: Vec<StopButton>,
+    /// Where the print shop is stored: a `postgres://` URL. `None`: in the data folder.
+    pub database: Option<String>,
+    /// A file with the key that seals the shop's secrets, where several hubs share one shop.
+    pub shop_key: Option<PathBuf>,
     /// Look for real devices as well.
     pub real: bool,
     /// For demonstration: said wherever the hub shows itself.
@@ -61,6 +65,8 @@ impl Config {
             serial_ports: vec![],
             guard: None,
             stop_buttons: vec![],
+            database: None,
+            shop_key: None,
             real: false,
             demo: false,
         }

@@ -26,6 +26,10 @@ pub(crate) enum Source {
     Simulated(Arc<sim::Simulated>),
     Serial(PathBuf),
     SimulatedSerial(Arc<sim::machine::Simulated>),
+    /// The fleet watches it.
+    Printer {
+        simulated: bool,
+    },
 }
 
 /// Takes the streams that come for a session after its first.
@@ -46,6 +50,8 @@ pub(crate) struct Found {
     pub(crate) id: DeviceId,
     pub(crate) kind: Kind,
     pub(crate) source: Source,
+    /// What it is to be called, where that is known.
+    pub(crate) name: Option<Name>,
     /// Why it cannot be shared or used, and what to do.
     pub(crate) problem: Option<Text>,
 }
@@ -103,7 +109,7 @@ impl Local {
     pub(crate) fn profile(&self) -> Profile {
         let shown = match &self.kind {
             Kind::Serial(serial) => serial.profile,
-            Kind::Usb(_) => Profile::Raw,
+            Kind::Usb(_) | Kind::Printer(_) => Profile::Raw,
         };
         self.settings.profile.unwrap_or(shown)
     }
@@ -117,6 +123,7 @@ impl Local {
     pub(crate) fn is_simulated(&self) -> bool {
         match &self.source {
             Some(Source::Simulated(_) | Source::SimulatedSerial(_)) => true,
+            Some(Source::Printer { simulated }) => *simulated,
             Some(Source::Usb(_) | Source::Serial(_)) | None => false,
         }
     }
@@ -160,6 +167,7 @@ impl Local {
         let (port, product) = match &self.kind {
             Kind::Usb(usb) => (&usb.port, Some((usb.vendor_id, usb.product_id))),
             Kind::Serial(serial) => (&serial.port, None),
+            Kind::Printer(printer) => (&printer.title, None),
         };
         self.name.as_str() == text
             || id.as_str() == text
@@ -183,18 +191,21 @@ impl Core {
         self.devices.retain(|_, local| local.source.is_some() || local.kept);
         for found in found {
             let (kind, source, problem) = (found.kind, Some(found.source), found.problem);
+            // a printer is there to be seen by whom it was granted, from the moment it was added
+            let shared = matches!(kind, Kind::Printer(_));
             if let Some(local) = self.devices.get_mut(&found.id) {
                 let profile = local.profile();
                 (local.kind, local.source, local.problem) = (kind, source, problem);
                 local.set_profile(profile);
                 continue;
             }
-            let name = match &kind {
+            let name = found.name.unwrap_or_else(|| match &kind {
                 Kind::Usb(usb) => Name::from_text(usb.product.as_str(), "usb"),
                 Kind::Serial(serial) => Name::from_text(serial.port.as_str(), "serial"),
-            };
+                Kind::Printer(printer) => Name::from_text(printer.title.as_str(), "printer"),
+            });
             let name = self.free_name(&name, &found.id);
-            let (shared, lease, kept) = (false, None, false);
+            let (lease, kept) = (None, false);
             let (settings, machine) = (MachineSettings::default(), None);
             let local =
                 Local { name, shared, kind, source, problem, lease, settings, machine, kept };

@@ -39,6 +39,48 @@ impl fmt::Display for FailureBody {
 
 impl std::error::Error for FailureBody {}
 
+impl From<fleet::Error> for FailureBody {
+    fn from(error: fleet::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            fleet::Error::NotFound(_) => Self::not_found(message),
+            fleet::Error::Unacceptable(_) => Self::bad_request(message),
+            fleet::Error::Conflict(_) => Self::new(FailureCode::Conflict, message),
+            fleet::Error::Printer(error) => error.into(),
+            fleet::Error::Store(error) => error.into(),
+            fleet::Error::File(..) => Self::new(FailureCode::Internal, message),
+        }
+    }
+}
+
+impl From<printer::Error> for FailureBody {
+    fn from(error: printer::Error) -> Self {
+        use printer::Reason;
+        let code = match error.reason {
+            Reason::NotFound => FailureCode::NotFound,
+            Reason::Busy | Reason::AlreadyThere | Reason::ReadOnly => FailureCode::Conflict,
+            Reason::Unacceptable | Reason::Unable => FailureCode::BadRequest,
+            Reason::Local => FailureCode::Internal,
+            Reason::NoSuchHost
+            | Reason::NoAnswer
+            | Reason::PortClosed
+            | Reason::NotAPrinter
+            | Reason::WrongSecret
+            | Reason::WrongCertificate
+            | Reason::TooManyConnections
+            | Reason::Storage
+            | Reason::Corrupt
+            | Reason::Garbled
+            | Reason::Lost => FailureCode::Unreachable,
+        };
+        let failure = Self::new(code, error.message);
+        match error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
 impl From<store::Error> for FailureBody {
     fn from(error: store::Error) -> Self {
         match error {

@@ -28,7 +28,7 @@ impl Grace {
             Kind::Usb(usb) => {
                 usb.interfaces.iter().any(|interface| interface.class == MASS_STORAGE)
             }
-            Kind::Serial(_) => false,
+            Kind::Serial(_) | Kind::Printer(_) => false,
         };
         if is_disk { self.disks } else { self.others }
     }

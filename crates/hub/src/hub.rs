@@ -13,9 +13,10 @@ use crate::plugging::{Listing, MadeOfSoftware};
 use crate::relays::Relays;
 use crate::{
     Config, Discovery, Grace, attaching, attachments, buttons, dialing, discovery, identity, jobs,
-    linking, machines, network, plugging, view,
+    linking, machines, network, plugging, printers, view,
 };
 use anyhow::{Context, Result, bail};
+use fleet::Fleet;
 use iroh::Endpoint;
 use link::Duplex;
 use link::race::{Kind, Kinds};
@@ -55,6 +56,7 @@ pub struct Hub(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) shared: Shared,
     pub(crate) store: Store,
+    pub(crate) fleet: Fleet,
     pub(crate) endpoint: Endpoint,
     pub(crate) links: Links,
     pub(crate) paths: Paths,
@@ -97,11 +99,15 @@ impl Hub {
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join(DATABASE)).await?;
         let login = Login::load(&store).await?;
+        let shop = printers::open(&data, config.database.as_deref(), config.shop_key).await?;
         let relayed = !config.offline && config.only.has(Kind::Relay);
         let relays = if relayed { Relays::new(config.relays) } else { Relays::never() };
         let lookup = config.lookup.filter(|_| !config.offline);
         let ways = links::Ways { relays: &relays, lookup: lookup.as_ref(), only: config.only };
         let endpoint = links::bind(key, config.bind, ways, &data).await?;
+        let me = endpoint.id().to_string();
+        let fleet = fleet::Config { data: data.join("shop"), shop, hub: me };
+        let fleet = Fleet::start(fleet).await.context("the print shop")?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),
             name: config.name,
@@ -127,6 +133,7 @@ impl Hub {
         let inner = Arc::new(Inner {
             shared: Shared::new(core),
             store,
+            fleet,
             endpoint,
             links: Links::default(),
             paths: Paths::default(),
@@ -213,6 +220,7 @@ impl Hub {
         if tokio::time::timeout(STOP_TIMEOUT, given_back).await.is_err() {
             tracing::warn!("some devices were not given back in time");
         }
+        inner.fleet.stop().await;
         inner.links.stop();
         inner.endpoint.close().await;
         inner.tasks.close();

@@ -97,7 +97,7 @@ fn wanted(core: &Core, buttons: &[buttons::Running]) -> BTreeMap<DeviceId, Wante
         let node = match local.source.as_ref()? {
             Source::Serial(node) => node.clone(),
             Source::SimulatedSerial(simulated) => simulated.path().to_owned(),
-            Source::Usb(_) | Source::Simulated(_) => return None,
+            Source::Usb(_) | Source::Simulated(_) | Source::Printer { .. } => return None,
         };
         let (profile, settings) = (local.profile(), local.settings.clone());
         let own = buttons.iter().enumerate().filter(|(_, button)| button.is_for(&local.name));

@@ -33,9 +33,12 @@ pub(crate) async fn watch(inner: Arc<Inner>, simulated: MadeOfSoftware, listing:
             Err(error) => unseen(&error),
         }
     }
+    let mut roll = inner.fleet.roll();
     loop {
+        roll.mark_unchanged();
         let plugged = simulated.plugged();
         let mut found = simulated.found(&plugged);
+        found.extend(inner.fleet.printers().into_iter().map(from_printer));
         let listed = real_devices(listing.clone()).await;
         // what cannot be listed has not been pulled out
         if let Some(listed) = listed {
@@ -54,6 +57,7 @@ pub(crate) async fn watch(inner: Arc<Inner>, simulated: MadeOfSoftware, listing:
                 hotplug = None;
             },
             () = simulated.replugged(&plugged) => {}
+            Ok(()) = roll.changed() => {}
         }
     }
 }
@@ -90,6 +94,7 @@ impl MadeOfSoftware {
             id: one.id.clone(),
             kind: Kind::Usb(one.usb.clone()),
             source: Source::Simulated(one.clone()),
+            name: None,
             problem: None,
         });
         let machines = self.machines.iter().map(|one| Found {
@@ -101,6 +106,7 @@ impl MadeOfSoftware {
                 port: Text::from(one.name.as_str()),
             }),
             source: Source::SimulatedSerial(one.clone()),
+            name: None,
             problem: None,
         });
         let all = usb.chain(machines).zip(plugged);
@@ -154,7 +160,7 @@ async fn real_devices(listing: Listing) -> Option<Vec<Found>> {
 fn from_usb(found: usb::linux::Found) -> Found {
     let problem = found.problem.as_ref().map(|problem| problem.to_string().as_str().into());
     let (id, kind) = (found.id.clone(), Kind::Usb(found.usb.clone()));
-    Found { id, kind, source: Source::Usb(Box::new(found)), problem }
+    Found { id, kind, source: Source::Usb(Box::new(found)), name: None, problem }
 }
 
 fn from_port(found: serial::tty::list::Found) -> Found {
@@ -166,7 +172,19 @@ fn from_port(found: serial::tty::list::Found) -> Found {
         port: Text::from(&*node),
     });
     let problem = found.problem.map(|problem| problem.to_string().as_str().into());
-    Found { id: found.id, kind, source: Source::Serial(found.node), problem }
+    Found { id: found.id, kind, source: Source::Serial(found.node), name: None, problem }
+}
+
+fn from_printer(printer: fleet::view::Printer) -> Found {
+    let said = printer.state.and_then(|state| state.identity.model);
+    let model = Some(Text::from(printer.model)).filter(|model| !model.is_empty()).or(said);
+    let kind = Kind::Printer(wire::device::Printer {
+        protocol: printer.protocol.as_str().into(),
+        title: printer.title.into(),
+        model: model.unwrap_or_default(),
+    });
+    let source = Source::Printer { simulated: printer.simulated };
+    Found { id: printer.id, kind, source, name: Some(printer.name), problem: None }
 }
 
 /// Looks again at what keeps a device from being used: no uevent of a USB device tells that

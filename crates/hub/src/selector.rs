@@ -14,13 +14,18 @@ use wire::device::{Kind, class_code, class_name};
 pub enum Selector {
     All,
     Class(u8),
-    Product { vendor_id: u16, product_id: u16 },
+    Product {
+        vendor_id: u16,
+        product_id: u16,
+    },
+    /// 3D printers, those that are added later too.
+    Printers,
     Device(DeviceId),
 }
 
 /// Why a text is not a selector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no selector: use *, a device's name or id, class:CLASS or VID:PID")]
+#[error("{0:?} is no selector: use *, a device's name or id, printers, class:CLASS or VID:PID")]
 pub struct Unreadable(String);
 
 impl Selector {
@@ -36,7 +41,9 @@ impl Selector {
             (Self::Product { vendor_id, product_id }, Kind::Usb(usb)) => {
                 (usb.vendor_id, usb.product_id) == (*vendor_id, *product_id)
             }
-            (Self::Class(_) | Self::Product { .. }, Kind::Serial(_)) => false,
+            (Self::Printers, Kind::Printer(_)) => true,
+            (Self::Printers, Kind::Usb(_) | Kind::Serial(_)) => false,
+            (Self::Class(_) | Self::Product { .. }, Kind::Serial(_) | Kind::Printer(_)) => false,
         }
     }
 }
@@ -47,6 +54,9 @@ impl FromStr for Selector {
         let unreadable = || Unreadable(text.to_owned());
         if text == "*" {
             return Ok(Self::All);
+        }
+        if text == "printers" {
+            return Ok(Self::Printers);
         }
         if let Some(class) = text.strip_prefix("class:") {
             let number = class.strip_prefix("0x").map(|hex| u8::from_str_radix(hex, 16));
@@ -60,11 +70,14 @@ impl FromStr for Selector {
             return Ok(Self::Product { vendor_id, product_id });
         }
         match text.parse::<DeviceId>() {
-            Ok(id) if text.starts_with("usb-") || text.starts_with("tty-") => Ok(Self::Device(id)),
+            Ok(id) if IDS.iter().any(|begin| text.starts_with(begin)) => Ok(Self::Device(id)),
             Ok(_) | Err(_) => Err(unreadable()),
         }
     }
 }
+
+/// How ids of devices begin; anything else is a name, and is looked up.
+const IDS: [&str; 3] = ["usb-", "tty-", "printer-"];
 
 /// `VID:PID`, four hexadecimal digits each.
 pub(crate) fn product(text: &str) -> Option<(u16, u16)> {
@@ -78,6 +91,7 @@ impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("*"),
+            Self::Printers => f.write_str("printers"),
             Self::Class(class) => match class_name(*class) {
                 Some(name) => write!(f, "class:{name}"),
                 None => write!(f, "class:0x{class:02x}"),

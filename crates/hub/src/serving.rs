@@ -107,7 +107,7 @@ fn priority(inner: &Inner, open: &Open) -> Priority {
                 .find(|local| local.lease.as_ref().is_some_and(|lease| lease.session == *session));
             local.map_or(Priority::Background, |local| match &local.kind {
                 Kind::Usb(usb) => endpoint_priority(usb, *endpoint),
-                Kind::Serial(_) => Priority::Background,
+                Kind::Serial(_) | Kind::Printer(_) => Priority::Background,
             })
         }),
     }
@@ -128,6 +128,7 @@ fn has_endpoint(local: &Local, endpoint: u8) -> bool {
         }
         // its one stream
         Kind::Serial(_) => endpoint == 0,
+        Kind::Printer(_) => false,
     }
 }
 

@@ -55,8 +55,12 @@ impl Session {
         peer: PeerId,
         id: &DeviceId,
     ) -> Result<Self, Refusal> {
-        let kind = inner.shared.look(|core| Some(core.devices.get(id)?.kind.clone()));
-        let (inlet, outlet) = Outlet::of(&kind.ok_or(Refusal::NotGranted)?);
+        let kind = inner.shared.look(|core| {
+            core.role(&peer, id)?;
+            Some(core.devices.get(id)?.kind.clone())
+        });
+        let kind = kind.ok_or(Refusal::NotGranted)?;
+        let (inlet, outlet) = Outlet::of(&kind).ok_or(Refusal::NotUnderstood)?;
         let (counters, end) = (Arc::new(usb::Counters::default()), CancellationToken::new());
         let (session, lines) = (SessionId(rand::random()), Lines::default());
         let lease = Lease {
@@ -277,8 +281,9 @@ enum Outlet {
 }
 
 impl Outlet {
-    fn of(kind: &Kind) -> (Inlet, Self) {
-        match kind {
+    /// `None` for what is not used by sessions.
+    fn of(kind: &Kind) -> Option<(Inlet, Self)> {
+        Some(match kind {
             Kind::Usb(_) => {
                 let (inlet, outlet) = mpsc::channel(ENDPOINTS_MAX);
                 (Inlet::Endpoints(inlet), Self::Endpoints(outlet))
@@ -287,7 +292,8 @@ impl Outlet {
                 let (inlet, outlet) = mpsc::channel(1);
                 (Inlet::Pulses(inlet), Self::Pulses(outlet))
             }
-        }
+            Kind::Printer(_) => return None,
+        })
     }
 }
 

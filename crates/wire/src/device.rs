@@ -33,6 +33,18 @@ pub enum State {
 pub enum Kind {
     Usb(Usb),
     Serial(Serial),
+    Printer(Printer),
+}
+
+/// A 3D printer. What it does is told by its hub's management interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PrinterOnShelf)]
+pub struct Printer {
+    /// What it speaks: `bambu`, `prusalink`, `moonraker`, `octoprint`.
+    pub protocol: Text,
+    /// As people call this one.
+    pub title: Text,
+    pub model: Text,
 }
 
 /// A serial port, and what is connected to it.

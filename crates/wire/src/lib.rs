@@ -48,7 +48,7 @@ pub use open::{Answer, Joined, Open, Priority, Refusal, SessionId};
 pub use relay::Relay;
 
 /// Between paired hubs. A change that an older hub would misread takes the next number.
-pub const ALPN: &[u8] = b"farhub/2";
+pub const ALPN: &[u8] = b"farhub/3";
 
 /// Between hubs that are connected by way of a relay: a connection that carries nothing, and
 /// makes both look once more for a path from one to the other.

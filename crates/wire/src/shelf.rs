@@ -23,7 +23,7 @@ pub enum Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Endpoint, Interface, Kind, Serial, State, Transfer, Usb};
+    use crate::device::{Endpoint, Interface, Kind, Printer, Serial, State, Transfer, Usb};
     use crate::serial::Profile;
     use crate::usb::Speed;
     use hex_literal::hex;
@@ -92,6 +92,19 @@ mod tests {
         });
         let golden = hex!("01 05 7474792d31 05 6c61736572 01 01 0162 0163 07 74747955534230 00 00");
         assert_eq!(bytes(&laser), golden);
+        let printer = Shelf::Device(Device {
+            id: "printer-1".parse().unwrap(),
+            name: "a1".parse().unwrap(),
+            kind: Kind::Printer(Printer {
+                protocol: "bambu".into(),
+                title: "A".into(),
+                model: "A1".into(),
+            }),
+            simulated: true,
+            state: State::Absent,
+        });
+        let golden = hex!("01 09 7072696e7465722d31 02 6131 02 05 62616d6275 0141 024131 01 02");
+        assert_eq!(bytes(&printer), golden);
     }
 
     #[test]

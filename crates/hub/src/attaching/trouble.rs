@@ -17,6 +17,8 @@ pub(super) enum Trouble {
     Changed,
     #[error("a USB device cannot come in by a port for programs")]
     NotSerial,
+    #[error("a 3D printer is not attached: it is driven where it is, from its page")]
+    Printer,
 }
 
 /// The error as people see it, with what to do.
@@ -25,6 +27,7 @@ pub(super) fn problem(error: &anyhow::Error) -> Problem {
         Some(Trouble::Untrusted) => Some("if you trust it: farhub trust PEER"),
         Some(Trouble::Offline | Trouble::Silent) => Some("see why: farhub path PEER"),
         Some(Trouble::Changed) => Some("look at it on the other hub"),
+        Some(Trouble::Printer) => Some("see: farhub printer list"),
         Some(Trouble::NotSerial) => Some("attach it without --as, --tcp, --grbl and --rfc2217"),
         None => match error.downcast_ref::<link::Error>() {
             Some(link::Error::Refused(refusal)) => refusal_hint(*refusal),

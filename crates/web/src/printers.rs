@@ -1,0 +1,319 @@
+//! Printers: adding, watching, driving.
+
+use crate::answer::{Body, Failed};
+use crate::{Asking, api};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::stream::{self, Stream};
+use hub::fleet::view::{NewPrinter, Order, Printer, PrinterChange, Probe, SeenPrinter};
+use hub::fleet::{Beat, Listener, News};
+use hub::view::{Failure, Role};
+use hub::{Caller, Hub};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::time::Duration;
+use utoipa::IntoParams;
+
+api! {
+    get "/printers" => printers,
+    post "/printers" => add,
+    post "/printers/test" => test,
+    get "/printers/seen" => seen,
+    get "/printers/events" => events,
+    get "/printers/{printer}" => printer,
+    patch "/printers/{printer}" => change,
+    delete "/printers/{printer}" => remove,
+    post "/printers/{printer}/command" => command,
+    post "/printers/{printer}/bed-clear" => bed_clear,
+    post "/printers/{printer}/retry" => retry,
+    post "/printers/{printer}/files/refresh" => refresh,
+}
+
+/// The printers that the caller may see, by their names.
+#[utoipa::path(get, path = "/printers", responses((status = 200, body = Vec<Printer>)))]
+async fn printers(State(hub): State<Hub>, Asking(caller): Asking) -> Json<Vec<Printer>> {
+    Json(hub.printers(caller))
+}
+
+/// Adds a printer, and watches it from now on.
+#[utoipa::path(post, path = "/printers", request_body = NewPrinter,
+    responses((status = 201, body = Printer), (status = "4XX", body = Failure)))]
+async fn add(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Body(new): Body<NewPrinter>,
+) -> Result<(StatusCode, Json<Printer>), Failed> {
+    Ok((StatusCode::CREATED, Json(hub.add_printer(caller, new).await?)))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Known {
+    /// A printer that is here: its own secret is used where none is given, at its own address.
+    printer: Option<String>,
+}
+
+/// Looks whether a printer answers, and says exactly what is wrong. Nothing is stored.
+#[utoipa::path(post, path = "/printers/test", request_body = NewPrinter, params(Known),
+    responses((status = 200, body = Probe), (status = "4XX", body = Failure)))]
+async fn test(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Query(known): Query<Known>,
+    Body(new): Body<NewPrinter>,
+) -> Result<Json<Probe>, Failed> {
+    let fleet = hub.shop(caller)?;
+    let probe = fleet.probe(&new, known.printer.as_deref()).await.map_err(hub::Failure::from)?;
+    Ok(Json(probe))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Looking {
+    /// For how long, 1 to 30; 4 when nothing is said.
+    seconds: Option<u64>,
+}
+
+/// Printers that announce themselves on this network.
+#[utoipa::path(get, path = "/printers/seen", params(Looking),
+    responses((status = 200, body = Vec<SeenPrinter>), (status = "4XX", body = Failure)))]
+async fn seen(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Query(looking): Query<Looking>,
+) -> Result<Json<Vec<SeenPrinter>>, Failed> {
+    let fleet = hub.shop(caller)?;
+    let time = Duration::from_secs(looking.seconds.unwrap_or(4).clamp(1, 30));
+    Ok(Json(fleet.seen(time).await))
+}
+
+/// One printer, as it is now.
+#[utoipa::path(get, path = "/printers/{printer}",
+    params(("printer" = String, Path, description = "name or id")),
+    responses((status = 200, body = Printer), (status = "4XX", body = Failure)))]
+async fn printer(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path(printer): Path<String>,
+) -> Result<Json<Printer>, Failed> {
+    Ok(Json(hub.printer(caller, &printer)?))
+}
+
+/// Changes what is known of a printer. Another address or secret makes a new connection.
+#[utoipa::path(patch, path = "/printers/{printer}", request_body = PrinterChange,
+    params(("printer" = String, Path, description = "name or id")),
+    responses((status = 200, body = Printer), (status = "4XX", body = Failure)))]
+async fn change(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path(printer): Path<String>,
+    Body(change): Body<PrinterChange>,
+) -> Result<Json<Printer>, Failed> {
+    let fleet = hub.shop_for(caller, "printer.change", &printer).await?;
+    Ok(Json(fleet.change(&printer, change).await.map_err(hub::Failure::from)?))
+}
+
+/// Forgets a printer. Its jobs and files stay.
+#[utoipa::path(delete, path = "/printers/{printer}",
+    params(("printer" = String, Path, description = "name or id")),
+    responses((status = 204), (status = "4XX", body = Failure)))]
+async fn remove(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path(printer): Path<String>,
+) -> Result<StatusCode, Failed> {
+    let fleet = hub.shop_for(caller, "printer.remove", &printer).await?;
+    fleet.remove(&printer).await.map_err(hub::Failure::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tells a printer to do something, and answers when it has answered. Light, pause and the like
+/// need the role `use`; lines of G-code need `control`.
+#[utoipa::path(post, path = "/printers/{printer}/command", request_body = Order,
+    params(("printer" = String, Path, description = "name or id")),
+    responses((status = 204), (status = "4XX", body = Failure), (status = "5XX", body = Failure)))]
+async fn command(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path(printer): Path<String>,
+    Body(order): Body<Order>,
+) -> Result<StatusCode, Failed> {
+    let (word, role) = hub::fleet::view::weight(&order.command);
+    let role = if role { Role::Control } else { Role::Use };
+    let (fleet, id) =
+        hub.printer_for(caller, &printer, role, &format!("printer.{word}")).await?;
+    fleet.command(id.as_str(), order.command).await.map_err(hub::Failure::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Says that nothing lies on the bed, so that the queue may go on.
+#[utoipa::path(post, path = "/printers/{printer}/bed-clear",
+    params(("printer" = String, Path, description = "name or id")),
+    responses((status = 200, body = Printer), (status = "4XX", body = Failure)))]
+async fn bed_clear(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path(printer): Path<String>,
+) -> Result<Json<Printer>, Failed> {
+    let (fleet, id) =
+        hub.printer_for(caller, &printer, Role::Use, "printer.bed_clear").await?;
+    fleet.clear_bed(id.as_str()).await.map_err(hub::Failure::from)?;
+    Ok(Json(hub.printer(caller, id.as_str())?))
+}
+
+/// Connects now, instead of when its time has come.
+#[utoipa::path(post, path = "/printers/{printer}/retry",
+    params(("printer" = String, Path, description = "name or id")),
+    responses((status = 204), (status = "4XX", body = Failure)))]
+async fn retry(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path(printer): Path<String>,
+) -> Result<StatusCode, Failed> {
+    let (fleet, id) = hub.printer_in(caller, &printer, Role::Use)?;
+    fleet.retry(id.as_str()).map_err(hub::Failure::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Looks again what lies on a printer.
+#[utoipa::path(post, path = "/printers/{printer}/files/refresh",
+    params(("printer" = String, Path, description = "name or id")),
+    responses((status = 204), (status = "4XX", body = Failure), (status = "5XX", body = Failure)))]
+async fn refresh(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Path(printer): Path<String>,
+) -> Result<StatusCode, Failed> {
+    let (fleet, id) = hub.printer_in(caller, &printer, Role::Use)?;
+    fleet.refresh(id.as_str()).await.map_err(hub::Failure::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Server-sent events: `printers` with a `ShopSnapshot` at first, and again for one who fell
+/// behind; then `changes` with a merge patch (RFC 7386) for each printer that has changed, `null`
+/// for one that is gone; `job` with a `PrintJob` that began, changed its state or ended; `files`,
+/// `queue` and `channels` when there is something new to be asked for.
+#[utoipa::path(get, path = "/printers/events",
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
+async fn events(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let looking = Telling {
+        listener: hub.listen_to_printers(),
+        manages: hub.shop(caller).is_ok(),
+        hub,
+        caller,
+        ready: VecDeque::new(),
+        begun: false,
+    };
+    let events = stream::unfold(looking, |mut telling| async move {
+        let event = telling.next().await?;
+        Some((Ok(event), telling))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// What one who looks is told.
+struct Telling {
+    hub: Hub,
+    caller: Caller,
+    /// Sees everything, so that what was made once for all can be passed on as it is.
+    manages: bool,
+    listener: Listener,
+    ready: VecDeque<Event>,
+    begun: bool,
+}
+
+impl Telling {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if !self.begun {
+                self.begun = true;
+                return Some(self.snapshot());
+            }
+            match self.listener.next().await {
+                Ok(Some(beat)) => self.beat(&beat),
+                Ok(None) => return Some(self.snapshot()),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn snapshot(&mut self) -> Event {
+        let (count, mut printers) = self.listener.snapshot();
+        if !self.manages {
+            printers.retain(|id, _| self.hub.sees_printer(self.caller, id));
+            printers.values_mut().for_each(hide);
+        }
+        let printers: Vec<_> = printers.into_values().collect();
+        let data = json!({ "printers": printers, "count": count });
+        Event::default().event("printers").data(data.to_string())
+    }
+
+    fn beat(&mut self, beat: &Beat) {
+        let count = beat.count;
+        let mut changes = String::new();
+        for (id, patch) in &beat.printers {
+            if !self.manages && !self.hub.sees_printer(self.caller, id) {
+                continue;
+            }
+            let comma = if changes.is_empty() { "" } else { "," };
+            let patch = if self.manages { patch.to_string() } else { hidden(patch) };
+            changes.push_str(&format!("{comma}\"{id}\":{patch}"));
+        }
+        if !changes.is_empty() {
+            let data = format!("{{\"count\":{count},\"printers\":{{{changes}}}}}");
+            self.ready.push_back(Event::default().event("changes").data(data));
+        }
+        for news in &beat.news {
+            self.news(news);
+        }
+    }
+
+    fn news(&mut self, news: &News) {
+        let sees = |place: &str| self.hub.of_printer(self.caller, place, Role::View).is_ok();
+        let (name, data) = match news {
+            News::Job(job) if sees(&job.printer_id) => ("job", json!(job)),
+            News::Files(place) if sees(place) => ("files", json!({ "place": place })),
+            News::Queue if self.manages => ("queue", json!({})),
+            News::Channels if self.manages => ("channels", json!({})),
+            News::Job(_) | News::Files(_) | News::Queue | News::Channels => return,
+        };
+        self.ready.push_back(Event::default().event(name).data(data.to_string()));
+    }
+}
+
+/// Takes out of a printer, or of a patch to one, what is not for those who only use it.
+fn hide(printer: &mut Value) {
+    let Some(printer) = printer.as_object_mut() else { return };
+    if let Some(address) = printer.get_mut("address").and_then(Value::as_object_mut) {
+        let none: Map<_, _> = [("host", json!("")), ("port", json!(0)), ("tls", json!(false))]
+            .into_iter()
+            .chain([("has_secret", json!(false))])
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        *address = none;
+    }
+    let problem = printer.get_mut("health").and_then(|health| health.get_mut("problem"));
+    if let Some(problem) = problem.and_then(Value::as_object_mut) {
+        problem.remove("hint");
+        problem.insert("message".to_owned(), json!("it cannot be reached at present"));
+    }
+}
+
+fn hidden(patch: &str) -> String {
+    let Ok(mut patch) = serde_json::from_str::<Value>(patch) else { return "{}".to_owned() };
+    hide(&mut patch);
+    patch.to_string()
+}
+
+/// So that a browser notices a connection that is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -114,7 +114,7 @@ async fn folders_and_channels_come_and_go() {
             last_problem: Some("no route".into()),
             ..channel
         };
-        assert_eq!(shop.channels().await.unwrap(), [told.clone()]);
+        assert_eq!(shop.channels().await.unwrap(), std::slice::from_ref(&told));
         assert_eq!(shop.channel("c1").await.unwrap(), Some(told));
         let settings = shop.channel_settings("c1").await.unwrap();
         assert_eq!(settings.as_deref(), Some("{\"token\":\"geheim\"}"));

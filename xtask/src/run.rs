@@ -67,6 +67,14 @@ fn may_sudo() -> bool {
     status.is_ok_and(|status| status.success())
 }
 
+/// A program as root: by sudo where we are not; none where that would ask.
+pub(crate) fn as_root(name: &str) -> Option<Command> {
+    if rustix::process::geteuid().is_root() {
+        return Some(program(".", name, [""; 0]));
+    }
+    may_sudo().then(|| program(".", "sudo", [name]))
+}
+
 /// Installs Debian packages that are not there, as root or by sudo; else says which are missing.
 pub(crate) fn need_packages(packages: &[&str]) -> Result<()> {
     let is_missing = |package: &&&str| {
@@ -78,23 +86,18 @@ pub(crate) fn need_packages(packages: &[&str]) -> Result<()> {
         return Ok(());
     }
     let list = missing.join(" ");
-    let root = rustix::process::geteuid().is_root();
-    if !root && !may_sudo() {
-        bail!("these packages are missing: sudo apt-get install {list}");
-    }
     let apt = |args: &[&str]| {
-        let (name, first) = if root { ("apt-get", None) } else { ("sudo", Some("apt-get")) };
-        let args = first
-            .into_iter()
-            .chain(["-qq", "-o", "DPkg::Lock::Timeout=600"])
-            .chain(args.iter().copied());
-        let mut command = program(".", name, args);
+        let mut command = as_root("apt-get")?;
+        command.args(["-qq", "-o", "DPkg::Lock::Timeout=600"]).args(args);
         command.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
-        command
+        Some(command)
     };
-    run(apt(&["update"]), Duration::from_secs(300))?;
     let install: Vec<_> =
         ["install", "-y", "--no-install-recommends"].into_iter().chain(missing).collect();
-    run(apt(&install), Duration::from_secs(900))
+    let (Some(update), Some(install)) = (apt(&["update"]), apt(&install)) else {
+        bail!("these packages are missing: sudo apt-get install {list}");
+    };
+    run(update, Duration::from_secs(300))?;
+    run(install, Duration::from_secs(900))
         .with_context(|| format!("these packages are missing: {list}"))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::run::{is_there, need_packages, program, run};
+use crate::run::{as_root, is_there, need_packages, program, run};
 use crate::ui;
 
 const RUST_LIMIT: Duration = Duration::from_secs(2400);
@@ -12,6 +12,7 @@ const RUST_LIMIT: Duration = Duration::from_secs(2400);
 pub(crate) fn test() -> Result<()> {
     ui::test()?;
     ui::build()?;
+    postgresql()?;
     // nextest gives each test a time limit; without it there is one for all of them
     let tests = if is_there("cargo-nextest", "--version") {
         vec!["nextest", "run", "--workspace", "--locked", "--profile", "ci"]
@@ -24,4 +25,24 @@ pub(crate) fn test() -> Result<()> {
         need_packages(&["chromium"])?;
     }
     ui::npm(&["run", "--silent", "e2e"])
+}
+
+/// The programs of PostgreSQL: the tests of the print shop start servers of their own.
+fn postgresql() -> Result<()> {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut programs = debian.map(|version| version.path().join("bin/initdb"));
+    if is_there("initdb", "--version") || programs.any(|program| program.is_file()) {
+        return Ok(());
+    }
+    // else Debian makes a database and starts it, now and with the computer (createcluster.conf(5))
+    if let Some(mut shell) = as_root("sh") {
+        let folder = "/etc/postgresql-common";
+        let script = format!(
+            "mkdir -p {folder} && cd {folder} && \
+             test -e createcluster.conf || echo create_main_cluster = false >createcluster.conf"
+        );
+        shell.args(["-c", &script]);
+        run(shell, Duration::from_secs(60))?;
+    }
+    need_packages(&["postgresql"])
 }

@@ -2,6 +2,7 @@
 
 use crate::shop::db::Db;
 use crate::{Error, Shop};
+use sqlx::{ConnectOptions, Connection, SqlitePool};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -20,12 +21,21 @@ impl Shop {
         // empty, as VACUUM INTO wants it, and readable by nobody else from the first byte on
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
         made.map_err(|error| Error::File(shown(), error))?;
-        let done = sqlx::query("VACUUM INTO $1").bind(text).execute(write).await;
+        let done = copy(write, text).await;
         if done.is_err() {
             // half a backup would look like one
             let _ = fs::remove_file(file);
         }
-        done?;
-        Ok(())
+        Ok(done?)
     }
+}
+
+/// On a connection of its own, so that the writer goes on meanwhile.
+async fn copy(database: &SqlitePool, file: &str) -> Result<(), sqlx::Error> {
+    let mut own = database.connect_options().connect().await?;
+    sqlx::query("VACUUM INTO $1").bind(file).execute(&mut own).await?;
+    own.close().await?;
+    // a backup that a power cut takes along is none
+    tokio::fs::File::open(file).await?.sync_all().await?;
+    Ok(())
 }

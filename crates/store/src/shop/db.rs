@@ -9,11 +9,12 @@ use crate::shop::changes::{self, Change};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::sqlite::{SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, FromRow, Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, FromRow, Postgres, Sqlite, Transaction};
 use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::broadcast;
+use tokio::time::timeout;
 
 /// An open database.
 #[derive(Debug)]
@@ -98,11 +99,16 @@ impl Db {
 
     /// `shown` is the address without its password.
     pub(super) async fn connect(options: PgConnectOptions, shown: &str) -> Result<Self, Error> {
+        let failed = |error| Error::Open(shown.to_owned(), error);
+        // a pool tries again until its time is up, and then says only that; this says what is wrong
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        let first = timeout(CONNECT_LIMIT, options.connect()).await.map_err(late);
+        first.and_then(|first| first).map_err(failed)?.close().await.map_err(failed)?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECT_LIMIT)
             .connect_with(options);
-        let pool = pool.await.map_err(|error| Error::Open(shown.to_owned(), error))?;
+        let pool = pool.await.map_err(failed)?;
         MIGRATIONS.run(&pool).await?;
         Ok(Self::Pg(pool))
     }

@@ -117,8 +117,13 @@ pub struct Page<T, C = (i64, String)> {
 /// Where a database is, without the password.
 fn shown(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_else(|| options.get_username());
-    let (user, host) = (options.get_username(), options.get_host());
-    format!("postgres://{user}@{host}:{}/{database}", options.get_port())
+    let user = options.get_username();
+    match options.get_socket() {
+        Some(socket) => format!("postgres://{user}@{}/{database}", socket.display()),
+        None => {
+            format!("postgres://{user}@{}:{}/{database}", options.get_host(), options.get_port())
+        }
+    }
 }
 
 /// Changes that are kept for whoever is slow to hear of them.

@@ -8,7 +8,10 @@
 
 mod engine;
 mod file;
+mod gcode;
+mod http;
 mod network;
+mod prusalink;
 mod shared;
 
 use bytes::Bytes;
@@ -123,7 +126,9 @@ pub enum End {
 
 /// The server of one protocol, and what it remembers while the printer has no power.
 #[derive(Clone, Debug)]
-enum Firmware {}
+enum Firmware {
+    PrusaLink(Arc<prusalink::PrusaLink>),
+}
 
 impl Spec {
     /// A printer on 127.0.0.1, at any ports, that prints in real time.
@@ -254,14 +259,17 @@ impl Printer {
 impl Firmware {
     fn new(spec: &Spec) -> io::Result<Self> {
         match spec.protocol {
-            Protocol::Bambu | Protocol::PrusaLink | Protocol::Moonraker | Protocol::OctoPrint => {
+            Protocol::PrusaLink => Ok(Self::PrusaLink(Arc::default())),
+            Protocol::Bambu | Protocol::Moonraker | Protocol::OctoPrint => {
                 Err(io::ErrorKind::Unsupported.into())
             }
         }
     }
 
     /// Until it is dropped. Every connection is a part of it.
-    async fn serve(self, _shared: Arc<Shared>, _doors: network::Doors) {
-        match self {}
+    async fn serve(self, shared: Arc<Shared>, doors: network::Doors) {
+        match self {
+            Self::PrusaLink(own) => prusalink::serve(shared, doors, own).await,
+        }
     }
 }

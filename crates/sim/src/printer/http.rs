@@ -9,9 +9,9 @@ mod multipart;
 mod path;
 mod push;
 
-pub(super) use multipart::{Part, parts};
+pub(super) use multipart::parts;
 pub(super) use path::{Query, encode, query, segments};
-pub(super) use push::Push;
+pub(super) use push::{Closed, Push};
 
 use super::Fault;
 use super::engine::FILES_BYTES_MAX;

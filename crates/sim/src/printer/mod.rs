@@ -10,6 +10,7 @@ mod engine;
 mod file;
 mod gcode;
 mod http;
+mod moonraker;
 mod network;
 mod prusalink;
 mod shared;
@@ -128,6 +129,7 @@ pub enum End {
 #[derive(Clone, Debug)]
 enum Firmware {
     PrusaLink(Arc<prusalink::PrusaLink>),
+    Moonraker(Arc<moonraker::Moonraker>),
 }
 
 impl Spec {
@@ -260,15 +262,15 @@ impl Firmware {
     fn new(spec: &Spec) -> io::Result<Self> {
         match spec.protocol {
             Protocol::PrusaLink => Ok(Self::PrusaLink(Arc::default())),
-            Protocol::Bambu | Protocol::Moonraker | Protocol::OctoPrint => {
-                Err(io::ErrorKind::Unsupported.into())
-            }
+            Protocol::Moonraker => Ok(Self::Moonraker(Arc::default())),
+            Protocol::Bambu | Protocol::OctoPrint => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// Until it is dropped. Every connection is a part of it.
     async fn serve(self, shared: Arc<Shared>, doors: network::Doors) {
         match self {
+            Self::Moonraker(own) => moonraker::serve(shared, doors, own).await,
             Self::PrusaLink(own) => prusalink::serve(shared, doors, own).await,
         }
     }

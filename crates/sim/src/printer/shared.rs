@@ -52,6 +52,11 @@ impl Shared {
         self.made.0 + self.made.1.elapsed()
     }
 
+    /// Since it was made.
+    pub(super) fn age(&self) -> Duration {
+        self.made.1.elapsed()
+    }
+
     /// Its value is [`Engine::revision`]. While something moves it changes with every tick.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

@@ -12,6 +12,7 @@ mod gcode;
 mod http;
 mod moonraker;
 mod network;
+mod octoprint;
 mod prusalink;
 mod shared;
 
@@ -130,6 +131,7 @@ pub enum End {
 enum Firmware {
     PrusaLink(Arc<prusalink::PrusaLink>),
     Moonraker(Arc<moonraker::Moonraker>),
+    OctoPrint(Arc<octoprint::OctoPrint>),
 }
 
 impl Spec {
@@ -263,7 +265,8 @@ impl Firmware {
         match spec.protocol {
             Protocol::PrusaLink => Ok(Self::PrusaLink(Arc::default())),
             Protocol::Moonraker => Ok(Self::Moonraker(Arc::default())),
-            Protocol::Bambu | Protocol::OctoPrint => Err(io::ErrorKind::Unsupported.into()),
+            Protocol::OctoPrint => Ok(Self::OctoPrint(Arc::default())),
+            Protocol::Bambu => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -271,6 +274,7 @@ impl Firmware {
     async fn serve(self, shared: Arc<Shared>, doors: network::Doors) {
         match self {
             Self::Moonraker(own) => moonraker::serve(shared, doors, own).await,
+            Self::OctoPrint(own) => octoprint::serve(shared, doors, own).await,
             Self::PrusaLink(own) => prusalink::serve(shared, doors, own).await,
         }
     }

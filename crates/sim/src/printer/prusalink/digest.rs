@@ -19,14 +19,14 @@ pub(super) struct Login {
 }
 
 impl Door {
-    /// The refusal that a request deserves.
-    pub(super) fn login(&self, request: &Request) -> Result<(), Response> {
+    /// The refusal that a request deserves, if it does.
+    pub(super) fn login(&self, request: &Request) -> Option<Response> {
         if let Some(key) = header(request, &HeaderName::from_static("x-api-key")) {
             let right = self.shared.is_secret(key);
-            return if right { Ok(()) } else { Err(self.challenge(false)) };
+            return (!right).then(|| self.challenge(false));
         }
         let Some(digest) = header(request, &AUTHORIZATION).and_then(Given::read) else {
-            return Err(self.challenge(false));
+            return Some(self.challenge(false));
         };
         let uri = request.uri().path_and_query().map_or("/", |uri| uri.as_str());
         let secret = &self.shared.spec.secret;
@@ -36,17 +36,17 @@ impl Door {
             && digest.response == digest.expected(request.method().as_str(), secret)
             && self.shared.is_secret(secret);
         if !right {
-            return Err(self.challenge(false));
+            return Some(self.challenge(false));
         }
         let now = self.shared.now();
         let login = lock(&self.own.login);
         let given = login.nonces.iter().find(|(nonce, _)| *nonce == digest.nonce);
         let age = given.and_then(|(_, since)| now.duration_since(*since).ok());
         if age.is_some_and(|age| age <= NONCE_LIFE) {
-            return Ok(());
+            return None;
         }
         drop(login);
-        Err(self.challenge(true))
+        Some(self.challenge(true))
     }
 
     fn challenge(&self, stale: bool) -> Response {

@@ -15,6 +15,8 @@ mod network;
 mod octoprint;
 mod prusalink;
 mod shared;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use network::{Network, Places};

@@ -3,15 +3,19 @@ use crate::printer::tests::{Bench, CUBE, code, soon};
 use crate::printer::{Act, Fault, Protocol};
 use futures_util::{SinkExt, StreamExt};
 use sha2::Digest;
+use std::collections::VecDeque;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+type Stream = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// With what came while it waited for something else.
+struct Socket(Stream, VecDeque<Value>);
 
 impl Socket {
     async fn new(bench: &Bench) -> Self {
         let url = bench.url("/websocket").replace("http", "ws");
-        Self(soon(connect_async(url)).await.unwrap().0)
+        Self(soon(connect_async(url)).await.unwrap().0, VecDeque::new())
     }
 
     async fn say(&mut self, text: String) {
@@ -35,12 +39,16 @@ impl Socket {
             if answer["id"] == 7 {
                 return answer;
             }
+            self.1.push_back(answer);
         }
     }
 
     async fn until(&mut self, method: &str) -> Value {
         loop {
-            let note = self.hear().await;
+            let note = match self.1.pop_front() {
+                Some(note) => note,
+                None => self.hear().await,
+            };
             if note["method"] == method {
                 return note["params"].clone();
             }

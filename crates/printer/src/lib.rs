@@ -12,12 +12,18 @@
 mod bambu;
 mod command;
 mod connection;
+mod dial;
 mod error;
 pub mod files;
+mod http;
+mod json;
 mod moonraker;
 mod octoprint;
+mod orders;
 mod prusalink;
+mod socket;
 mod state;
+mod teller;
 mod watch;
 
 pub use command::{Command, Heater, Start};

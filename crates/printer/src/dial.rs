@@ -65,7 +65,8 @@ impl Dial {
 
     async fn tcp(&self) -> Result<TcpStream, Error> {
         let found = lookup_host((self.host.as_str(), self.port)).await;
-        let addresses: Vec<_> = found.map(|all| all.take(ADDRESSES_MAX).collect()).unwrap_or_default();
+        let addresses: Vec<_> =
+            found.map(|all| all.take(ADDRESSES_MAX).collect()).unwrap_or_default();
         if addresses.is_empty() {
             let message = format!("the network does not know {:?}", self.host);
             return Err(Error::new(Reason::NoSuchHost, message)
@@ -94,23 +95,22 @@ impl Dial {
     fn tls_error(&self, error: &io::Error) -> Error {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match inner {
-            Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
-                Error::new(
-                    Reason::WrongCertificate,
-                    format!("{} shows another certificate than before", self.place()),
-                )
-                .hint("If its certificate was renewed, remove the pinned one and connect again.")
-            }
+            Some(rustls::Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            )) => Error::new(
+                Reason::WrongCertificate,
+                format!("{} shows another certificate than before", self.place()),
+            )
+            .hint("If its certificate was renewed, remove the pinned one and connect again."),
             Some(rustls::Error::InvalidCertificate(why)) => Error::new(
                 Reason::WrongCertificate,
                 format!("the certificate of {} does not fit: {why}", self.place()),
             )
             .hint("Use the name that is in its certificate, or pin the certificate."),
-            Some(rustls::Error::InvalidMessage(_)) => Error::new(
-                Reason::NotAPrinter,
-                format!("{} does not speak TLS", self.place()),
-            )
-            .hint("Switch TLS off for this printer, or give the port where it speaks TLS."),
+            Some(rustls::Error::InvalidMessage(_)) => {
+                Error::new(Reason::NotAPrinter, format!("{} does not speak TLS", self.place()))
+                    .hint("Switch TLS off for this printer, or give the port where it speaks TLS.")
+            }
             Some(other) => Error::new(Reason::Lost, format!("TLS with {}: {other}", self.place())),
             None => Error::new(Reason::Lost, format!("TLS with {}: {error}", self.place())),
         }

@@ -121,6 +121,13 @@ impl Http {
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
+    /// Where the login is a key: for what is not asked over this connection.
+    pub(crate) fn key(&self) -> Option<HeaderValue> {
+        match &self.login {
+            Login::Key(_) => self.login.header("", "", Instant::now()).map(|(_, value)| value),
+            Login::None | Login::Digest(_) => None,
+        }
+    }
     pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
         self.dial.fingerprint()
     }
@@ -165,7 +172,11 @@ impl Http {
 
     /// Sends it, and once more where the printer wants a fresh login, or has closed the kept
     /// connection in the meantime.
-    async fn send(&mut self, ask: &Ask, upload: Option<&Send<'_>>) -> Result<Response<Incoming>, Error> {
+    async fn send(
+        &mut self,
+        ask: &Ask,
+        upload: Option<&Send<'_>>,
+    ) -> Result<Response<Incoming>, Error> {
         let mut logins = 0;
         loop {
             let response = self.send_once(ask, upload).await?;
@@ -186,7 +197,8 @@ impl Http {
             logins += 1;
             let again = self.login.challenged(&challenges, Instant::now());
             // The nonce may have become stale on the way, once.
-            if again.is_none() || logins > 2 || (logins == 2 && again == Some(login::Again::Wrong)) {
+            if again.is_none() || logins > 2 || (logins == 2 && again == Some(login::Again::Wrong))
+            {
                 return Err(self.wrong_secret());
             }
         }
@@ -264,8 +276,7 @@ impl Http {
         let stream = TokioIo::new(self.dial.dial().await?);
         let mut http = Builder::new();
         http.max_headers(HEADERS_MAX).max_buf_size(BUFFER_BYTES_MAX);
-        let (sender, link) =
-            http.handshake(stream).await.map_err(|error| self.broken(&error))?;
+        let (sender, link) = http.handshake(stream).await.map_err(|error| self.broken(&error))?;
         let task = tokio::spawn(async move {
             if let Err(error) = link.await {
                 tracing::debug!(%error, "a printer's HTTP connection has ended");
@@ -306,7 +317,11 @@ impl Http {
         request.body(body).map_err(unfit)
     }
 
-    async fn read(&mut self, response: Response<Incoming>, bytes_max: usize) -> Result<Answer, Error> {
+    async fn read(
+        &mut self,
+        response: Response<Incoming>,
+        bytes_max: usize,
+    ) -> Result<Answer, Error> {
         let status = response.status().as_u16();
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         let location = response.headers().get(header::LOCATION).and_then(text);
@@ -360,18 +375,9 @@ impl Http {
 
 /// Makes a path of it that may stand in a URL; `/` stays.
 pub(crate) fn encode_path(path: &str) -> String {
-    encode(path, b"-._~/")
-}
-
-/// Makes it fit as the value of a query.
-pub(crate) fn encode_query(value: &str) -> String {
-    encode(value, b"-._~")
-}
-
-fn encode(text: &str, also: &[u8]) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || also.contains(&byte) {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');

@@ -29,6 +29,7 @@ mod watch;
 pub use command::{Command, Heater, Start};
 pub use connection::{Connection, Fingerprint, Protocol, Secret};
 pub use error::{Error, Reason};
+pub use octoprint::appkey;
 pub use state::{
     Ability, Camera, Fan, Fault, Identity, Object, Phase, PrinterState, Running, Severity, Slot,
     Temperature, Temperatures,

@@ -28,9 +28,7 @@ pub(crate) fn check(command: &Command, state: Option<&PrinterState>) -> Result<(
         Command::SkipObjects { ids } if ids.is_empty() || ids.len() > OBJECTS_MAX => {
             unfit("one object at least, 256 at most")
         }
-        Command::Gcode { lines } => {
-            lines_of(lines).map(drop)
-        }
+        Command::Gcode { lines } => lines_of(lines).map(drop),
         Command::Start(_)
         | Command::Pause
         | Command::Resume

@@ -34,8 +34,7 @@ impl Socket {
         let stream = dial.dial().await.map_err(|error| (error, None))?;
         let unfit = |_| (Error::new(Reason::NoSuchHost, format!("{place} is no address")), None);
         // TLS, where there is any, is done already.
-        let mut request =
-            format!("ws://{authority}{path}").into_client_request().map_err(unfit)?;
+        let mut request = format!("ws://{authority}{path}").into_client_request().map_err(unfit)?;
         if let Some(key) = key {
             request.headers_mut().insert("x-api-key", key);
         }
@@ -117,7 +116,9 @@ impl Socket {
             WsError::Capacity(_) => {
                 Error::new(Reason::Garbled, format!("{place} sends more than 1 MiB at once"))
             }
-            error => Error::new(Reason::Lost, format!("the connection to {place} was lost: {error}")),
+            error => {
+                Error::new(Reason::Lost, format!("the connection to {place} was lost: {error}"))
+            }
         }
     }
 }

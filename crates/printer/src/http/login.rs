@@ -108,11 +108,13 @@ impl Digest {
         let rest = challenge.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("digest "));
         let fields = parameters(rest.and(challenge.get(7..))?);
         let field = |name: &str| {
-            fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone())
+            fields
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                .map(|(_, v)| v.clone())
         };
-        let nonce = field("nonce").filter(|nonce| {
-            nonce.len() <= NONCE_CHARS_MAX && !nonce.contains(['"', '\\'])
-        })?;
+        let nonce = field("nonce")
+            .filter(|nonce| nonce.len() <= NONCE_CHARS_MAX && !nonce.contains(['"', '\\']))?;
         let stale = field("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true"));
         let was_sent = self.age(now).is_some_and(|age| age < NONCE_LIFE);
         let realm = field("realm").unwrap_or_default();
@@ -174,8 +176,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CHALLENGE: &str =
-        "Digest realm=\"Printer API\", nonce=\"00000000000004d2\", stale=false";
+    const CHALLENGE: &str = "Digest realm=\"Printer API\", nonce=\"00000000000004d2\", stale=false";
 
     #[test]
     fn a_challenge_is_answered_without_qop_and_algorithm() {

@@ -76,16 +76,10 @@ async fn run(
     if let (None, Some(print)) = (connection.pin, http.fingerprint()) {
         teller.send(Told::Certificate(print)).await?;
     }
-    let mapping = Mapping { identity, is_legacy, ..Mapping::default() };
-    let mut watcher = Watcher {
-        http,
-        mapping,
-        teller,
-        job_seen: None,
-        ended: None,
-        transfer: None,
-        garbled: 0,
-    };
+    let mut mapping = Mapping::default();
+    (mapping.identity, mapping.is_legacy) = (identity, is_legacy);
+    let mut watcher =
+        Watcher { http, mapping, teller, job_seen: None, ended: None, transfer: None, garbled: 0 };
     loop {
         let began = Instant::now();
         watcher.poll().await?;

@@ -68,9 +68,8 @@ pub(crate) async fn download(
         other => other?,
     };
     let place = entry.path("/refs/download").filter(|place| place.starts_with('/'));
-    let place = place.ok_or_else(|| {
-        Error::new(Reason::Unable, "the printer does not give this file away")
-    })?;
+    let place = place
+        .ok_or_else(|| Error::new(Reason::Unable, "the printer does not give this file away"))?;
     // Buddy writes names as they are, the Python PrusaLink encodes them.
     let place = if place.contains('%') { place } else { encode_path(&place) };
     let bytes = bytes(&entry, "/size");
@@ -105,19 +104,18 @@ pub(crate) async fn upload(
         .header("content-type", content_type)
         .header("overwrite", if upload.replace { "?1" } else { "?0" })
         .header("print-after-upload", "?0");
-    let send = Send {
-        file: upload.file,
-        bytes: upload.bytes,
-        around: (Vec::new(), Vec::new()),
-        progress,
-    };
+    let send =
+        Send { file: upload.file, bytes: upload.bytes, around: (Vec::new(), Vec::new()), progress };
     let answer = http.upload(&ask, &send).await?;
     if !answer.is_ok() {
         // There is one conflict for a name that is taken and for much else.
-        let is_taken = answer.status == 409
-            && !upload.replace
-            && entry(&mut http, &path).await.is_ok();
-        return Err(if is_taken { already_there(upload.name) } else { refused(&http, &ask, &answer) });
+        let is_taken =
+            answer.status == 409 && !upload.replace && entry(&mut http, &path).await.is_ok();
+        return Err(if is_taken {
+            already_there(upload.name)
+        } else {
+            refused(&http, &ask, &answer)
+        });
     }
     let there = entry(&mut http, &path).await?;
     if bytes(&there, "/size") != Some(upload.bytes) {
@@ -162,7 +160,9 @@ async fn storages(http: &mut Http) -> Result<Option<Vec<Storage>>, Error> {
     let storages = json.items("/storage_list").iter().take(STORAGES_MAX);
     let read = storages.filter_map(|storage| {
         Some(Storage {
-            path: storage.path("/path").filter(|path| path.starts_with('/'))?
+            path: storage
+                .path("/path")
+                .filter(|path| path.starts_with('/'))?
                 .trim_end_matches('/')
                 .to_owned(),
             is_there: storage.flag("/available").unwrap_or(true),
@@ -219,8 +219,11 @@ fn content_type(name: &str) -> Result<&'static str, Error> {
     match ending.as_deref() {
         Some("gcode" | "gco" | "gc" | "g") if is_fit => Ok("text/x.gcode"),
         Some("bgcode" | "bgc") if is_fit => Ok("application/gcode+binary"),
-        _ => Err(Error::new(Reason::Unacceptable, format!("PrusaLink takes no file called {name:?}"))
-            .hint("It prints .gcode and .bgcode files, with plain and short names.")),
+        _ => Err(Error::new(
+            Reason::Unacceptable,
+            format!("PrusaLink takes no file called {name:?}"),
+        )
+        .hint("It prints .gcode and .bgcode files, with plain and short names.")),
     }
 }
 
@@ -233,7 +236,10 @@ fn is_print(entry: &Value, name: &str) -> bool {
 
 /// One step of a path, and no way out of its folder.
 fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\'])
+    !name.is_empty()
+        && name != "."
+        && name != ".."
+        && !name.contains(['/', '\\'])
         && !name.chars().any(char::is_control)
 }
 

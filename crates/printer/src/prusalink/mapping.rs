@@ -185,9 +185,9 @@ impl Mapping {
             return legacy::request(command);
         }
         let job = |method: Method, what: &str| {
-            let id = self.id().ok_or_else(|| {
-                Error::new(Reason::Busy, "nothing is being printed at present")
-            })?;
+            let id = self
+                .id()
+                .ok_or_else(|| Error::new(Reason::Busy, "nothing is being printed at present"))?;
             Ok(Ask::new(method, format!("/api/v1/job/{id}{what}")))
         };
         match command {
@@ -200,9 +200,7 @@ impl Mapping {
             | Command::Temperature { .. }
             | Command::SkipObjects { .. }
             | Command::Gcode { .. }
-            | Command::Clear => {
-                Err(Error::new(Reason::Unable, "PrusaLink has no such command"))
-            }
+            | Command::Clear => Err(Error::new(Reason::Unable, "PrusaLink has no such command")),
         }
     }
 }
@@ -386,7 +384,8 @@ mod tests {
         assert_eq!(ask(Command::Resume).unwrap(), put("/api/v1/job/297/resume"));
         let stop = (Method::DELETE, "/api/v1/job/297".to_owned());
         assert_eq!(ask(Command::Stop).unwrap(), stop);
-        let start = |path: &str| Command::Start(Box::new(Start { path: path.into(), ..Start::default() }));
+        let start =
+            |path: &str| Command::Start(Box::new(Start { path: path.into(), ..Start::default() }));
         let expected = (Method::POST, "/api/v1/files/usb/A%20B%3F.GCO".to_owned());
         assert_eq!(ask(start("/usb/A B?.GCO")).unwrap(), expected);
         assert!(ask(start("/usb/../x")).is_err());

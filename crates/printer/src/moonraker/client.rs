@@ -24,11 +24,9 @@ pub(crate) async fn probe(connection: &Connection) -> Result<Found, Error> {
         nozzles_um: nozzles(&mut http).await,
         ..Identity::default()
     };
-    // Klipper itself may be away; the connection is fine then.
-    if let Ok(info) = http.json(&Ask::get("/printer/info")).await {
-        identity.name = info.text("/result/hostname");
-        identity.firmware = info.text("/result/software_version").or(identity.firmware);
-    }
+    let info = printer_info(&mut http).await?;
+    identity.name = info.text("/result/hostname");
+    identity.firmware = info.text("/result/software_version").or(identity.firmware);
     Ok(Found { identity, fingerprint: http.fingerprint(), read_only: None })
 }
 
@@ -49,6 +47,17 @@ async fn hello(http: &mut Http) -> Result<Value, Error> {
     let server = answer.json().map_err(|_| nobody())?;
     let is_moonraker = server.pointer("/result/klippy_state").is_some();
     if is_moonraker { Ok(server) } else { Err(nobody()) }
+}
+
+/// Null while Klipper itself is away: the connection is fine then. Unlike `server.info`, nobody
+/// sees this without a login.
+async fn printer_info(http: &mut Http) -> Result<Value, Error> {
+    let answer = http.ask(&Ask::get("/printer/info")).await?;
+    match answer.status {
+        403 => Err(http.wrong_secret()),
+        _ if answer.is_ok() => Ok(answer.json().unwrap_or_default()),
+        _ => Ok(Value::Null),
+    }
 }
 
 /// As they stand in Klipper's configuration, which may be long.
@@ -85,6 +94,7 @@ async fn run(
 ) -> Result<Infallible, Error> {
     let mut http = http(connection)?;
     hello(&mut http).await?;
+    printer_info(&mut http).await?;
     let nozzles_um = nozzles(&mut http).await;
     let key = http.key();
     let opened = Socket::open(http.dial(), http.authority(), "/websocket", key).await;

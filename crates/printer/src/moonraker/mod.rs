@@ -7,6 +7,8 @@ mod files;
 mod mapping;
 mod objects;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use client::{probe, watch};
 pub(crate) use files::{delete, download, list, upload};

@@ -181,7 +181,13 @@ impl Session {
     fn refused(&mut self, asked: Asked, error: &Value, now: Instant) -> Result<(), Error> {
         let code = error.pointer("/code").and_then(Value::as_i64).unwrap_or(0);
         let text = error.text("/message").unwrap_or_default();
-        if matches!(code, 401 | 403) && !matches!(asked, Asked::Order(_) | Asked::Metadata(_)) {
+        // Moonraker writes 401 as -32602, which means wrong parameters elsewhere.
+        let is_locked = match asked {
+            Asked::Identify => matches!(code, 401 | 403 | -32602),
+            Asked::Order(_) | Asked::Metadata(_) => false,
+            _ => matches!(code, 401 | 403),
+        };
+        if is_locked {
             let message = format!("Moonraker does not let us in: {text}");
             return Err(Error::new(Reason::WrongSecret, message)
                 .hint("Give its API key, or add this computer to trusted_clients."));

@@ -99,10 +99,12 @@ impl Mapping {
 
     /// Whether the result of the last print is still shown.
     fn settle(&mut self) {
-        if self.is_active() {
+        // OctoPrint tells of an end while it is still at the end's own scripts.
+        let is_ending = self.flag("cancelling") || self.flag("finishing");
+        if self.is_active() && !is_ending {
             self.ended = None;
-            self.was_active = true;
         }
+        self.was_active |= self.is_active();
         let path = self.job.path("/file/path");
         if self.ended.as_ref().is_some_and(|(ended, ..)| path.as_deref() != Some(ended)) {
             self.ended = None;

@@ -6,6 +6,8 @@ pub mod appkey;
 mod client;
 mod files;
 mod mapping;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use client::{probe, watch};
 pub(crate) use files::{delete, download, list, upload};

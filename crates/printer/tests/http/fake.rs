@@ -56,6 +56,11 @@ impl Watched {
         Self { told, orders, over }
     }
 
+    /// Stops listening, and gives what the watch ends with.
+    pub(crate) fn stop(self) -> JoinHandle<Error> {
+        self.over
+    }
+
     pub(crate) async fn next(&mut self) -> Told {
         soon(self.told.recv()).await.expect("it is still watched")
     }

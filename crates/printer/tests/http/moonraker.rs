@@ -174,6 +174,6 @@ async fn nobody_listens_any_more() {
     let fake = fake(&Shared::default()).await;
     let mut watched = Watched::new(fake.connection(Protocol::Moonraker));
     assert!(matches!(watched.next().await, Told::State(_) | Told::Ended(_)));
-    let Watched { over, .. } = watched;
+    let over = watched.stop();
     assert_eq!(soon(over).await.unwrap().reason, Reason::Local);
 }

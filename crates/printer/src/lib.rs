@@ -12,17 +12,24 @@
 mod bambu;
 mod command;
 mod connection;
+mod dial;
 mod error;
 pub mod files;
+mod http;
+mod json;
 mod moonraker;
 mod octoprint;
+mod orders;
 mod prusalink;
+mod socket;
 mod state;
+mod teller;
 mod watch;
 
 pub use command::{Command, Heater, Start};
 pub use connection::{Connection, Fingerprint, Protocol, Secret};
 pub use error::{Error, Reason};
+pub use octoprint::appkey;
 pub use state::{
     Ability, Camera, Fan, Fault, Identity, Object, Phase, PrinterState, Running, Severity, Slot,
     Temperature, Temperatures,

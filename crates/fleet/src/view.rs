@@ -250,6 +250,24 @@ pub struct Order {
     pub command: Command,
 }
 
+/// What an order is called in the audit log, and whether it reaches further than what is on the
+/// printer's own panel.
+#[must_use]
+pub fn weight(command: &Command) -> (&'static str, bool) {
+    match command {
+        Command::Start(_) => ("start", false),
+        Command::Pause => ("pause", false),
+        Command::Resume => ("resume", false),
+        Command::Stop => ("stop", false),
+        Command::Light { .. } => ("light", false),
+        Command::Speed { .. } => ("speed", false),
+        Command::Temperature { .. } => ("temperature", false),
+        Command::SkipObjects { .. } => ("skip", false),
+        Command::Gcode { .. } => ("gcode", true),
+        Command::Clear => ("clear", false),
+    }
+}
+
 /// One print of one printer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PrintJob)]

@@ -65,6 +65,18 @@ fn secret_key(file: &Path) -> anyhow::Result<SecretKey> {
 }
 
 impl Hub {
+    /// The shop, whoever asks: for what the caller's rights have been looked at already.
+    #[must_use]
+    pub fn fleet(&self) -> &Fleet {
+        &self.0.fleet
+    }
+
+    /// One who looks at printers from now on.
+    #[must_use]
+    pub fn listen_to_printers(&self) -> fleet::Listener {
+        self.0.fleet.listen()
+    }
+
     /// The shop as a whole, for those who manage this hub.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod audit;
 mod crowd;
 mod devices;
 mod events;
+mod files;
 mod forward;
 mod front;
 mod guard;
@@ -20,6 +21,9 @@ mod login;
 mod machines;
 mod peers;
 mod plain;
+mod print_jobs;
+mod printers;
+mod queue;
 mod serve;
 mod tls;
 
@@ -70,6 +74,10 @@ pub(crate) use api;
         (path = "/api/v1", api = peers::Described),
         (path = "/api/v1", api = access::Described),
         (path = "/api/v1", api = audit::Described),
+        (path = "/api/v1", api = printers::Described),
+        (path = "/api/v1", api = print_jobs::Described),
+        (path = "/api/v1", api = files::Described),
+        (path = "/api/v1", api = queue::Described),
         (path = "/api/v1", api = login::Described)
     )
 )]
@@ -91,6 +99,10 @@ fn router(hub: Hub) -> Router {
         .merge(peers::routes())
         .merge(access::routes())
         .merge(audit::routes())
+        .merge(printers::routes())
+        .merge(print_jobs::routes())
+        .merge(files::routes())
+        .merge(queue::routes())
         .merge(login::limited());
     Router::new()
         .nest("/api/v1", parts)
@@ -152,6 +164,10 @@ mod tests {
             peers::ROUTES,
             access::ROUTES,
             audit::ROUTES,
+            printers::ROUTES,
+            print_jobs::ROUTES,
+            files::ROUTES,
+            queue::ROUTES,
             login::ROUTES,
         ];
         let answered = parts.concat().into_iter();

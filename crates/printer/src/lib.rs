@@ -12,6 +12,7 @@
 mod bambu;
 mod command;
 mod connection;
+pub mod discovery;
 mod error;
 pub mod files;
 mod moonraker;

@@ -6,6 +6,7 @@
 //! protocol is a server before it. One thread moves the printers of the whole process, and what
 //! is idle and cold costs next to nothing.
 
+pub mod bambu;
 mod engine;
 mod file;
 mod network;
@@ -123,7 +124,9 @@ pub enum End {
 
 /// The server of one protocol, and what it remembers while the printer has no power.
 #[derive(Clone, Debug)]
-enum Firmware {}
+enum Firmware {
+    Bambu(Arc<bambu::Bambu>),
+}
 
 impl Spec {
     /// A printer on 127.0.0.1, at any ports, that prints in real time.
@@ -254,14 +257,17 @@ impl Printer {
 impl Firmware {
     fn new(spec: &Spec) -> io::Result<Self> {
         match spec.protocol {
-            Protocol::Bambu | Protocol::PrusaLink | Protocol::Moonraker | Protocol::OctoPrint => {
+            Protocol::Bambu => bambu::Bambu::new(spec).map(Self::Bambu),
+            Protocol::PrusaLink | Protocol::Moonraker | Protocol::OctoPrint => {
                 Err(io::ErrorKind::Unsupported.into())
             }
         }
     }
 
     /// Until it is dropped. Every connection is a part of it.
-    async fn serve(self, _shared: Arc<Shared>, _doors: network::Doors) {
-        match self {}
+    async fn serve(self, shared: Arc<Shared>, doors: network::Doors) {
+        match self {
+            Self::Bambu(bambu) => bambu.serve(shared, doors).await,
+        }
     }
 }

@@ -87,7 +87,7 @@ mod tests {
             (951_782_399, "20000228235959"),
             (951_782_400, "20000229000000"),
             (1_767_225_599, "20251231235959"),
-            (1_795_279_966, "20261121163246"),
+            (1_795_279_966, "20261121165246"),
         ] {
             assert_eq!(timestamp(at(unix_s)), expected);
         }
@@ -101,10 +101,10 @@ mod tests {
         let entries = [("a b.3mf".to_owned(), file), ("cache".to_owned(), old)].into();
         assert_eq!(
             long(&entries, now),
-            "-rw-r--r--    1 1000     1000           1234 Nov 21 16:32 a b.3mf\r\n\
+            "-rw-r--r--    1 1000     1000           1234 Nov 21 16:52 a b.3mf\r\n\
              drwxr-xr-x    2 1000     1000           4096 Feb 29  2000 cache\r\n"
         );
         assert_eq!(names(&entries, "x"), "x/a b.3mf\r\nx/cache\r\n");
-        assert!(facts(&entries).starts_with("type=file;size=1234;modify=20261121163246; a b.3mf"));
+        assert!(facts(&entries).starts_with("type=file;size=1234;modify=20261121165246; a b.3mf"));
     }
 }

@@ -76,6 +76,8 @@ pub(super) enum Heater {
 pub(super) struct Trouble {
     pub(super) code: String,
     pub(super) text: String,
+    /// Whether it ended a print.
+    pub(super) ended_print: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -103,6 +105,8 @@ pub(super) struct Record {
     /// While it laid down plastic, without pauses.
     pub(super) printing: Duration,
     pub(super) filament_mm: f64,
+    /// It ended because the power went.
+    pub(super) lost: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +120,7 @@ pub(super) enum Refused {
     WrongState,
     /// The storage is full.
     Full,
+    NoStorage,
 }
 
 impl Engine {
@@ -267,7 +272,8 @@ impl Engine {
         self.phase = Phase::Preparing;
         let print =
             Print { file: path.to_owned(), started: self.now, ended: None, pauses: Vec::new() };
-        self.records.push(Record { id, print, printing: Duration::ZERO, filament_mm: 0.0 });
+        let printing = Duration::ZERO;
+        self.records.push(Record { id, print, printing, filament_mm: 0.0, lost: false });
         self.revision += 1;
         Ok(id)
     }
@@ -312,8 +318,9 @@ impl Engine {
 
     /// An error of the printer itself. It ends a print, and is shown until it is cleared.
     pub(super) fn fail(&mut self, code: &str, text: &str) {
-        self.trouble = Some(Trouble { code: code.to_owned(), text: text.to_owned() });
-        if self.is_active() {
+        let (code, text, ended_print) = (code.to_owned(), text.to_owned(), self.is_active());
+        self.trouble = Some(Trouble { code, text, ended_print });
+        if ended_print {
             self.end(End::Failed);
         }
         self.revision += 1;
@@ -333,6 +340,9 @@ impl Engine {
     pub(super) fn power_off(&mut self) {
         if self.is_active() {
             self.end(End::Failed);
+            if let Some(record) = self.records.last_mut() {
+                record.lost = true;
+            }
         }
         self.clear();
         (self.hotend.target_c, self.bed.target_c, self.fan_percent) = (0.0, 0.0, 0);

@@ -118,3 +118,36 @@ fn duration_s(text: &str) -> Option<f64> {
 /// Of the beginning and of the end, where slicers write these things.
 const EDGE_BYTES: usize = 64 * 1024;
 const ESTIMATE_MAX_S: f64 = 1e7;
+
+/// A picture in a file: PNG, as slicers put it into comments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Thumbnail {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) png: Vec<u8>,
+}
+
+/// The pictures between `; thumbnail begin 16x16 LENGTH` and `; thumbnail end`, the smallest first.
+pub(super) fn thumbnails(content: &[u8]) -> Vec<Thumbnail> {
+    let head = String::from_utf8_lossy(&content[..content.len().min(PICTURES_BYTES)]);
+    let mut found = Vec::new();
+    let mut open: Option<(u32, u32, String)> = None;
+    for line in head.lines() {
+        let Some(text) = line.trim().strip_prefix(';').map(str::trim) else { continue };
+        if let Some(size) = text.strip_prefix("thumbnail begin ") {
+            let size = size.split_whitespace().next().and_then(|size| size.split_once('x'));
+            open = size.and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?, String::new())));
+        } else if text == "thumbnail end" {
+            let Some((width, height, base64)) = open.take() else { continue };
+            if let Ok(png) = data_encoding::BASE64.decode(base64.as_bytes()) {
+                found.push(Thumbnail { width, height, png });
+            }
+        } else if let Some((_, _, base64)) = &mut open {
+            base64.push_str(text);
+        }
+    }
+    found.sort_by_key(|picture| picture.width);
+    found
+}
+
+const PICTURES_BYTES: usize = 1024 * 1024;

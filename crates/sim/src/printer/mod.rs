@@ -9,7 +9,11 @@
 pub mod bambu;
 mod engine;
 mod file;
+mod gcode;
+mod http;
+mod moonraker;
 mod network;
+mod prusalink;
 mod shared;
 
 use bytes::Bytes;
@@ -126,6 +130,8 @@ pub enum End {
 #[derive(Clone, Debug)]
 enum Firmware {
     Bambu(Arc<bambu::Bambu>),
+    PrusaLink(Arc<prusalink::PrusaLink>),
+    Moonraker(Arc<moonraker::Moonraker>),
 }
 
 impl Spec {
@@ -258,9 +264,9 @@ impl Firmware {
     fn new(spec: &Spec) -> io::Result<Self> {
         match spec.protocol {
             Protocol::Bambu => bambu::Bambu::new(spec).map(Self::Bambu),
-            Protocol::PrusaLink | Protocol::Moonraker | Protocol::OctoPrint => {
-                Err(io::ErrorKind::Unsupported.into())
-            }
+            Protocol::PrusaLink => Ok(Self::PrusaLink(Arc::default())),
+            Protocol::Moonraker => Ok(Self::Moonraker(Arc::default())),
+            Protocol::OctoPrint => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -268,6 +274,8 @@ impl Firmware {
     async fn serve(self, shared: Arc<Shared>, doors: network::Doors) {
         match self {
             Self::Bambu(bambu) => bambu.serve(shared, doors).await,
+            Self::Moonraker(own) => moonraker::serve(shared, doors, own).await,
+            Self::PrusaLink(own) => prusalink::serve(shared, doors, own).await,
         }
     }
 }

@@ -10,6 +10,7 @@ mod disk;
 mod function;
 pub mod host;
 pub mod machine;
+pub mod printer;
 mod session;
 
 pub use acm::LOOP_BYTES_MAX;

@@ -26,6 +26,8 @@ pub struct Config {
     pub shop: Shop,
     /// What this hub calls itself among those that share the shop.
     pub hub: String,
+    /// Where printers are listened for.
+    pub discovery: printer::discovery::Options,
 }
 
 /// The printers of this hub, and their shop.
@@ -37,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) shop: Shop,
     pub(crate) data: PathBuf,
     pub(crate) hub: String,
+    pub(crate) discovery: printer::discovery::Options,
     pub(crate) printers: Mutex<BTreeMap<DeviceId, Entry>>,
     pub(crate) feed: Feed,
     pub(crate) tasks: TaskTracker,
@@ -86,6 +89,7 @@ impl Fleet {
             shop: config.shop,
             data: config.data,
             hub: config.hub,
+            discovery: config.discovery,
             printers: Mutex::default(),
             feed: Feed::new(),
             tasks: TaskTracker::new(),
@@ -275,6 +279,14 @@ impl Entry {
             secret: self.secret.clone(),
             pin: row.pin.as_deref().and_then(|pin| pin.parse().ok()),
         }
+    }
+
+    /// Whether this is what was heard of.
+    pub(crate) fn is(&self, seen: &printer::discovery::Seen) -> bool {
+        let serial = seen.serial_number.as_ref().map(wire::Text::as_str);
+        let same_place = self.row.host == seen.host && port(self.row.port) == seen.port;
+        self.protocol() == seen.protocol
+            && (same_place || serial.is_some_and(|serial| serial == self.row.serial_number))
     }
 
     /// As people call it.

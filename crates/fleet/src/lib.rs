@@ -23,4 +23,5 @@ pub use error::Error;
 pub use feed::{Beat, Listener, News};
 pub use fleet::{Config, Fleet};
 pub use jobs::{Export, Format, Locale};
+pub use printer::discovery::{Mdns, Options as Finding};
 pub use queue::Over;

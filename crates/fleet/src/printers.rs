@@ -222,6 +222,33 @@ impl Fleet {
         self.printer(id.as_str())
     }
 
+    /// Printers that announce themselves on this network, heard for that long.
+    pub async fn seen(&self, time: Duration) -> Vec<view::SeenPrinter> {
+        let mut heard = printer::discovery::discover(time, self.0.discovery.clone()).await;
+        let mut seen: Vec<view::SeenPrinter> = vec![];
+        while let Some(one) = heard.recv().await {
+            let known =
+                self.0.lock().iter().find(|(_, entry)| entry.is(&one)).map(|(id, _)| id.clone());
+            let same = |other: &view::SeenPrinter| {
+                (other.protocol, &other.host, other.port) == (one.protocol, &one.host, one.port)
+            };
+            if seen.iter().any(same) {
+                continue;
+            }
+            seen.push(view::SeenPrinter {
+                protocol: one.protocol,
+                host: one.host,
+                port: one.port,
+                serial_number: one.serial_number,
+                model: one.model,
+                name: Some(one.name).filter(|name| !name.is_empty()),
+                known,
+            });
+        }
+        seen.sort_by(|a, b| (a.known.is_some(), &a.host).cmp(&(b.known.is_some(), &b.host)));
+        seen
+    }
+
     /// Connects now, instead of when its time has come.
     ///
     /// # Errors

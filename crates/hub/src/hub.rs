@@ -106,7 +106,8 @@ impl Hub {
         let ways = links::Ways { relays: &relays, lookup: lookup.as_ref(), only: config.only };
         let endpoint = links::bind(key, config.bind, ways, &data).await?;
         let me = endpoint.id().to_string();
-        let fleet = fleet::Config { data: data.join("shop"), shop, hub: me };
+        let fleet =
+            fleet::Config { data: data.join("shop"), shop, hub: me, discovery: config.printers };
         let fleet = Fleet::start(fleet).await.context("the print shop")?;
         let hub = view::Hub {
             id: endpoint.id().to_string(),

@@ -196,10 +196,9 @@ impl Core {
                 let local = self.devices.get(id);
                 local.map_or_else(|| id.to_string(), |local| local.name.to_string())
             }
-            Selector::All
-            | Selector::Printers
-            | Selector::Class(_)
-            | Selector::Product { .. } => selector.to_string(),
+            Selector::All | Selector::Printers | Selector::Class(_) | Selector::Product { .. } => {
+                selector.to_string()
+            }
         }
     }
 }

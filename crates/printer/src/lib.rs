@@ -13,6 +13,7 @@ mod bambu;
 mod command;
 mod connection;
 mod dial;
+pub mod discovery;
 mod error;
 pub mod files;
 mod http;

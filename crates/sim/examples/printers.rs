@@ -1,6 +1,7 @@
-//! One simulated printer of each kind that speaks HTTP, for programs that are not ours:
-//! `cargo run -p sim --example printers`. Prints where they are, a JSON object for each on a line
-//! of its own, and ends when its input does.
+//! Simulated printers of each kind, for programs that are not ours:
+//! `cargo run -p sim --example printers -- SPEED NAMES`. Prints where they are, a JSON object for
+//! each on a line of its own, and ends when its input does. Without names they are all started;
+//! a name stands for all that begin with it.
 //!
 //! A line of input is an order: the printer's name, then `fault NAME`, `off`, `on`, `cut`, `mend`
 //! or `truth`; each is answered with one line.
@@ -14,15 +15,18 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 async fn main() -> Result<(), Box<dyn Error>> {
     let speed = std::env::args().nth(1).map_or(Ok(120.0), |text| text.parse())?;
     let mut printers = Vec::new();
-    for (protocol, name) in PRINTERS {
-        let spec = Spec { speed, ..Spec::new(protocol, name) };
+    let wanted: Vec<String> = std::env::args().skip(2).collect();
+    for (protocol, name, model) in PRINTERS {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| name.starts_with(wanted.as_str())) {
+            continue;
+        }
+        let mut spec = Spec { speed, ..Spec::new(protocol, name) };
+        if !model.is_empty() {
+            (spec.model, spec.serial_number) = (model.into(), format!("FARHUB-{name}"));
+        }
         let printer = Printer::start(spec).await?;
         printer.put_file("there.gcode", b";TIME:600\n;LAYER_COUNT:50\nG28\n".to_vec());
-        let spec = printer.spec();
-        println!(
-            "{}",
-            json!({ "name": name, "host": spec.ip, "port": spec.port, "secret": spec.secret })
-        );
+        tell(printer.spec());
         printers.push(printer);
     }
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -48,6 +52,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn tell(spec: &Spec) {
+    let mut known = json!({
+        "name": spec.name, "host": spec.ip, "port": spec.port, "secret": spec.secret
+    });
+    if spec.protocol == Protocol::Bambu {
+        known["serial_number"] = spec.serial_number.as_str().into();
+        known["model"] = spec.model.as_str().into();
+        known["files_port"] = spec.files_port.into();
+        known["camera_port"] = spec.camera_port.into();
+    }
+    println!("{known}");
+}
+
 fn fault(name: &str) -> Result<Fault, String> {
     Ok(match name {
         "none" => Fault::None,
@@ -56,14 +73,19 @@ fn fault(name: &str) -> Result<Fault, String> {
         "garbled" => Fault::Garbled,
         "disk-full" => Fault::DiskFull,
         "no-storage" => Fault::NoStorage,
+        "developer-mode-off" => Fault::DeveloperModeOff,
         "wrong-secret" => Fault::WrongSecret,
         "truncates-files" => Fault::TruncatesFiles,
         other => return Err(format!("no such fault: {other}")),
     })
 }
 
-const PRINTERS: [(Protocol, &str); 3] = [
-    (Protocol::PrusaLink, "prusalink"),
-    (Protocol::Moonraker, "moonraker"),
-    (Protocol::OctoPrint, "octoprint"),
+/// The model where it matters.
+const PRINTERS: [(Protocol, &str, &str); 6] = [
+    (Protocol::Bambu, "bambu-a1", "A1"),
+    (Protocol::Bambu, "bambu-p1", "P1S"),
+    (Protocol::Bambu, "bambu-x1", "X1C"),
+    (Protocol::PrusaLink, "prusalink", ""),
+    (Protocol::Moonraker, "moonraker", ""),
+    (Protocol::OctoPrint, "octoprint", ""),
 ];

@@ -324,10 +324,7 @@ struct Tag {
 /// Every tag, and how many files have it.
 #[utoipa::path(get, path = "/shop/tags",
     responses((status = 200, body = Vec<Tag>), (status = "4XX", body = Failure)))]
-async fn tags(
-    State(hub): State<Hub>,
-    Asking(caller): Asking,
-) -> Result<Json<Vec<Tag>>, Failed> {
+async fn tags(State(hub): State<Hub>, Asking(caller): Asking) -> Result<Json<Vec<Tag>>, Failed> {
     let tags = hub.library(caller)?.tags().await.map_err(hub::Failure::from)?;
     Ok(Json(tags.into_iter().map(|(tag, files)| Tag { tag, files }).collect()))
 }

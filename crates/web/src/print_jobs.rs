@@ -201,7 +201,8 @@ mod tests {
         let query = "printer=a&printer=b%2Fc&search=M%C3%A4x+1%&x";
         let pairs = pairs(Some(query));
         let of = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let wanted = [of("printer", "a"), of("printer", "b/c"), of("search", "Mäx 1%"), of("x", "")];
+        let wanted =
+            [of("printer", "a"), of("printer", "b/c"), of("search", "Mäx 1%"), of("x", "")];
         assert_eq!(pairs, wanted);
         assert!(filter(Some("limit=many")).is_err() && filter(Some("unknown=1")).is_err());
     }

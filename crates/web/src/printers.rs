@@ -144,8 +144,7 @@ async fn command(
 ) -> Result<StatusCode, Failed> {
     let (word, role) = hub::fleet::view::weight(&order.command);
     let role = if role { Role::Control } else { Role::Use };
-    let (fleet, id) =
-        hub.printer_for(caller, &printer, role, &format!("printer.{word}")).await?;
+    let (fleet, id) = hub.printer_for(caller, &printer, role, &format!("printer.{word}")).await?;
     fleet.command(id.as_str(), order.command).await.map_err(hub::Failure::from)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -159,8 +158,7 @@ async fn bed_clear(
     Asking(caller): Asking,
     Path(printer): Path<String>,
 ) -> Result<Json<Printer>, Failed> {
-    let (fleet, id) =
-        hub.printer_for(caller, &printer, Role::Use, "printer.bed_clear").await?;
+    let (fleet, id) = hub.printer_for(caller, &printer, Role::Use, "printer.bed_clear").await?;
     fleet.clear_bed(id.as_str()).await.map_err(hub::Failure::from)?;
     Ok(Json(hub.printer(caller, id.as_str())?))
 }

@@ -6,6 +6,7 @@
 //! protocol is a server before it. One thread moves the printers of the whole process, and what
 //! is idle and cold costs next to nothing.
 
+pub mod bambu;
 mod engine;
 mod file;
 mod gcode;
@@ -131,6 +132,7 @@ pub enum End {
 /// The server of one protocol, and what it remembers while the printer has no power.
 #[derive(Clone, Debug)]
 enum Firmware {
+    Bambu(Arc<bambu::Bambu>),
     PrusaLink(Arc<prusalink::PrusaLink>),
     Moonraker(Arc<moonraker::Moonraker>),
     OctoPrint(Arc<octoprint::OctoPrint>),
@@ -265,16 +267,17 @@ impl Printer {
 impl Firmware {
     fn new(spec: &Spec) -> io::Result<Self> {
         match spec.protocol {
+            Protocol::Bambu => bambu::Bambu::new(spec).map(Self::Bambu),
             Protocol::PrusaLink => Ok(Self::PrusaLink(Arc::default())),
             Protocol::Moonraker => Ok(Self::Moonraker(Arc::default())),
             Protocol::OctoPrint => Ok(Self::OctoPrint(Arc::default())),
-            Protocol::Bambu => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// Until it is dropped. Every connection is a part of it.
     async fn serve(self, shared: Arc<Shared>, doors: network::Doors) {
         match self {
+            Self::Bambu(bambu) => bambu.serve(shared, doors).await,
             Self::Moonraker(own) => moonraker::serve(shared, doors, own).await,
             Self::OctoPrint(own) => octoprint::serve(shared, doors, own).await,
             Self::PrusaLink(own) => prusalink::serve(shared, doors, own).await,

@@ -1,0 +1,374 @@
+//! What a printer has said so far, as one report.
+//!
+//! X1 printers send everything each time. P1, A1 and newer ones answer `pushall` with everything
+//! (`msg` 0) and then tell only what has changed (`msg` 1), down to single trays of an AMS
+//! (ha-bambulab models.py; OpenBambuAPI mqtt.md). So the reports are laid on top of each other;
+//! what comes out is read in [`status`](super::status).
+
+use super::fault;
+use super::json;
+use serde_json::{Map, Value};
+
+/// What has been heard from one printer over one connection.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// All of `print` of its `push_status`.
+    pub(super) status: Map<String, Value>,
+    /// As `get_version` lists them.
+    pub(super) modules: Vec<Module>,
+    /// Whether it has told a state at all.
+    pub(super) has_state: bool,
+    /// Whether somebody stopped the last print: the code that says so is gone once it has been
+    /// acknowledged at the panel.
+    pub(super) cancelled: bool,
+    /// It has refused a command for want of a signature.
+    pub(super) unsigned_refused: bool,
+    stop_asked: bool,
+}
+
+/// A board of the printer and its software.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Module {
+    pub(super) name: String,
+    pub(super) project: String,
+    pub(super) product: String,
+    pub(super) software: String,
+}
+
+/// What a message was.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Status,
+    Version,
+    Reply(Reply),
+    Other,
+}
+
+/// The answer to a command of ours, or of another client: all of them read the same topic.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) command: String,
+    pub(super) sequence_id: String,
+    /// Or why not, in the printer's words.
+    pub(super) result: Result<(), String>,
+}
+
+impl Report {
+    /// Takes one message. `None` is one that cannot be read.
+    ///
+    /// An A1 mini has been seen to send bytes that are no UTF-8 in the name of a file; the rest of
+    /// such a message is good (bambuddy).
+    pub(super) fn take(&mut self, payload: &[u8]) -> Option<Heard> {
+        let text = String::from_utf8_lossy(payload);
+        let Ok(Value::Object(message)) = serde_json::from_str(&text) else { return None };
+        let mut heard = Heard::Other;
+        for (kind, body) in message {
+            let Value::Object(body) = body else { continue };
+            let command = body.get("command").and_then(Value::as_str).unwrap_or_default();
+            match (kind.as_str(), command) {
+                ("print", "push_status") => {
+                    self.status(body);
+                    heard = Heard::Status;
+                }
+                ("info", "get_version") => {
+                    self.modules = modules(&body);
+                    heard = Heard::Version;
+                }
+                _ => {
+                    if let Some(reply) = reply(command, &body) {
+                        heard = Heard::Reply(reply);
+                    }
+                }
+            }
+        }
+        Some(heard)
+    }
+
+    /// Tells that this printer was asked by us to stop, and said yes.
+    pub(super) fn stop_accepted(&mut self) {
+        self.stop_asked = true;
+    }
+
+    fn status(&mut self, new: Map<String, Value>) {
+        let new = new.into_iter().map(|(key, value)| (key, limited(value))).collect();
+        if is_full(&new) {
+            self.status = new;
+        } else {
+            merge(&mut self.status, new);
+        }
+        if nodes(&self.status) > NODES_MAX {
+            tracing::debug!("a printer says more than a printer has to say: forgotten");
+            self.status.clear();
+        }
+        let word = self.gcode_state();
+        self.has_state |= !word.is_empty();
+        let failed = word == "FAILED";
+        if self.print_error().is_some_and(fault::is_cancel) || failed && self.stop_asked {
+            self.cancelled = true;
+        } else if !failed {
+            self.cancelled = false;
+        }
+        if matches!(word.as_str(), "FAILED" | "FINISH" | "IDLE") {
+            self.stop_asked = false;
+        }
+    }
+
+    /// `IDLE`, `RUNNING`, … in capitals; empty before it has been told.
+    pub(super) fn gcode_state(&self) -> String {
+        let word = self.status.get("gcode_state").and_then(Value::as_str).unwrap_or_default();
+        word.to_ascii_uppercase()
+    }
+
+    /// The code of what is wrong with the print; `None` is nothing.
+    pub(super) fn print_error(&self) -> Option<u32> {
+        let code = json::whole(self.status.get("print_error")?)?;
+        u32::try_from(code).ok().filter(|code| *code != 0)
+    }
+}
+
+/// Everything anew, and not only what has changed.
+fn is_full(status: &Map<String, Value>) -> bool {
+    status.get("msg").and_then(json::whole) == Some(0) && status.contains_key("gcode_state")
+}
+
+fn merge(into: &mut Map<String, Value>, new: Map<String, Value>) {
+    for (key, value) in new {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Object(old)), Value::Object(value)) => merge(old, value),
+            (Some(Value::Array(old)), Value::Array(value)) if BY_ID.contains(&key.as_str()) => {
+                merge_by_id(old, value);
+            }
+            (Some(old), value) => *old = value,
+            (None, value) => {
+                if into.len() < KEYS_MAX {
+                    into.insert(key, value);
+                }
+            }
+        }
+    }
+}
+
+fn merge_by_id(into: &mut Vec<Value>, new: Vec<Value>) {
+    for value in new {
+        let Some(id) = id_of(&value) else { continue };
+        let known = into.iter_mut().find(|old| id_of(old).as_ref() == Some(&id));
+        match (known, value) {
+            // Only an id: that tray has been taken out.
+            (Some(Value::Object(old)), Value::Object(value)) if value.len() > 1 => {
+                merge(old, value);
+            }
+            (Some(old), value) => *old = value,
+            (None, value) => {
+                if into.len() < LIST_MAX {
+                    into.push(value);
+                }
+            }
+        }
+    }
+}
+
+fn id_of(value: &Value) -> Option<String> {
+    json::text(value.get("id")?)
+}
+
+/// Cut to what can be meant.
+fn limited(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.chars().nth(CHARS_MAX).is_some() => {
+            Value::String(text.chars().take(CHARS_MAX).collect())
+        }
+        Value::Array(values) => {
+            Value::Array(values.into_iter().take(LIST_MAX).map(limited).collect())
+        }
+        Value::Object(values) => {
+            let short = values.into_iter().take(KEYS_MAX);
+            Value::Object(short.map(|(key, value)| (key, limited(value))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+fn nodes(object: &Map<String, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        1 + match value {
+            Value::Array(values) => values.iter().map(of).sum(),
+            Value::Object(values) => nodes(values),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        }
+    }
+    object.values().map(of).sum()
+}
+
+fn reply(command: &str, body: &Map<String, Value>) -> Option<Reply> {
+    let sequence_id = json::text(body.get("sequence_id")?)?;
+    let said = body.get("result").and_then(Value::as_str);
+    // `SUCCESS` and `success` are both about; what has no result was at least understood.
+    let result = match said {
+        Some(word) if !word.eq_ignore_ascii_case("success") => {
+            let reason = body.get("reason").and_then(json::text);
+            Err(reason.unwrap_or_else(|| word.to_owned()))
+        }
+        Some(_) | None => Ok(()),
+    };
+    (!command.is_empty()).then(|| Reply { command: command.to_owned(), sequence_id, result })
+}
+
+fn modules(body: &Map<String, Value>) -> Vec<Module> {
+    let word = |module: &Value, key: &str| module.get(key).and_then(json::text).unwrap_or_default();
+    let all = json::list(body, &["module"]).iter().take(LIST_MAX);
+    all.map(|module| Module {
+        name: word(module, "name"),
+        project: word(module, "project_name"),
+        product: word(module, "product_name"),
+        software: word(module, "sw_ver"),
+    })
+    .collect()
+}
+
+/// Lists whose members have an id, and of which only those are told that have changed.
+const BY_ID: [&str; 4] = ["ams", "tray", "vir_slot", "info"];
+/// A full report of an H2D has about 120.
+const KEYS_MAX: usize = 512;
+/// Four AMS of four trays, eight small ones; the longest are lists of stages and of filaments.
+const LIST_MAX: usize = 256;
+/// A file's name has at most 255 bytes.
+const CHARS_MAX: usize = 1024;
+/// A full report of an H2D with all its AMS has about 2000.
+const NODES_MAX: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn told(messages: &[Value]) -> Report {
+        let mut report = Report::default();
+        for message in messages {
+            assert!(report.take(message.to_string().as_bytes()).is_some());
+        }
+        report
+    }
+
+    fn push(mut body: Value) -> Value {
+        body["command"] = json!("push_status");
+        json!({ "print": body })
+    }
+
+    #[test]
+    fn what_has_changed_is_laid_over_what_was() {
+        let report = told(&[
+            push(json!({ "msg": 0, "gcode_state": "RUNNING", "mc_percent": 3,
+                "ipcam": { "timelapse": "disable", "resolution": "1080p" },
+                "stg": [2, 14, 1], "hms": [{ "attr": 1, "code": 2 }] })),
+            push(json!({ "msg": 1, "mc_percent": 4, "ipcam": { "timelapse": "enable" },
+                "stg": [], "hms": [] })),
+        ]);
+        assert_eq!(report.status["gcode_state"], "RUNNING");
+        assert_eq!(report.status["mc_percent"], 4);
+        assert_eq!(report.status["ipcam"], json!({ "timelapse": "enable", "resolution": "1080p" }));
+        assert_eq!(report.status["stg"], json!([]));
+        assert_eq!(report.status["hms"], json!([]), "a fault that is over is over");
+    }
+
+    #[test]
+    fn trays_are_merged_by_their_id_and_one_that_is_only_an_id_is_empty() {
+        let tray = |id: &str, kind: &str| json!({ "id": id, "tray_type": kind, "remain": 50 });
+        let report = told(&[
+            push(json!({ "msg": 0, "gcode_state": "IDLE", "ams": { "tray_now": "255", "ams": [
+                { "id": "0", "humidity": "4", "tray": [tray("0", "PLA"), tray("1", "PETG")] },
+                { "id": "1", "humidity": "5", "tray": [tray("0", "ABS")] } ] } })),
+            push(json!({ "msg": 1, "ams": { "ams": [
+                { "id": "0", "tray": [{ "id": "1", "remain": 49 }, { "id": "0" }] } ] } })),
+        ]);
+        let units = &report.status["ams"]["ams"];
+        assert_eq!(units[0]["humidity"], "4");
+        assert_eq!(units[0]["tray"][0], json!({ "id": "0" }));
+        let changed = json!({ "id": "1", "tray_type": "PETG", "remain": 49 });
+        assert_eq!(units[0]["tray"][1], changed);
+        assert_eq!(units[1]["tray"][0]["tray_type"], "ABS");
+        assert_eq!(report.status["ams"]["tray_now"], "255");
+    }
+
+    #[test]
+    fn a_full_report_forgets_what_it_no_longer_has() {
+        let report = told(&[
+            push(json!({ "msg": 0, "gcode_state": "RUNNING", "print_error": 1 })),
+            push(json!({ "msg": 0, "gcode_state": "IDLE" })),
+        ]);
+        assert!(report.print_error().is_none());
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_spoil_only_the_text_they_are_in() {
+        let mut report = Report::default();
+        let mut payload =
+            br#"{"print":{"command":"push_status","gcode_state":"IDLE","gcode_file":""#.to_vec();
+        payload.extend([0xFF, 0xC3, b'x']);
+        payload.extend(br#""}}"#);
+        assert_eq!(report.take(&payload), Some(Heard::Status));
+        assert_eq!(report.gcode_state(), "IDLE");
+    }
+
+    #[test]
+    fn answers_are_told_from_reports() {
+        let mut report = Report::default();
+        let mut reply = |body: Value| report.take(body.to_string().as_bytes());
+        let ok =
+            json!({ "print": { "command": "pause", "sequence_id": "7", "result": "SUCCESS" } });
+        let no = json!({ "system": { "command": "ledctrl", "sequence_id": 8, "result": "failed",
+            "reason": "mqtt message verify failed" } });
+        assert_eq!(
+            reply(ok),
+            Some(Heard::Reply(Reply {
+                command: "pause".into(),
+                sequence_id: "7".into(),
+                result: Ok(())
+            }))
+        );
+        let Some(Heard::Reply(no)) = reply(no) else { panic!("no reply") };
+        assert_eq!((no.sequence_id.as_str(), no.result.is_err()), ("8", true));
+        assert_eq!(reply(json!([1])), None);
+        assert_eq!(reply(json!({ "print": 5 })), Some(Heard::Other));
+        assert_eq!(reply(json!({ "mc_print": { "command": "push_info" } })), Some(Heard::Other));
+    }
+
+    #[test]
+    fn a_stop_is_remembered_until_the_next_print() {
+        const CANCEL: u32 = 0x0300_400C;
+        let mut report = told(&[
+            push(json!({ "msg": 0, "gcode_state": "RUNNING", "print_error": 0 })),
+            push(json!({ "gcode_state": "FAILED", "print_error": CANCEL })),
+            push(json!({ "print_error": 0 })),
+        ]);
+        assert!(report.cancelled);
+        let next = push(json!({ "gcode_state": "PREPARE" })).to_string();
+        report.take(next.as_bytes()).unwrap();
+        assert!(!report.cancelled);
+        report.stop_accepted();
+        let failed = push(json!({ "gcode_state": "FAILED" })).to_string();
+        report.take(failed.as_bytes()).unwrap();
+        assert!(report.cancelled, "we had asked for it");
+    }
+
+    #[test]
+    fn endless_talk_is_not_kept() {
+        let mut report = Report::default();
+        for n in 0..200 {
+            let list: Vec<u32> = (0..1000).collect();
+            let new = push(json!({ "gcode_state": "IDLE", format!("key {n}"): list }));
+            report.take(new.to_string().as_bytes()).unwrap();
+        }
+        assert!(nodes(&report.status) <= NODES_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(messages in prop::collection::vec(any::<Vec<u8>>(), 0..8)) {
+            let mut report = Report::default();
+            for message in &messages {
+                report.take(message);
+            }
+        }
+    }
+}

@@ -323,6 +323,7 @@ impl Engine {
         if ended_print {
             self.end(End::Failed);
         }
+        (self.hotend.target_c, self.bed.target_c) = (0.0, 0.0);
         self.revision += 1;
     }
 

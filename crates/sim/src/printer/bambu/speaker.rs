@@ -53,7 +53,17 @@ struct Glance {
 impl Speaker {
     pub(super) fn new(bambu: Arc<Bambu>, door: Door, broker: Arc<Broker>) -> Self {
         let topic = door.report_topic();
-        Self { bambu, door, broker, topic, told: None, glance: None, sequence: 0, seen: 0, quiet: 0 }
+        Self {
+            bambu,
+            door,
+            broker,
+            topic,
+            told: None,
+            glance: None,
+            sequence: 0,
+            seen: 0,
+            quiet: 0,
+        }
     }
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Bytes>) {

@@ -31,7 +31,7 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life, id: u64, allo
     let mut push = Push::new(socket, shared, life);
     let mut client = Client { told: Told::new(&door), door, id, allowed };
     let mut seconds = interval(Duration::from_secs(1));
-    let mut next = Instant::now();
+    let (mut next, mut waits) = (Instant::now(), false);
     loop {
         let sent = tokio::select! {
             message = push.receive() => match message {
@@ -41,15 +41,15 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life, id: u64, allo
                 },
                 Err(closed) => Err(closed),
             },
-            changed = async {
-                let changed = changes.changed().await;
-                sleep_until(next).await;
-                changed
-            } => {
+            changed = changes.changed(), if !waits => {
                 if changed.is_err() {
                     return;
                 }
-                changes.mark_unchanged();
+                waits = true;
+                Ok(())
+            }
+            () = sleep_until(next), if waits => {
+                waits = false;
                 next = Instant::now() + DELTA_EVERY;
                 client.send_news(&mut push).await
             }

@@ -123,7 +123,7 @@ impl Printer {
     fn bambu(&self) -> Option<&Arc<Bambu>> {
         match &self.firmware {
             Firmware::Bambu(bambu) => Some(bambu),
-            Firmware::PrusaLink(_) | Firmware::Moonraker(_) => None,
+            Firmware::PrusaLink(_) | Firmware::Moonraker(_) | Firmware::OctoPrint(_) => None,
         }
     }
 }

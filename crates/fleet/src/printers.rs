@@ -65,7 +65,9 @@ impl Fleet {
         is_taken: impl Fn(&Name) -> bool,
     ) -> Result<view::Printer, Error> {
         let connection = connection(&new)?;
-        self.0.is_new(&connection, simulated.as_ref())?;
+        if simulated.is_none() {
+            self.0.is_new(&connection)?;
+        }
         let now_us = now_us();
         let is_simulated = simulated.is_some();
         let id = match simulated {
@@ -288,17 +290,17 @@ impl Inner {
 
     /// That this is not a printer that is here already: it would be watched twice, and some take
     /// one connection only.
-    fn is_new(&self, new: &Connection, simulated: Option<&DeviceId>) -> Result<(), Error> {
+    fn is_new(&self, new: &Connection) -> Result<(), Error> {
         let printers = self.lock();
-        let same = printers.iter().find(|(id, entry)| {
+        let same = printers.values().find(|entry| {
             let known = entry.connection();
             let same_serial = !new.serial_number.is_empty()
                 && (known.protocol, &known.serial_number) == (new.protocol, &new.serial_number);
             let same_place = (&known.host, known.port) == (&new.host, new.port);
-            Some(*id) != simulated && (same_serial || same_place)
+            same_serial || same_place
         });
         match same {
-            Some((_, entry)) => Err(Error::Conflict(format!(
+            Some(entry) => Err(Error::Conflict(format!(
                 "this printer is here already: it is called {}",
                 entry.called()
             ))),

@@ -319,8 +319,8 @@ impl File {
     }
 }
 
-pub(super) const FILE: &str = "id, place, path, name, bytes, changed_us, hash, state, problem, note, \
-    search, seen_us, created_us";
+pub(super) const FILE: &str = "id, place, path, name, bytes, changed_us, hash, state, problem, \
+    note, search, seen_us, created_us";
 const BLOB: &str = "hash, bytes, kind, meta, created_us";
 const AGE: &str = "COALESCE(changed_us, created_us)";
 const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash) \

@@ -242,3 +242,28 @@ fn error(id: &Value, code: i32, message: &str) -> Value {
 
 /// Klipper's own.
 const DELTA_EVERY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::printer::{Protocol, Spec, shared::Shared};
+
+    proptest::proptest! {
+        #[test]
+        fn any_message_does_no_harm(
+            text: String,
+            method in "(server|printer)\\.(info|files|print|objects|history)(\\.[a-z]{1,8})?",
+            name in "objects|filename|script|limit|path",
+            value in "null|1|-1e300|\"x\"|\\[1\\]|\\{\"a\":null\\}",
+        ) {
+            let shared = Shared::new(Spec::new(Protocol::Moonraker, "any"));
+            let door = Door { shared, own: Arc::default() };
+            let told = Told::new(&door);
+            let mut client = Client { door, id: 1, allowed: true, identified: false, told };
+            client.answer(&text);
+            client.answer(&format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"{name}":{value}}}}}"#
+            ));
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! The product's drivers against the strict simulators, over the loopback network: whole prints,
 //! files there and back, and what happens when a printer is broken.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use printer::files::{RemoteFile, Upload};
 use printer::{
     Command, Connection, Error, Order, Outcome, Past, Phase, PrinterState, Reason, Start, Told,

@@ -72,6 +72,7 @@ pub(super) struct Latest {
     id: Text,
     filename: String,
     started_us: Option<i64>,
+    is_running: bool,
 }
 
 impl Latest {
@@ -80,6 +81,7 @@ impl Latest {
             id: job.text("/job_id")?,
             filename: job.path("/filename")?,
             started_us: job.number("/start_time").and_then(micros),
+            is_running: job.path("/status").as_deref() == Some("in_progress"),
         })
     }
 }
@@ -87,6 +89,15 @@ impl Latest {
 impl Mapping {
     pub(super) fn filename(&self) -> Option<&str> {
         self.objects.field("print_stats", "filename").as_str().filter(|name| !name.is_empty())
+    }
+
+    /// It prints, and the history does not have that print yet: the last one of the same file is
+    /// another.
+    pub(super) fn is_unnamed(&self) -> bool {
+        let is_it = |latest: &Latest| {
+            latest.is_running && Some(latest.filename.as_str()) == self.filename()
+        };
+        self.phase().is_active() && !self.latest.as_ref().is_some_and(is_it)
     }
 
     /// `webhooks` knows sooner than `server.info`.
@@ -145,7 +156,9 @@ impl Mapping {
 
     fn running(&self, phase: Phase) -> Option<Running> {
         let filename = self.filename()?;
-        let latest = self.latest.as_ref().filter(|latest| latest.filename == filename);
+        let latest = self.latest.as_ref().filter(|latest| {
+            latest.filename == filename && (latest.is_running || !phase.is_active())
+        });
         let metadata = Some(&self.metadata).filter(|metadata| metadata.filename == filename);
         let laid_s = self.objects.number("print_stats", "print_duration").unwrap_or(0.0);
         // M73 in the file knows better than the position in it.

@@ -7,7 +7,8 @@ peers.py; its last words say what was done.
 import argparse, asyncio, hashlib, io, json, os, subprocess, sys, time
 
 SOON = 30
-GCODE = b";TIME:600\n;LAYER_COUNT:40\nM140 S60\nM104 S215\n" + b"G1 X1 Y1\n" * 20000
+GCODE = b";Generated with Cura_SteamEngine 5.0\n;TIME:600\n;LAYER_COUNT:40\nM140 S60\nM104 S215\n"
+GCODE += b"G1 X1 Y1\n" * 20000
 
 
 class Printers:

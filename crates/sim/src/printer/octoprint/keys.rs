@@ -56,7 +56,12 @@ impl Door {
         keys.asked.insert(token.clone(), Asked { app: app.to_owned(), polled: false });
         drop(keys);
         let place = format!("http://{host}/plugin/appkeys/request/{token}");
-        let mut response = json(StatusCode::CREATED, &json!({ "app_token": token }));
+        let mut response = json(
+            StatusCode::CREATED,
+            &json!({
+                "app_token": token, "auth_dialog": format!("http://{host}/plugin/appkeys/auth/{token}"),
+            }),
+        );
         response.headers_mut().insert(LOCATION, value(&place));
         response
     }
@@ -101,6 +106,7 @@ impl OctoPrint {
     }
 }
 
-pub(super) const USER: &str = "admin";
+/// Whom the key of the printer itself belongs to.
+pub(super) const USER: &str = "_api";
 const ASKED_MAX: usize = 100;
 const SESSIONS_MAX: usize = 100;

@@ -1,5 +1,6 @@
 //! `/sockjs/websocket`: one JSON object in each message, without SockJS's frames.
 
+use super::keys::USER;
 use super::{Door, has_error};
 use crate::printer::End;
 use crate::printer::engine::Phase;
@@ -14,7 +15,8 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
     let shared = Arc::clone(&door.shared);
     let mut changes = shared.changes();
     let mut push = Push::new(socket, shared, life);
-    let mut client = Client { seen: Seen::of(&door), door, allowed: false, throttle: 1 };
+    let seen = Seen::of(&door);
+    let mut client = Client { seen, door, allowed: false, throttle: 1, temps: Value::Null };
     if push.send(&client.connected()).await.is_err() {
         return;
     }
@@ -23,7 +25,11 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
     loop {
         let sent = tokio::select! {
             message = push.receive() => match message {
-                Ok(text) => client.hear(&text, &mut push).await,
+                Ok(text) => {
+                    let heard = client.hear(&text, &mut push).await;
+                    (next, quiet) = (next.min(client.next()), client.next());
+                    heard
+                }
                 Err(closed) => Err(closed),
             },
             changed = changes.changed(), if !waits => {
@@ -53,6 +59,8 @@ struct Client {
     door: Door,
     allowed: bool,
     throttle: u32,
+    /// The temperatures that it was told last.
+    temps: Value,
     seen: Seen,
 }
 
@@ -79,8 +87,13 @@ impl Client {
             }
             self.allowed = true;
             self.seen = Seen::of(&self.door);
-            push.send(&json!({ "history": self.door.current() })).await?;
-            return push.send(&json!({ "current": self.door.current() })).await;
+            let mut history = self.door.current(&mut self.temps);
+            history.as_object_mut().map(|history| history.remove("busyFiles"));
+            push.send(&json!({ "history": history })).await?;
+            push.send(&json!({ "timelapse": null })).await?;
+            let payload = json!({ "username": USER, "remoteAddress": "127.0.0.1" });
+            let event = json!({ "type": "ClientAuthed", "payload": payload });
+            return push.send(&json!({ "event": event })).await;
         }
         if let Some(throttle) = message["throttle"].as_u64() {
             self.throttle = u32::try_from(throttle).unwrap_or(1).clamp(1, 100);
@@ -98,7 +111,8 @@ impl Client {
         for (kind, payload) in events {
             push.send(&json!({ "event": { "type": kind, "payload": payload } })).await?;
         }
-        push.send(&json!({ "current": self.door.current() })).await
+        let current = self.door.current(&mut self.temps);
+        push.send(&json!({ "current": current })).await
     }
 }
 
@@ -221,7 +235,7 @@ impl Seen1 {
 
 fn file_payload(path: &str) -> Value {
     let name = path.rsplit('/').next();
-    json!({ "name": name, "path": path, "storage": "local", "origin": "local" })
+    json!({ "name": name, "path": path, "origin": "local", "owner": USER, "user": USER })
 }
 
 /// At throttle 1.

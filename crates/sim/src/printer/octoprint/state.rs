@@ -93,22 +93,32 @@ impl Door {
                     "completion": job.progress() * 100.0,
                     "filepos": (job.progress() * bytes as f64) as u64,
                     "printTime": job.elapsed().as_secs(),
-                    "printTimeLeft": job.remaining().as_secs(),
-                    "printTimeLeftOrigin": "genius",
+                    // Until it has seen some of the print it has nothing to go by.
+                    "printTimeLeft":
+                        (job.layer() > 0).then(|| job.remaining().as_secs()),
+                    "printTimeLeftOrigin": "linear",
                 }),
             }
         })
     }
 
-    /// As the socket sends it.
-    pub(super) fn current(&self) -> Value {
+    /// As the socket sends it. Temperatures are new ones only.
+    pub(super) fn current(&self, last: &mut Value) -> Value {
         let (job, progress) = self.job();
         let (temps, z, time) = self.shared.with(|engine| {
             let z = engine.job.as_ref().map(|job| f64::from(job.layer()) * 0.2);
-            (temperatures(engine), z, unix_s(engine.now()))
+            let temps =
+                json!({ "tool0": heat(engine.hotend, false), "bed": heat(engine.bed, false) });
+            (temps, z, unix_s(engine.now()))
         });
-        let mut temps = temps;
-        temps["time"] = json!(time);
+        let mut new = Vec::new();
+        if *last != temps {
+            last.clone_from(&temps);
+            let mut temps = temps;
+            temps["time"] = json!(time);
+            temps["chamber"] = json!({ "actual": null, "target": null });
+            new.push(temps);
+        }
         json!({
             "state": self.state(),
             "job": job,
@@ -117,7 +127,7 @@ impl Door {
             "offsets": {},
             "resends": { "count": 0, "transmitted": 100, "ratio": 0 },
             "serverTime": self.shared.age().as_secs_f64(),
-            "temps": [temps],
+            "temps": new,
             "logs": [],
             "messages": [],
             "busyFiles": [],

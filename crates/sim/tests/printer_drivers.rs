@@ -5,10 +5,11 @@
 
 use printer::files::{RemoteFile, Upload};
 use printer::{
-    Command, Connection, Error, Order, Outcome, Past, Phase, PrinterState, Reason, Start, Told,
+    Command, Connection, Error, Heater, Order, Outcome, Past, Phase, PrinterState, Reason, Start,
+    Told,
 };
 use sha2::{Digest, Sha256};
-use sim::printer::{End, Fault, Printer, Protocol, Spec};
+use sim::printer::{Act, End, Fault, Printer, Protocol, Spec};
 use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -195,6 +196,60 @@ async fn octoprint_prints() {
 }
 
 #[tokio::test]
+async fn what_can_be_set_is_set() {
+    for protocol in [Protocol::Moonraker, Protocol::OctoPrint] {
+        let printer = start(protocol, 1.0).await;
+        let mut watched = Watched::new(connection(&printer));
+        watched.until("idle", |state| state.phase == Phase::Idle).await;
+        let bed = Command::Temperature { heater: Heater::Bed, target_c: 60 };
+        watched.order(bed).await.unwrap();
+        let hotend = Command::Temperature { heater: Heater::Hotend(0), target_c: 210 };
+        watched.order(hotend).await.unwrap();
+        let is_set = |state: &PrinterState| {
+            let hotend = state.temperatures.hotends.first().and_then(|one| one.target_c);
+            let bed = state.temperatures.bed.and_then(|bed| bed.target_c);
+            (hotend, bed) == (Some(210.0), Some(60.0))
+        };
+        watched.until("heated", is_set).await;
+        let too_hot = Command::Temperature { heater: Heater::Bed, target_c: 900 };
+        assert_eq!(watched.order(too_hot).await.unwrap_err().reason, Reason::Unacceptable);
+        let no_such = Command::Temperature { heater: Heater::Chamber, target_c: 40 };
+        assert_eq!(watched.order(no_such).await.unwrap_err().reason, Reason::Unable);
+        watched.order(Command::Speed { percent: 120 }).await.unwrap();
+        watched.order(Command::Gcode { lines: "M140 S0\nM104 S0".to_owned() }).await.unwrap();
+        let is_off =
+            |state: &PrinterState| state.temperatures.bed.and_then(|bed| bed.target_c) == Some(0.0);
+        watched.until("off", is_off).await;
+        if protocol == Protocol::Moonraker {
+            watched.until("faster", |state| state.speed_percent == Some(120)).await;
+            watched.order(Command::Light { on: true }).await.unwrap();
+            watched.until("lit", |state| state.light_on == Some(true)).await;
+            watched.order(Command::Light { on: false }).await.unwrap();
+            watched.until("dark", |state| state.light_on == Some(false)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_print_that_fails_is_told_with_its_reason() {
+    for protocol in HTTP {
+        let printer = start(protocol, 60.0).await;
+        printer.put_file("cube.gcode", gcode(3600));
+        let mut watched = Watched::new(connection(&printer));
+        watched.until("idle", |state| state.phase == Phase::Idle).await;
+        printer.act(Act::Start { path: "cube.gcode".to_owned() });
+        watched.until("printing", |state| state.phase == Phase::Printing).await;
+        let (code, text) = ("12345".to_owned(), "Heating failed".to_owned());
+        printer.act(Act::Fail { code, text });
+        let is_failed = |state: &PrinterState| matches!(state.phase, Phase::Failed | Phase::Error);
+        let state = watched.until("failed", is_failed).await;
+        assert!(protocol == Protocol::OctoPrint || !state.faults.is_empty(), "{state:?}");
+        let past = watched.until_ended(1).await;
+        assert_eq!(past.outcome, Outcome::Failed, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_old_prusalink_is_watched_with_less() {
     let spec = Spec { firmware: "3.0.0".to_owned(), ..Spec::new(Protocol::PrusaLink, "old") };
     let printer = Printer::start(Spec { speed: 300.0, ..spec }).await.unwrap();
@@ -209,7 +264,7 @@ async fn an_old_prusalink_is_watched_with_less() {
     assert_eq!(soon(got).await.unwrap(), gcode(3600).len() as u64);
     let mut watched = Watched::new(connection);
     watched.until("free", |state| state.phase.is_free()).await;
-    printer.act(sim::printer::Act::Start { path: "cube.gcode".to_owned() });
+    printer.act(Act::Start { path: "cube.gcode".to_owned() });
     let state = watched.until("printing", |state| state.phase == Phase::Printing).await;
     assert_eq!(state.job.unwrap().name.as_str(), "cube.gcode");
     let start = Command::Start(Box::default());
@@ -345,7 +400,7 @@ async fn garbled_answers_do_no_lasting_harm() {
                 let _ = soon(printer::probe(&connection)).await;
                 let _ = soon(printer::files::list(&connection)).await;
             }
-            printer.act(sim::printer::Act::Start { path: "cube.gcode".to_owned() });
+            printer.act(Act::Start { path: "cube.gcode".to_owned() });
             let watched = Watched::new(connection.clone());
             // It stays connected, or it is told why not: either is fine.
             let _ = timeout(Duration::from_secs(3), watched.over).await;

@@ -281,17 +281,18 @@ impl Mapping {
     }
 
     fn heat(&self, heater: Heater, target_c: u16) -> Result<String, Error> {
-        let none = || Error::new(Reason::Unable, "the printer has no such heater");
-        let name = match heater {
-            Heater::Hotend(0) => "extruder".to_owned(),
-            Heater::Hotend(number) => format!("extruder{number}"),
-            Heater::Bed => "heater_bed".to_owned(),
-            Heater::Chamber => self.objects.chamber_heater().ok_or_else(none)?.to_owned(),
+        let objects = &self.objects;
+        let line = match heater {
+            Heater::Hotend(0) => objects.has("extruder").then(|| format!("M104 T0 S{target_c}")),
+            Heater::Hotend(number) => objects
+                .has(&format!("extruder{number}"))
+                .then(|| format!("M104 T{number} S{target_c}")),
+            Heater::Bed => objects.has("heater_bed").then(|| format!("M140 S{target_c}")),
+            Heater::Chamber => objects
+                .chamber_heater()
+                .map(|name| format!("SET_HEATER_TEMPERATURE HEATER={name} TARGET={target_c}")),
         };
-        if heater != Heater::Chamber && !self.objects.has(&name) {
-            return Err(none());
-        }
-        Ok(format!("SET_HEATER_TEMPERATURE HEATER={name} TARGET={target_c}"))
+        line.ok_or_else(|| Error::new(Reason::Unable, "the printer has no such heater"))
     }
 }
 

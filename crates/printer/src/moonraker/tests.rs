@@ -299,7 +299,7 @@ fn commands_become_methods() {
     assert_eq!(script(Command::Speed { percent: 80 }), "M220 S80");
     assert_eq!(script(Command::Light { on: false }), "SET_PIN PIN=caselight VALUE=0");
     let heat = Command::Temperature { heater: Heater::Bed, target_c: 65 };
-    assert_eq!(script(heat), "SET_HEATER_TEMPERATURE HEATER=heater_bed TARGET=65");
+    assert_eq!(script(heat), "M140 S65");
     let skip = Command::SkipObjects { ids: vec!["BRACKET_0".into()] };
     assert_eq!(script(skip), "EXCLUDE_OBJECT NAME=BRACKET_0");
     let request = |command| talk.session.mapping.request(&command);

@@ -254,6 +254,8 @@ def octorest(printers):
     assert bytes_.status_code == 206 and bytes_.content == GCODE[5:]
     client.select("peer.gcode", print=True)
     client.pause()
+    while client.job_info()["state"] == "Pausing":
+        time.sleep(0.05)
     assert client.job_info()["state"] == "Paused"
     client.tool_target(200)
     client.bed_target(50)

@@ -52,7 +52,11 @@ pub(super) async fn serve<A, F>(
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
+                let Ok((stream, _)) = accepted else {
+                    // Out of file descriptors, most likely.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
                 while connections.try_join_next().is_some() {}
                 if connections.len() < connections_max {
                     let (shared, answer) = (Arc::clone(&shared), answer.clone());
@@ -198,6 +202,7 @@ pub(super) fn header<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a 
     request.headers().get(name)?.to_str().ok()
 }
 
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// What a form has beside the file in it.
 const FORM_BYTES_MAX: usize = 64 * 1024;

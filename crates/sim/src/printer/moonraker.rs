@@ -135,7 +135,8 @@ impl Door {
     /// Of the printer, not of a print: Klipper has stopped and wants to be restarted.
     fn halted(engine: &Engine) -> Option<String> {
         let trouble = engine.trouble.as_ref()?;
-        let halts = trouble.code == SHUTDOWN || !trouble.ended_print;
+        let halts = [SHUTDOWN, DISCONNECTED].contains(&trouble.code.as_str());
+        let halts = halts || !trouble.ended_print;
         halts.then(|| trouble.text.clone())
     }
 }
@@ -211,6 +212,17 @@ const POST_ONLY: &[&str] = &[
     "printer.restart",
 ];
 
+/// How Klipper is: `ready`, `shutdown`, or `disconnected`.
+fn klippy_state(engine: &Engine) -> &'static str {
+    match &engine.trouble {
+        Some(trouble) if trouble.code == DISCONNECTED => DISCONNECTED,
+        Some(_) if Door::halted(engine).is_some() => SHUTDOWN,
+        Some(_) | None => "ready",
+    }
+}
+
+/// A trouble with this code is that Moonraker has lost Klipper.
+const DISCONNECTED: &str = "disconnected";
 /// What `emergency_stop` and `M112` leave behind.
 const SHUTDOWN: &str = "shutdown";
 /// Of Moonraker itself.

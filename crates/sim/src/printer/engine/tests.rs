@@ -1,3 +1,5 @@
+//! The engine in virtual time.
+
 use super::*;
 use crate::printer::file::Plan;
 use std::time::UNIX_EPOCH;
@@ -198,7 +200,10 @@ proptest::proptest! {
     }
 
     #[test]
-    fn any_bytes_are_some_file(content: Vec<u8>, text in "(; ?[a-z ]{0,12}[=:x]? ?[0-9dhms.]{0,9}\n){0,9}") {
+    fn any_bytes_are_some_file(
+        content: Vec<u8>,
+        text in "(; ?[a-z ]{0,12}[=:x]? ?[0-9dhms.]{0,9}\n){0,9}",
+    ) {
         Plan::read(&content);
         Plan::read(text.as_bytes());
         crate::printer::file::thumbnails(&content);

@@ -86,7 +86,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_do_no_harm(body: Vec<u8>, form in "(--x|\r\n|name=\"a\"|: ;|Content-Disposition:|ä){0,20}") {
+        fn any_bytes_do_no_harm(
+            body: Vec<u8>,
+            form in "(--x|\r\n|name=\"a\"|: ;|Content-Disposition:|ä){0,20}",
+        ) {
             parts("multipart/form-data; boundary=x", &Bytes::from(body));
             parts("multipart/form-data; boundary=x", &Bytes::from(form));
             parts("multipart/form-data; boundary=", &Bytes::from_static(b"----"));

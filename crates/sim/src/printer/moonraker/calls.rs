@@ -1,6 +1,6 @@
 //! The methods, by their JSON-RPC names; over HTTP a point is a slash.
 
-use super::{Door, Failed, Params, SHUTDOWN, failed};
+use super::{DISCONNECTED, Door, Failed, Params, SHUTDOWN, failed, klippy_state};
 use crate::printer::engine::{Engine, Refused};
 use crate::printer::gcode;
 use axum::http::StatusCode;
@@ -10,6 +10,10 @@ use std::sync::atomic::Ordering;
 
 impl Door {
     pub(super) fn call(&self, method: &str, params: &Params) -> Result<Value, Failed> {
+        let state = self.shared.with(|engine| klippy_state(engine));
+        if state == DISCONNECTED && method.starts_with("printer.") {
+            return failed(StatusCode::SERVICE_UNAVAILABLE, "Klippy Host not connected");
+        }
         match method {
             "server.info" => Ok(self.server_info()),
             "server.config" => Ok(json!({ "config": {} })),
@@ -79,10 +83,10 @@ impl Door {
     }
 
     fn server_info(&self) -> Value {
-        let halted = self.shared.with(|engine| Self::halted(engine));
+        let state = self.shared.with(|engine| klippy_state(engine));
         json!({
-            "klippy_connected": true,
-            "klippy_state": if halted.is_some() { "shutdown" } else { "ready" },
+            "klippy_connected": state != DISCONNECTED,
+            "klippy_state": state,
             "components": ["database", "file_manager", "history", "klippy_apis", "websockets"],
             "failed_components": [],
             "registered_directories": ["config", "gcodes", "logs"],

@@ -130,7 +130,9 @@ impl Door {
         }
         let dirs: Vec<Value> = folders
             .into_iter()
-            .map(|name| json!({ "dirname": name, "modified": 0.0, "size": 4096, "permissions": "rw" }))
+            .map(|name| {
+                json!({ "dirname": name, "modified": 0.0, "size": 4096, "permissions": "rw" })
+            })
             .collect();
         let usage = json!({ "total": 1_u64 << 28, "used": 0, "free": 1_u64 << 28 });
         let root = json!({ "name": "gcodes", "permissions": "rw" });

@@ -1,7 +1,7 @@
 //! What was printed, by `server.history`.
 
 use super::objects::thousandths;
-use super::{Door, Failed, Params, failed};
+use super::{DISCONNECTED, Door, Failed, Params, failed, klippy_state};
 use crate::printer::End;
 use crate::printer::engine::{Engine, Record};
 use axum::http::StatusCode;
@@ -78,6 +78,9 @@ pub(super) fn job(engine: &Engine, record: &Record) -> Value {
         Some((_, End::Cancelled)) => "cancelled",
         Some((_, End::Failed)) if record.lost => "interrupted",
         Some((_, End::Failed)) if halted && is_last => "klippy_shutdown",
+        Some((_, End::Failed)) if is_last && klippy_state(engine) == DISCONNECTED => {
+            "klippy_disconnect"
+        }
         Some((_, End::Failed)) => "error",
     };
     let running = engine.job.as_ref().filter(|_| ended.is_none());

@@ -3,7 +3,7 @@
 use super::calls::text;
 use super::history::{job, unix_s};
 use super::objects::{Wanted, delta, wanted};
-use super::{Door, Failed, Params, failed};
+use super::{DISCONNECTED, Door, Failed, Params, failed, klippy_state};
 use crate::printer::http::{Life, Push};
 use axum::extract::ws::WebSocket;
 use axum::http::StatusCode;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval, sleep_until};
 struct Told {
     wanted: Wanted,
     status: Map<String, Value>,
-    halted: Option<String>,
+    klippy: &'static str,
     /// How many prints there were, and whether the last had ended.
     prints: (usize, bool),
     files_revision: u64,
@@ -109,6 +109,11 @@ impl Client {
         }
         match method {
             "server.websocket.id" => Ok(json!({ "websocket_id": self.id })),
+            "printer.objects.subscribe"
+                if self.door.shared.with(|engine| klippy_state(engine)) == DISCONNECTED =>
+            {
+                failed(StatusCode::SERVICE_UNAVAILABLE, "Klippy Host not connected")
+            }
             "printer.objects.subscribe" => {
                 self.told.wanted = wanted(params)?;
                 self.told.status = self.door.status(&self.told.wanted);
@@ -164,12 +169,11 @@ impl Told {
 
     fn news(&mut self, door: &Door) -> Vec<Value> {
         let mut news = Vec::new();
-        let halted = door.shared.with(|engine| Door::halted(engine));
-        if halted.is_some() != self.halted.is_some() {
-            let what = if halted.is_some() { "shutdown" } else { "ready" };
-            news.push(note(&format!("notify_klippy_{what}"), json!([])));
+        let klippy = door.shared.with(|engine| klippy_state(engine));
+        if klippy != self.klippy {
+            news.push(note(&format!("notify_klippy_{klippy}"), json!([])));
         }
-        self.halted = halted;
+        self.klippy = klippy;
         let status = door.status(&self.wanted);
         let changed = delta(&self.status, &status);
         if !changed.is_empty() {

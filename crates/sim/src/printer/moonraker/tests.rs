@@ -1,3 +1,5 @@
+//! Over real sockets.
+
 use super::*;
 use crate::printer::tests::{Bench, CUBE, code, soon};
 use crate::printer::{Act, Fault, Protocol};
@@ -163,7 +165,19 @@ async fn klipper_stops_and_comes_back() {
     assert_eq!(bench.status("POST", "/printer/firmware_restart").await, 200);
     socket.until("notify_klippy_ready").await;
     assert_eq!(bench.status("POST", &start).await, 200);
-    bench.printer.act(Act::Fail { code: "1".to_owned(), text: "move out of range".to_owned() });
+    let fail = |code: &str, text: &str| {
+        bench.printer.act(Act::Fail { code: code.to_owned(), text: text.to_owned() });
+    };
+    fail("disconnected", "the board has no power");
+    socket.until("notify_klippy_disconnected").await;
+    assert_eq!(bench.status("POST", &start).await, 503);
+    assert_eq!(bench.get("/server/info").await["result"]["klippy_connected"], false);
+    let history = bench.get("/server/history/list").await;
+    assert_eq!(history["result"]["jobs"][0]["status"], "klippy_disconnect");
+    bench.printer.act(Act::Clear);
+    socket.until("notify_klippy_ready").await;
+    assert_eq!(bench.status("POST", &start).await, 200);
+    fail("1", "move out of range");
     let stats = bench.get("/printer/objects/query?print_stats").await;
     let stats = &stats["result"]["status"]["print_stats"];
     assert_eq!(stats["state"], "error");

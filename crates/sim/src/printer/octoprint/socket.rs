@@ -1,6 +1,7 @@
 //! `/sockjs/websocket`: one JSON object in each message, without SockJS's frames.
 
 use super::keys::USER;
+use super::state::PAUSING;
 use super::{Door, has_error};
 use crate::printer::End;
 use crate::printer::engine::Phase;
@@ -41,12 +42,14 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
             }
             () = sleep_until(next.min(quiet)), if waits => {
                 waits = false;
-                (next, quiet) = (client.next(), Instant::now() + QUIET_MAX);
-                client.send_news(&mut push).await
+                let sent = client.send_news(&mut push).await;
+                (next, quiet) = (client.next(), client.quiet());
+                sent
             }
             () = sleep_until(quiet), if !waits && client.allowed => {
-                (next, quiet) = (client.next(), Instant::now() + QUIET_MAX);
-                client.send_news(&mut push).await
+                let sent = client.send_news(&mut push).await;
+                (next, quiet) = (client.next(), client.quiet());
+                sent
             }
         };
         if sent.is_err() {
@@ -77,6 +80,12 @@ impl Client {
 
     fn next(&self) -> Instant {
         Instant::now() + CURRENT_EVERY * self.throttle
+    }
+
+    /// When it is told something though nothing was done.
+    fn quiet(&self) -> Instant {
+        let pausing = self.seen.state == "Pausing";
+        Instant::now() + if pausing { PAUSING } else { QUIET_MAX }
     }
 
     async fn hear(&mut self, text: &str, push: &mut Push) -> Result<(), Closed> {
@@ -188,7 +197,9 @@ impl Seen {
         }
         if new.state != self.state || new.phase != self.phase {
             let id = match new.state.as_str() {
-                "Operational" | "Printing" | "Paused" | "Offline" => new.state.to_uppercase(),
+                "Operational" | "Printing" | "Pausing" | "Paused" | "Offline" => {
+                    new.state.to_uppercase()
+                }
                 _ => "ERROR".to_owned(),
             };
             let payload = json!({ "state_id": id, "state_string": new.state });

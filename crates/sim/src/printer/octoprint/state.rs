@@ -4,7 +4,7 @@ use super::files::Entry;
 use super::{Door, has_error};
 use crate::printer::engine::{Engine, Heat, Phase};
 use serde_json::{Value, json};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 impl Door {
     pub(super) fn state_text(&self) -> String {
@@ -18,6 +18,7 @@ impl Door {
             }
             match engine.phase {
                 Phase::Preparing | Phase::Printing => "Printing",
+                Phase::Paused if is_pausing(engine) => "Pausing",
                 Phase::Paused => "Paused",
                 Phase::Idle | Phase::Finished | Phase::Cancelled | Phase::Failed => "Operational",
             }
@@ -31,7 +32,8 @@ impl Door {
         self.shared.with(|engine| {
             let error = has_error(engine);
             let operational = connected && !error;
-            let printing = matches!(engine.phase, Phase::Preparing | Phase::Printing);
+            let pausing = operational && is_pausing(engine);
+            let printing = matches!(engine.phase, Phase::Preparing | Phase::Printing) || pausing;
             let message = engine.trouble.as_ref().filter(|_| error).map_or("", |t| t.text.as_str());
             json!({
                 "text": text,
@@ -40,12 +42,12 @@ impl Door {
                     "operational": operational,
                     "printing": operational && printing,
                     "cancelling": false,
-                    "pausing": false,
+                    "pausing": pausing,
                     "resuming": false,
                     "finishing": false,
                     "closedOrError": !operational,
                     "error": error,
-                    "paused": operational && engine.phase == Phase::Paused,
+                    "paused": operational && engine.phase == Phase::Paused && !pausing,
                     "ready": operational && !engine.is_active(),
                     "sdReady": false,
                 },
@@ -136,6 +138,17 @@ impl Door {
         })
     }
 }
+
+/// It has been told to, and has lines in its buffer that it still obeys.
+fn is_pausing(engine: &Engine) -> bool {
+    let pause = engine.records.last().and_then(|record| record.print.pauses.last());
+    let began = pause.filter(|_| engine.phase == Phase::Paused).map(|(began, _)| *began);
+    let since = began.and_then(|began| engine.now().duration_since(began).ok());
+    since.is_some_and(|since| since < PAUSING)
+}
+
+/// As long as the real one was seen to take.
+pub(super) const PAUSING: Duration = Duration::from_millis(200);
 
 pub(super) fn temperatures(engine: &Engine) -> Value {
     json!({ "tool0": heat(engine.hotend, true), "bed": heat(engine.bed, true) })

@@ -1,3 +1,5 @@
+//! Over real sockets.
+
 use super::*;
 use crate::printer::tests::{Bench, CUBE, code, soon};
 use crate::printer::{Act, Fault, Protocol};
@@ -45,7 +47,11 @@ async fn a_job_and_its_commands() {
     let pause = json!({ "command": "pause", "action": "pause" });
     assert_eq!(post("/api/job", pause.clone()).await, 204);
     assert_eq!(post("/api/job", pause).await, 204, "once more does nothing");
-    let job = bench.get("/api/job").await;
+    let mut job = bench.get("/api/job").await;
+    assert_eq!(job["state"], "Pausing", "it takes a moment");
+    while job["state"] == "Pausing" {
+        job = bench.get("/api/job").await;
+    }
     assert_eq!(job["state"], "Paused");
     assert_eq!(job["progress"]["printTimeLeft"], Value::Null, "not while it heats");
     let printer = bench.get("/api/printer").await;

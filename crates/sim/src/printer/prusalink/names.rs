@@ -99,7 +99,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_name_has_a_short_one(paths in proptest::collection::vec("[a-cA-C .ä]{1,12}", 1..30)) {
+        fn every_name_has_a_short_one(
+            paths in proptest::collection::vec("[a-cA-C .ä]{1,12}", 1..30),
+        ) {
             let mut names = Names::default();
             for path in &paths {
                 let short = names.short(path);

@@ -122,9 +122,9 @@ async fn api(
         ("GET", "version", _) => {
             Json(json!({"api": "2.0.0", "text": "PrusaLink", "hostname": "mini"})).into_response()
         }
-        ("GET", "v1/info", _) => Json(json!({"serial": "CZ1", "nozzle_diameter": 0.4})).into_response(),
+        ("GET", "v1/info", _) => Json(json!({"serial": "CZ1"})).into_response(),
         ("GET", "v1/status", _) => Json(json!({
-            "job": (prusa.state != "IDLE").then(|| json!({"id": 7, "progress": 50.0, "time_printing": 60})),
+            "job": (prusa.state != "IDLE").then(|| json!({"id": 7, "progress": 50.0})),
             "storage": {"path": "/usb/", "name": "usb", "read_only": false},
             "printer": {"state": prusa.state, "temp_nozzle": 20.0, "target_nozzle": 0.0}
         }))
@@ -141,7 +141,8 @@ async fn api(
         ]}))
         .into_response(),
         ("GET", "v1/files/usb", _) => {
-            let children: Vec<_> = prusa.files.keys().filter_map(|name| prusa.entry(name)).collect();
+            let children = prusa.files.keys().filter_map(|name| prusa.entry(name));
+            let children: Vec<_> = children.collect();
             Json(json!({"type": "FOLDER", "name": "usb", "children": children})).into_response()
         }
         ("GET", _, Some(name)) => match prusa.entry(&name) {

@@ -3,19 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod watched;
+
 use printer::files::{RemoteFile, Upload};
-use printer::{
-    Command, Connection, Error, Heater, Order, Outcome, Past, Phase, PrinterState, Reason, Start,
-    Told,
-};
+use printer::{Command, Connection, Error, Heater, Outcome, Phase, PrinterState, Reason, Start};
 use sha2::{Digest, Sha256};
 use sim::printer::{Act, End, Fault, Printer, Protocol, Spec};
-use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 use tokio::time::timeout;
+use watched::{Watched, soon};
 
 const HTTP: [Protocol; 3] = [Protocol::PrusaLink, Protocol::Moonraker, Protocol::OctoPrint];
 
@@ -46,73 +44,6 @@ fn gcode(seconds: u32) -> Vec<u8> {
         lines.extend_from_slice(format!("G1 X{layer} Y10 E0.1\n").as_bytes());
     }
     lines
-}
-
-async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(90), future).await.expect("within 90 s")
-}
-
-struct Watched {
-    told: mpsc::Receiver<Told>,
-    orders: mpsc::Sender<Order>,
-    over: JoinHandle<Error>,
-    ended: Vec<Past>,
-    last: PrinterState,
-}
-
-impl Watched {
-    fn new(connection: Connection) -> Self {
-        let (told_in, told) = mpsc::channel(64);
-        let (orders, mut orders_out) = mpsc::channel(4);
-        let over =
-            tokio::spawn(
-                async move { printer::watch(&connection, told_in, &mut orders_out).await },
-            );
-        Self { told, orders, over, ended: Vec::new(), last: PrinterState::default() }
-    }
-
-    fn keep(&mut self, told: Told) {
-        match told {
-            Told::State(state) => self.last = *state,
-            Told::Ended(past) => self.ended.extend(past),
-            Told::Files | Told::Certificate(_) => {}
-        }
-    }
-
-    async fn until(&mut self, what: &str, is_so: impl Fn(&PrinterState) -> bool) -> PrinterState {
-        while !is_so(&self.last) {
-            let Ok(told) = timeout(Duration::from_secs(60), self.told.recv()).await else {
-                panic!("not {what}: {:?}", self.last);
-            };
-            let Some(told) = told else {
-                panic!("lost before {what}: {:?}", (&mut self.over).await)
-            };
-            self.keep(told);
-        }
-        self.last.clone()
-    }
-
-    async fn until_ended(&mut self, count: usize) -> Past {
-        while self.ended.len() < count {
-            let told = soon(self.told.recv()).await.expect("watched until the end");
-            self.keep(told);
-        }
-        self.ended[count - 1].clone()
-    }
-
-    async fn order(&mut self, command: Command) -> Result<(), Error> {
-        let (done, mut is_done) = oneshot::channel();
-        soon(self.orders.send(Order { command, done })).await.unwrap();
-        soon(async {
-            loop {
-                tokio::select! {
-                    done = &mut is_done => return done.expect("every order is answered"),
-                    Some(told) = self.told.recv() => self.keep(told),
-                }
-            }
-        })
-        .await
-    }
 }
 
 fn micros(time: SystemTime) -> i64 {

@@ -144,12 +144,7 @@ impl Fleet {
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
         let id = self.0.named(name)?;
         self.0.shop.remove_printer(id.as_str()).await?;
-        let gone = self.0.lock().remove(&id);
-        if let Some(gone) = gone {
-            gone.end.cancel();
-        }
-        self.0.feed.printer(&id);
-        self.0.roll.send_modify(|count| *count += 1);
+        self.0.drop_printer(&id);
         Ok(())
     }
 
@@ -396,7 +391,7 @@ fn apply(row: &mut shop::Printer, change: &PrinterChange, settings: view::Settin
     row.settings = json(change.settings.as_ref().unwrap_or(&settings));
 }
 
-fn is_other_connection(before: &shop::Printer, after: &shop::Printer) -> bool {
+pub(crate) fn is_other_connection(before: &shop::Printer, after: &shop::Printer) -> bool {
     let of = |row: &shop::Printer| {
         let ports = (row.port, row.files_port, row.tls, row.enabled);
         let who = (row.serial_number.clone(), row.user_name.clone(), row.pin.clone());
@@ -426,5 +421,5 @@ const HOST_CHARS_MAX: usize = 253;
 const TAG_CHARS_MAX: usize = 40;
 const TAGS_MAX: usize = 20;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longer than a driver waits for its printer.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than a driver waits for its printer: Klipper answers when it has homed.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(130);

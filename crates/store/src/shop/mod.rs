@@ -101,6 +101,12 @@ impl Shop {
         self.told.subscribe()
     }
 
+    /// Whether other hubs may work on the same shop.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.listener.is_some()
+    }
+
     async fn begin(&self) -> Result<db::Work, Error> {
         self.db.begin(&self.told).await
     }

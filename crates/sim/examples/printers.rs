@@ -1,7 +1,7 @@
 //! Simulated printers of each kind, for programs that are not ours:
 //! `cargo run -p sim --example printers -- SPEED NAMES`. Prints where they are, a JSON object for
-//! each on a line of its own, and ends when its input does. Without names they are all started;
-//! a name stands for all that begin with it.
+//! each on a line of its own, and ends when its input does. Without names those that speak HTTP are
+//! started; a name stands for all that begin with it.
 //!
 //! A line of input is an order: the printer's name, then `fault NAME`, `off`, `on`, `cut`, `mend`
 //! or `truth`; each is answered with one line.
@@ -17,7 +17,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut printers = Vec::new();
     let wanted: Vec<String> = std::env::args().skip(2).collect();
     for (protocol, name, model) in PRINTERS {
-        if !wanted.is_empty() && !wanted.iter().any(|wanted| name.starts_with(wanted.as_str())) {
+        let is_wanted = match &wanted[..] {
+            [] => protocol != Protocol::Bambu,
+            wanted => wanted.iter().any(|wanted| name.starts_with(wanted.as_str())),
+        };
+        if !is_wanted {
             continue;
         }
         let mut spec = Spec { speed, ..Spec::new(protocol, name) };

@@ -7,8 +7,8 @@ use super::files;
 use super::model::{Model, Reports, Unit};
 use super::own::{EXTERNAL, Order, Own};
 use super::report::{self, SPEED_PERCENTS};
-use crate::printer::engine::{Engine, Heater, Trouble};
-use crate::printer::{Fault, Spec};
+use crate::printer::engine::Engine;
+use crate::printer::{Fault, Spec, gcode};
 
 pub(super) struct Desk<'a> {
     pub spec: &'a Spec,
@@ -88,7 +88,7 @@ impl Desk<'_> {
                 Ok(())
             }
             "gcode_line" => {
-                text(request, "param").lines().for_each(|line| self.gcode(line));
+                text(request, "param").lines().for_each(|line| gcode::run(self.engine, line));
                 Ok(())
             }
             "print_speed" => {
@@ -112,27 +112,6 @@ impl Desk<'_> {
                 Ok(())
             }
             _ => Err("unknown command"),
-        }
-    }
-
-    /// Those that a client of the fleet sends. Others are done without effect.
-    fn gcode(&mut self, line: &str) {
-        let mut words = line.split(';').next().unwrap_or_default().split_whitespace();
-        let code = words.next().unwrap_or_default();
-        let rest: Vec<&str> = words.collect();
-        let value = |letter: char| rest.iter().find_map(|word| word.strip_prefix(letter));
-        let number = value('S').and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-        match code {
-            "M104" | "M109" => self.engine.set_target(Heater::Hotend, number),
-            "M140" | "M190" => self.engine.set_target(Heater::Bed, number),
-            // Cast saturates; P1 is the part's fan, and so is none.
-            "M106" if matches!(value('P'), None | Some("1")) => {
-                self.engine.set_fan((number / 2.55).round() as u16);
-            }
-            "M107" => self.engine.set_fan(0),
-            "M220" => self.engine.set_speed(number as u16),
-            "M221" => self.engine.set_flow(number as u16),
-            _ => {}
         }
     }
 
@@ -290,8 +269,7 @@ impl Desk<'_> {
     /// It shows an error, and says why.
     fn trouble(&mut self, print_error: u32, why: Refusal) -> Refusal {
         let code = format!("{:04X}_{:04X}", print_error >> 16, print_error & 0xFFFF);
-        self.engine.trouble = Some(Trouble { code, text: why.to_owned() });
-        self.touch();
+        self.engine.fail(&code, why);
         why
     }
 

@@ -230,6 +230,7 @@ impl Session {
             Err(Refused::NoSuchFile) => "550 No such file or directory.",
             Err(Refused::Full) => "552 Disk full.",
             Err(Refused::Busy) => "550 It is being printed.",
+            Err(Refused::NoStorage) => NO_STORAGE,
             Err(Refused::NoPrint | Refused::WrongState) => "550 Operation failed.",
         };
         reply.to_owned()

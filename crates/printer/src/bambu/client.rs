@@ -459,9 +459,9 @@ fn refused(error: ConnectionError) -> Error {
                 Error::new(Reason::NotAPrinter, format!("it does not let us in: {code:?}"))
             }
         },
-        ConnectionError::NotConnAck(_)
-        | ConnectionError::MqttState(StateError::Deserialization(_)) => {
-            Error::new(Reason::NotAPrinter, "what answers does not speak MQTT")
+        ConnectionError::NotConnAck(_) => no_mqtt(),
+        ConnectionError::MqttState(StateError::Deserialization(error)) if !is_io(&error) => {
+            no_mqtt()
         }
         error => {
             let text = format!("the connection was closed before the printer let us in: {error}");
@@ -470,10 +470,19 @@ fn refused(error: ConnectionError) -> Error {
     }
 }
 
+fn no_mqtt() -> Error {
+    Error::new(Reason::NotAPrinter, "what answers does not speak MQTT")
+}
+
+/// The end of a connection in the middle of a packet counts as a packet that cannot be read.
+fn is_io(error: &rumqttc::Error) -> bool {
+    matches!(error, rumqttc::Error::Io(_))
+}
+
 /// Why a connection ended.
 fn lost(error: ConnectionError) -> Error {
     match error {
-        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+        ConnectionError::MqttState(StateError::Deserialization(error)) if !is_io(&error) => {
             Error::new(Reason::Garbled, format!("the printer said something odd: {error}"))
         }
         error => Error::new(Reason::Lost, format!("the connection was lost: {error}")),

@@ -9,7 +9,7 @@ use super::{status, tls};
 use crate::{Command, Connection, Error, Fingerprint, Found, Order, PrinterState, Reason, Told};
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, MqttOptions,
-    Publish, PublishOptions, QoS, StateError, SubscribeReasonCode, Transport,
+    NetworkOptions, Publish, PublishOptions, QoS, StateError, SubscribeReasonCode, Transport,
 };
 use serde_json::Value;
 use std::io;
@@ -101,7 +101,11 @@ impl Link {
     async fn open(connection: &Connection) -> Result<Self, Error> {
         let (stream, judge) = tls::dial(connection, connection.port).await?;
         let options = options(connection, stream);
-        let (client, events) = AsyncClient::builder(options).capacity(QUEUE).build();
+        let (client, mut events) = AsyncClient::builder(options).capacity(QUEUE).build();
+        // What is waited for is decided here, below.
+        let mut network = NetworkOptions::new();
+        network.set_connection_timeout(2 * GREETING.as_secs());
+        events.set_network_options(network);
         let serial = &connection.serial_number;
         let request = format!("device/{serial}/request");
         let mut link = Self { client, events, request, fingerprint: judge.fingerprint() };

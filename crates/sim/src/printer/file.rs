@@ -4,6 +4,7 @@
 //! end, Cura `;TIME:3723` at the beginning; the rest likewise. Other files print half an hour.
 
 use bytes::Bytes;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub(super) struct File {
     pub(super) content: Bytes,
     pub(super) changed: SystemTime,
     pub(super) plan: Plan,
+    /// Hexadecimal, once somebody has asked.
+    sha1: Arc<OnceLock<String>>,
 }
 
 /// What printing a file takes, on a printer without acceleration.
@@ -26,7 +29,12 @@ pub(super) struct Plan {
 impl File {
     pub(super) fn new(content: Bytes, changed: SystemTime) -> Self {
         let plan = Plan::read(&content);
-        Self { content, changed, plan }
+        Self { content, changed, plan, sha1: Arc::default() }
+    }
+
+    /// The first time it is made with `hash`.
+    pub(super) fn sha1(&self, hash: impl FnOnce(&[u8]) -> [u8; 20]) -> &str {
+        self.sha1.get_or_init(|| data_encoding::HEXLOWER.encode(&hash(&self.content)))
     }
 }
 

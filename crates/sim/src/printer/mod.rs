@@ -13,8 +13,11 @@ mod gcode;
 mod http;
 mod moonraker;
 mod network;
+mod octoprint;
 mod prusalink;
 mod shared;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use network::{Network, Places};
@@ -132,6 +135,7 @@ enum Firmware {
     Bambu(Arc<bambu::Bambu>),
     PrusaLink(Arc<prusalink::PrusaLink>),
     Moonraker(Arc<moonraker::Moonraker>),
+    OctoPrint(Arc<octoprint::OctoPrint>),
 }
 
 impl Spec {
@@ -266,7 +270,7 @@ impl Firmware {
             Protocol::Bambu => bambu::Bambu::new(spec).map(Self::Bambu),
             Protocol::PrusaLink => Ok(Self::PrusaLink(Arc::default())),
             Protocol::Moonraker => Ok(Self::Moonraker(Arc::default())),
-            Protocol::OctoPrint => Err(io::ErrorKind::Unsupported.into()),
+            Protocol::OctoPrint => Ok(Self::OctoPrint(Arc::default())),
         }
     }
 
@@ -275,6 +279,7 @@ impl Firmware {
         match self {
             Self::Bambu(bambu) => bambu.serve(shared, doors).await,
             Self::Moonraker(own) => moonraker::serve(shared, doors, own).await,
+            Self::OctoPrint(own) => octoprint::serve(shared, doors, own).await,
             Self::PrusaLink(own) => prusalink::serve(shared, doors, own).await,
         }
     }

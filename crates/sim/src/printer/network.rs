@@ -17,7 +17,9 @@ pub(super) struct Doors {
     /// MQTT or HTTP.
     pub(super) main: TcpListener,
     /// FTPS; Bambu only, as is the camera.
+    #[allow(dead_code, reason = "until Bambu is here")]
     pub(super) files: Option<TcpListener>,
+    #[allow(dead_code, reason = "until Bambu is here")]
     pub(super) camera: Option<TcpListener>,
 }
 
@@ -101,7 +103,7 @@ impl Network {
         Self(tokio::spawn(firmware.serve(Arc::clone(shared), doors)))
     }
 
-    /// Returns when no connection is left and the ports are free.
+    /// Returns when the ports are closed.
     pub(super) async fn close(mut self) {
         self.0.abort();
         let _ = (&mut self.0).await;

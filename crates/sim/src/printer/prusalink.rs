@@ -59,7 +59,7 @@ impl Door {
     async fn answer(&self, request: Request) -> Response {
         let segments = segments(request.uri());
         let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
-        if let Err(refusal) = self.login(&request) {
+        if let Some(refusal) = self.login(&request) {
             http::drain(request.into_body()).await;
             return refusal;
         }

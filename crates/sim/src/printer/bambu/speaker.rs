@@ -31,6 +31,9 @@ pub(super) struct Speaker {
     told: Option<Map<String, Value>>,
     glance: Option<Glance>,
     sequence: u64,
+    /// The revision of the engine that was looked at last: to look is to let time pass, which is a
+    /// change, and must not wake us again.
+    seen: u64,
     /// Seconds since something was told.
     quiet: u32,
 }
@@ -50,7 +53,17 @@ struct Glance {
 impl Speaker {
     pub(super) fn new(bambu: Arc<Bambu>, door: Door, broker: Arc<Broker>) -> Self {
         let topic = door.report_topic();
-        Self { bambu, door, broker, topic, told: None, glance: None, sequence: 0, quiet: 0 }
+        Self {
+            bambu,
+            door,
+            broker,
+            topic,
+            told: None,
+            glance: None,
+            sequence: 0,
+            seen: 0,
+            quiet: 0,
+        }
     }
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Bytes>) {
@@ -80,6 +93,9 @@ impl Speaker {
                 },
                 changed = listeners.changed() => if changed.is_err() { return },
             }
+            if *changes.borrow_and_update() != self.seen {
+                changes.mark_changed();
+            }
         }
     }
 
@@ -108,7 +124,9 @@ impl Speaker {
     /// Something has changed: is it worth telling at once?
     fn look(&mut self) {
         let fault = self.door.fault();
-        let glance = self.door.shared.with(|engine| Glance::at(engine, fault));
+        let look = |engine: &mut Engine| (Glance::at(engine, fault), engine.revision);
+        let (glance, seen) = self.door.shared.with(look);
+        self.seen = seen;
         if self.glance.as_ref() != Some(&glance) {
             self.glance = Some(glance);
             self.tell();
@@ -117,7 +135,8 @@ impl Speaker {
 
     fn second(&mut self) {
         self.quiet += 1;
-        let is_moving = self.door.shared.with(|engine| engine.is_moving());
+        let (is_moving, seen) = self.door.shared.with(|e| (e.is_moving(), e.revision));
+        self.seen = seen;
         if is_moving || self.quiet >= QUIET_S {
             self.tell();
         }
@@ -151,9 +170,10 @@ impl Speaker {
         self.quiet = 0;
     }
 
-    fn report(&self) -> Map<String, Value> {
+    fn report(&mut self) -> Map<String, Value> {
         let own = self.bambu.own();
         self.door.shared.with(|engine| {
+            self.seen = engine.revision;
             let (spec, model, fault) =
                 (&self.door.shared.spec, self.bambu.model, self.door.fault());
             report::whole(&View { spec, model, engine, own: &own, fault })

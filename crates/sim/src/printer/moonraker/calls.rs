@@ -23,7 +23,7 @@ impl Door {
                 "default_source": "moonraker", "available_sources": ["moonraker"],
                 "login_required": false, "trusted": self.shared.spec.secret.is_empty(),
             })),
-            "access.api_key" => Ok(json!(self.shared.spec.secret)),
+            "access.get_api_key" => Ok(json!(self.shared.spec.secret)),
             "access.oneshot_token" => Ok(json!(self.new_token())),
             "printer.info" => Ok(self.printer_info()),
             "printer.objects.list" => Ok(json!({ "objects": super::objects::NAMES })),
@@ -50,14 +50,14 @@ impl Door {
             "server.files.metadata" => self.metadata(&text(params, "filename")?),
             "server.files.metascan" => self.metadata(&text(params, "filename")?),
             "server.files.thumbnails" => self.thumbnails(&text(params, "filename")?),
-            "server.files.get_directory" | "server.files.directory" => self.directory(params),
+            "server.files.get_directory" => self.directory(params),
             "server.files.delete_file" => {
                 let path = text(params, "path")?;
                 self.delete_file(path.strip_prefix("gcodes/").unwrap_or(&path))
             }
             "server.history.list" => Ok(self.history(params)),
             "server.history.totals" => Ok(self.totals()),
-            "server.history.job" => self.history_job(&text(params, "uid")?),
+            "server.history.get_job" => self.history_job(&text(params, "uid")?),
             "server.job_queue.status" => Ok(json!({ "queued_jobs": [], "queue_state": "ready" })),
             "server.webcams.list" => Ok(json!({ "webcams": [] })),
             "server.temperature_store" => Ok(json!({})),

@@ -51,7 +51,7 @@ impl Door {
         });
         let numbers =
             |name: &str| -> Vec<f64> { jobs.iter().filter_map(|job| job[name].as_f64()).collect() };
-        let sum = |name: &str| thousandths(numbers(name).iter().sum());
+        let sum = |name: &str| thousandths(numbers(name).iter().fold(0.0, |sum, n| sum + n));
         let longest = |name: &str| numbers(name).into_iter().fold(0.0, f64::max);
         let totals = json!({
             "total_jobs": jobs.len(),

@@ -29,9 +29,9 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life, id: u64, allo
     let shared = Arc::clone(&door.shared);
     let mut changes = shared.changes();
     let mut push = Push::new(socket, shared, life);
-    let mut client = Client { told: Told::new(&door), door, id, allowed };
+    let mut client = Client { told: Told::new(&door), door, id, allowed, identified: false };
     let mut seconds = interval(Duration::from_secs(1));
-    let mut next = Instant::now();
+    let (mut next, mut waits) = (Instant::now(), false);
     loop {
         let sent = tokio::select! {
             message = push.receive() => match message {
@@ -41,15 +41,15 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life, id: u64, allo
                 },
                 Err(closed) => Err(closed),
             },
-            changed = async {
-                let changed = changes.changed().await;
-                sleep_until(next).await;
-                changed
-            } => {
+            changed = changes.changed(), if !waits => {
                 if changed.is_err() {
                     return;
                 }
-                changes.mark_unchanged();
+                waits = true;
+                Ok(())
+            }
+            () = sleep_until(next), if waits => {
+                waits = false;
                 next = Instant::now() + DELTA_EVERY;
                 client.send_news(&mut push).await
             }
@@ -67,20 +67,23 @@ struct Client {
     door: Door,
     id: u64,
     allowed: bool,
+    identified: bool,
     told: Told,
 }
 
 impl Client {
     /// The answer to a message; none to a notification.
     fn answer(&mut self, message: &str) -> Option<Value> {
-        let Ok(Value::Object(request)) = serde_json::from_str(message) else {
-            return Some(error(&Value::Null, -32700, "Parse error"));
+        let request = match serde_json::from_str(message) {
+            Ok(Value::Object(request)) => request,
+            // Of a batch it answers each request, and here is none.
+            Ok(_) => return None,
+            Err(_) => return Some(error(&Value::Null, -32700, "Parse error")),
         };
         let id = request.get("id").cloned();
         let given = request.get("id").unwrap_or(&Value::Null);
-        let Some(method) = request.get("method").and_then(Value::as_str) else {
-            return Some(error(given, -32600, "Invalid Request"));
-        };
+        // Without a method it is an answer, and we have asked nothing.
+        let method = request.get("method").and_then(Value::as_str)?;
         if request.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
             return Some(error(given, -32600, "Invalid Request"));
         }
@@ -101,7 +104,7 @@ impl Client {
         if method == "server.connection.identify" {
             return self.identify(params);
         }
-        if !self.allowed && !matches!(method, "server.info" | "access.info") {
+        if !self.allowed && method != "access.info" {
             return Err(Failed::unauthorized());
         }
         match method {
@@ -121,17 +124,22 @@ impl Client {
         }
         let kinds = ["web", "mobile", "desktop", "display", "bot", "agent", "other"];
         if !kinds.contains(&text(params, "type")?.as_str()) {
-            return failed(StatusCode::BAD_REQUEST, "Invalid client type");
+            let text = format!("Invalid Client Type: {}", text(params, "type")?);
+            return failed(StatusCode::BAD_REQUEST, text);
+        }
+        if self.identified {
+            return failed(StatusCode::BAD_REQUEST, "Connection already identified");
         }
         if let Ok(key) = text(params, "api_key") {
             if !self.door.shared.is_secret(&key) {
-                return Err(Failed::unauthorized());
+                return failed(StatusCode::UNAUTHORIZED, "Invalid API Key");
             }
             self.allowed = true;
         }
         if !self.allowed {
             return Err(Failed::unauthorized());
         }
+        self.identified = true;
         Ok(json!({ "connection_id": self.id }))
     }
 
@@ -234,3 +242,28 @@ fn error(id: &Value, code: i32, message: &str) -> Value {
 
 /// Klipper's own.
 const DELTA_EVERY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::printer::{Protocol, Spec, shared::Shared};
+
+    proptest::proptest! {
+        #[test]
+        fn any_message_does_no_harm(
+            text: String,
+            method in "(server|printer)\\.(info|files|print|objects|history)(\\.[a-z]{1,8})?",
+            name in "objects|filename|script|limit|path",
+            value in "null|1|-1e300|\"x\"|\\[1\\]|\\{\"a\":null\\}",
+        ) {
+            let shared = Shared::new(Spec::new(Protocol::Moonraker, "any"));
+            let door = Door { shared, own: Arc::default() };
+            let told = Told::new(&door);
+            let mut client = Client { door, id: 1, allowed: true, identified: false, told };
+            client.answer(&text);
+            client.answer(&format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"{name}":{value}}}}}"#
+            ));
+        }
+    }
+}

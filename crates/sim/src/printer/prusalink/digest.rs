@@ -19,14 +19,14 @@ pub(super) struct Login {
 }
 
 impl Door {
-    /// The refusal that a request deserves.
-    pub(super) fn login(&self, request: &Request) -> Result<(), Response> {
+    /// The refusal that a request deserves, if it does.
+    pub(super) fn login(&self, request: &Request) -> Option<Response> {
         if let Some(key) = header(request, &HeaderName::from_static("x-api-key")) {
             let right = self.shared.is_secret(key);
-            return if right { Ok(()) } else { Err(self.challenge(false)) };
+            return (!right).then(|| self.challenge(false));
         }
         let Some(digest) = header(request, &AUTHORIZATION).and_then(Given::read) else {
-            return Err(self.challenge(false));
+            return Some(self.challenge(false));
         };
         let uri = request.uri().path_and_query().map_or("/", |uri| uri.as_str());
         let secret = &self.shared.spec.secret;
@@ -36,27 +36,32 @@ impl Door {
             && digest.response == digest.expected(request.method().as_str(), secret)
             && self.shared.is_secret(secret);
         if !right {
-            return Err(self.challenge(false));
+            return Some(self.challenge(false));
         }
-        let now = self.shared.now();
-        let login = lock(&self.own.login);
-        let given = login.nonces.iter().find(|(nonce, _)| *nonce == digest.nonce);
-        let age = given.and_then(|(_, since)| now.duration_since(*since).ok());
-        if age.is_some_and(|age| age <= NONCE_LIFE) {
-            return Ok(());
+        if lock(&self.own.login).is_alive(&digest.nonce, self.shared.now()) {
+            return None;
         }
-        drop(login);
-        Err(self.challenge(true))
+        Some(self.challenge(true))
     }
 
     fn challenge(&self, stale: bool) -> Response {
         let nonce = format!("{:016x}", self.shared.random());
         let text = format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\", stale={stale}");
-        let mut login = lock(&self.own.login);
-        login.nonces.truncate(NONCES_MAX - 1);
-        login.nonces.push_front((nonce, self.shared.now()));
-        drop(login);
+        lock(&self.own.login).give(nonce, self.shared.now());
         challenge(&text)
+    }
+}
+
+impl Login {
+    fn give(&mut self, nonce: String, now: SystemTime) {
+        self.nonces.truncate(NONCES_MAX - 1);
+        self.nonces.push_front((nonce, now));
+    }
+
+    fn is_alive(&self, nonce: &str, now: SystemTime) -> bool {
+        let given = self.nonces.iter().find(|(other, _)| other == nonce);
+        let age = given.and_then(|(_, since)| now.duration_since(*since).ok());
+        age.is_some_and(|age| age <= NONCE_LIFE)
     }
 }
 
@@ -109,6 +114,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_nonce_lives_five_seconds() {
+        let mut login = Login::default();
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        login.give("a".to_owned(), start);
+        assert!(login.is_alive("a", start + Duration::from_secs(5)));
+        assert!(!login.is_alive("a", start + Duration::from_millis(5001)));
+        assert!(!login.is_alive("b", start));
+        (0..100).for_each(|n| login.give(n.to_string(), start));
+        assert!(!login.is_alive("a", start) && login.is_alive("99", start));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_no_login() {
         let text = "Digest username=\"maker\", realm=\"Printer API\", nonce=\"00\", uri=\"/\", \
                     response=\"x\"";
@@ -116,5 +133,12 @@ mod tests {
         assert!(Given::read(&format!("{text}, algorithm=MD5")).is_none());
         assert!(Given::read(&format!("{text}, qop=auth, nc=1")).is_none());
         assert!(Given::read("Basic bWFrZXI=").is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_does_no_harm(text in "Digest .{0,60}|.{0,60}") {
+            let _ = Given::read(&text);
+        }
     }
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::Notify;
 
+type Refusal = (StatusCode, &'static str);
+
 /// The one transfer.
 #[derive(Debug, Default)]
 pub(super) struct Transfer {
@@ -100,14 +102,14 @@ impl Door {
         let overwrite = asks(&request, &OVERWRITE);
         let length = header(&request, &CONTENT_LENGTH).and_then(|text| text.parse().ok());
         let begun = match length {
-            None => Err(page(StatusCode::LENGTH_REQUIRED, "Content-Length required")),
+            None => Err((StatusCode::LENGTH_REQUIRED, "Content-Length required")),
             Some(bytes) => self.begin(&path, bytes, print, overwrite),
         };
         let cancel = match begun {
             Ok(cancel) => cancel,
-            Err(refusal) => {
+            Err((status, text)) => {
                 http::drain(request.into_body()).await;
-                return refusal;
+                return page(status, text);
             }
         };
         let slot = Slot(self);
@@ -134,15 +136,15 @@ impl Door {
         bytes: usize,
         to_print: bool,
         overwrite: bool,
-    ) -> Result<Arc<Notify>, Response> {
-        let conflict = |text| Err(page(StatusCode::CONFLICT, text));
+    ) -> Result<Arc<Notify>, Refusal> {
+        let conflict = |text| Err((StatusCode::CONFLICT, text));
         let mut slot = lock(&self.own.transfer);
         if slot.now.is_some() {
             return conflict("Another transfer in progress");
         }
-        check_name(path).map_err(|(status, text)| page(status, text))?;
+        check_name(path)?;
         if !self.shared.has_storage() {
-            return Err(page(StatusCode::INSUFFICIENT_STORAGE, "Missing USB drive"));
+            return Err((StatusCode::INSUFFICIENT_STORAGE, "Missing USB drive"));
         }
         let (is_there, is_busy, used) = self.shared.with(|engine| {
             let used: usize = engine.files().values().map(|file| file.content.len()).sum();
@@ -159,7 +161,7 @@ impl Door {
         }
         if self.shared.fault() == crate::printer::Fault::DiskFull || used + bytes > FILES_BYTES_MAX
         {
-            return Err(page(StatusCode::INSUFFICIENT_STORAGE, "USB drive full"));
+            return Err((StatusCode::INSUFFICIENT_STORAGE, "USB drive full"));
         }
         slot.last_id += 1;
         let (id, started, cancel) = (slot.last_id, self.shared.now(), Arc::new(Notify::new()));
@@ -206,7 +208,7 @@ fn asks(request: &Request, name: &HeaderName) -> bool {
 }
 
 /// What the drive's file system and the printer take.
-pub(super) fn check_name(path: &str) -> Result<(), (StatusCode, &'static str)> {
+pub(super) fn check_name(path: &str) -> Result<(), Refusal> {
     let name = path.rsplit('/').next().unwrap_or_default();
     if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
         return Err((StatusCode::FORBIDDEN, "Can't access this"));

@@ -503,3 +503,6 @@ const PACKET_BYTES_MAX: usize = 1 << 20;
 const QUEUE: usize = 16;
 const GREETING: Duration = Duration::from_secs(10);
 const GOODBYE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;

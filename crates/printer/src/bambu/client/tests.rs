@@ -2,13 +2,14 @@
 
 use super::super::tls::tests::{SERIAL, certificate};
 use super::*;
-use crate::{Phase, Protocol, Secret};
+use crate::{Command, Phase, Protocol, Secret};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 

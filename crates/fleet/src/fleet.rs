@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) stopping: CancellationToken,
     pub(crate) queue: Notify,
     pub(crate) leases: Leases,
+    /// So that not all printers are asked for their files at once.
+    pub(crate) listings: Semaphore,
     pub(crate) notices: mpsc::Sender<Message>,
     /// Counts whatever the shelf has to know: printers that come, go or are called otherwise.
     pub(crate) roll: tokio::sync::watch::Sender<u64>,
@@ -99,6 +101,7 @@ impl Fleet {
             stopping: CancellationToken::new(),
             queue: Notify::new(),
             leases,
+            listings: Semaphore::new(LISTINGS_MAX),
             notices: post,
             roll: tokio::sync::watch::Sender::new(0),
         });
@@ -330,5 +333,6 @@ pub(crate) fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
+const LISTINGS_MAX: usize = 8;
 /// What waits for a printer's task. Whoever finds it full is told that it is busy.
 const ASKS_MAX: usize = 16;

@@ -56,6 +56,17 @@ pub struct Expected {
     pub at_us: i64,
 }
 
+/// What the file of a print says, where its content is here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    pub hash: String,
+    pub estimate_s: Option<i64>,
+    pub layers: Option<i64>,
+    /// For the whole print.
+    pub filament_um: Option<i64>,
+    pub filament_mg: Option<i64>,
+}
+
 /// The job that is under way, and what it looked like last.
 #[derive(Clone, Debug)]
 struct Open {
@@ -67,6 +78,7 @@ struct Open {
     paused_since_us: Option<i64>,
     /// When it was last written.
     written_us: i64,
+    file: Option<FileFacts>,
 }
 
 #[derive(Debug)]
@@ -104,6 +116,19 @@ impl Recorder {
     /// Somebody here is about to start a print.
     pub fn expect(&mut self, expected: Expected) {
         self.expected = Some(expected);
+    }
+
+    /// Says what the file of the job under way says. Gives the job as it is to be written, if
+    /// that is news.
+    pub fn knows_file(&mut self, file: FileFacts) -> Option<Change> {
+        let open = self.open.as_mut()?;
+        let before = open.job.clone();
+        let job = &mut open.job;
+        job.hash = Some(file.hash.clone());
+        job.estimate_s = file.estimate_s.or(job.estimate_s);
+        job.layers = job.layers.or(file.layers);
+        open.file = Some(file);
+        (open.job != before).then(|| Change { job: open.job.clone(), events: vec![] })
     }
 
     /// The connection is gone. A print goes on without us.
@@ -341,6 +366,12 @@ impl Recorder {
         if word == state::FINISHED {
             job.progress_permille = 1000;
         }
+        if let Some(file) = &open.file {
+            // what was used is told by few printers; the file says it for the whole
+            let part = |whole: Option<i64>| Some(whole? * job.progress_permille / 1000);
+            job.filament_um = job.filament_um.or_else(|| part(file.filament_um));
+            job.filament_mg = job.filament_mg.or_else(|| part(file.filament_mg));
+        }
         let whole_s = seconds(ended_us - job.started_us);
         job.printed_s = Some((whole_s - job.paused_s).max(0));
         let event = event(job, ended_us, word, job.reason.as_deref().unwrap_or(""));
@@ -425,6 +456,7 @@ impl Open {
             remaining_s: None,
             paused_since_us,
             written_us,
+            file: None,
         }
     }
 

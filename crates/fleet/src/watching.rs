@@ -25,6 +25,8 @@ struct Watching {
     recorder: Recorder,
     /// What could not be written yet, in its order.
     unwritten: Vec<Change>,
+    /// When its files were looked at.
+    listed: Option<Instant>,
 }
 
 /// Watches a printer until it is told to end.
@@ -85,7 +87,9 @@ impl Watching {
                     let recorder = Recorder::new(id.as_str(), &name, since_us, jobs);
                     let job_id = recorder.job().map(|job| job.id.clone());
                     inner.change(&id, |entry| entry.job_id = job_id);
-                    return Some(Self { inner, id, recorder, unwritten: vec![] });
+                    let mut begun = Self { inner, id, recorder, unwritten: vec![], listed: None };
+                    begun.look_up_file().await;
+                    return Some(begun);
                 }
                 Err(error) => tracing::error!(%id, %error, "its jobs cannot be read"),
             }
@@ -187,7 +191,18 @@ impl Watching {
         match told {
             Told::State(state) => {
                 let changes = self.recorder.observe(&state, now_us);
+                let began = changes.iter().any(|change| {
+                    change.job.ended_us.is_none()
+                        && change.events.iter().any(|event| event.what == "started")
+                });
                 self.record(changes).await;
+                if began {
+                    self.look_up_file().await;
+                }
+                let lists = state.abilities.contains(&printer::Ability::ListFiles);
+                if lists && self.listed.is_none_or(|at| at.elapsed() > LIST_EVERY) {
+                    self.list_files();
+                }
                 let job_id = self.recorder.job().map(|job| job.id.clone());
                 self.inner.change(&self.id, |entry| {
                     entry.state = Some(*state);
@@ -210,9 +225,41 @@ impl Watching {
                 self.inner.change(&self.id, |entry| entry.job_id = job_id);
             }
             Told::Files => {
-                self.inner.feed.news(News::Files(self.id.as_str().into()));
+                if self.listed.is_none_or(|at| at.elapsed() > LIST_AGAIN) {
+                    self.list_files();
+                }
             }
             Told::Certificate(fingerprint) => self.pin(fingerprint).await,
+        }
+    }
+
+    /// Looks what lies on the printer, beside the connection.
+    fn list_files(&mut self) {
+        self.listed = Some(Instant::now());
+        let (inner, id) = (self.inner.clone(), self.id.clone());
+        let stopping = self.inner.stopping.clone();
+        self.inner.tasks.spawn(async move {
+            let listed = async {
+                let _few = inner.listings.acquire().await;
+                inner.refresh(&id).await
+            };
+            if let Some(Err(error)) = stopping.run_until_cancelled(listed).await {
+                tracing::debug!(%id, %error, "its files cannot be listed");
+            }
+        });
+    }
+
+    /// Finds what the file of the job under way says, if its content is here.
+    async fn look_up_file(&mut self) {
+        let Some(job) = self.recorder.job() else { return };
+        let (hash, path) = (job.hash.clone(), job.path.clone());
+        match self.inner.file_facts(&self.id, hash, path).await {
+            Ok(Some(facts)) => {
+                let change = self.recorder.knows_file(facts);
+                self.record(change.into_iter().collect()).await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(id = %self.id, %error, "its file cannot be looked up"),
         }
     }
 
@@ -284,6 +331,10 @@ async fn stored(
     Ok((since_us, name, jobs))
 }
 
+/// Files that somebody puts onto a card by hand are seen by then.
+const LIST_EVERY: Duration = Duration::from_secs(15 * 60);
+/// A printer that says again and again that its files have changed is not asked each time.
+const LIST_AGAIN: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A connection that lasted that long was a good one.

@@ -49,7 +49,9 @@ pub(crate) async fn start(hub: &Hub, which: Which) -> Result<Farm> {
         printers.push(printer);
     }
     let mut running = JoinSet::new();
-    running.spawn(keep_busy(printers));
+    let free = models.iter().enumerate().filter(|(_, model)| model.tags.contains(&FREE));
+    let free: Vec<_> = free.map(|(number, _)| number).collect();
+    running.spawn(keep_busy(printers, free));
     Ok(Farm { _running: running })
 }
 
@@ -83,16 +85,17 @@ async fn add(hub: &Hub, model: &Model, number: usize, printer: &Printer) -> Resu
         model: String::new(),
         location: String::new(),
         tags: model.tags.iter().map(|tag| (*tag).to_owned()).collect(),
-        settings: Settings { clears_itself: false, keep_from_queue: number != 0 },
+        settings: Settings { clears_itself: false, keep_from_queue: !model.tags.contains(&FREE) },
     };
     let id = format!("printer-sim-{number}").parse()?;
     hub.add_simulated_printer(id, new).await.map_err(|error| anyhow::anyhow!("{error}"))?;
     Ok(())
 }
 
-/// Starts something on every printer that has stood still for a while. The second of them needs
+/// Starts something on every printer that has stood still for a while, but for those that are kept
+/// free for whoever tries the queue. The second of them needs
 /// somebody now and then, as real ones do.
-async fn keep_busy(printers: Vec<Printer>) {
+async fn keep_busy(printers: Vec<Printer>, free: Vec<usize>) {
     let mut rounds = 0_usize;
     loop {
         for (number, printer) in printers.iter().enumerate() {
@@ -103,10 +106,11 @@ async fn keep_busy(printers: Vec<Printer>) {
                 Some((None, _)) => {}
                 Some((Some((ended, _)), _)) => {
                     let rested = now.duration_since(ended).unwrap_or_default();
-                    if rested > REST && number != 0 {
+                    if rested > REST && !free.contains(&number) {
                         begin(printer, rounds + number);
                     }
                 }
+                None if free.contains(&number) => {}
                 None => begin(printer, number),
             }
         }
@@ -166,18 +170,20 @@ const fn one(
 }
 
 const HERE: &[Model] = &[
-    one(Protocol::Bambu, "A1 left", "A1", "03900D000000001", &["pla"]),
+    one(Protocol::Bambu, "A1 left", "A1", "03900D000000001", &["pla", FREE]),
     one(Protocol::Bambu, "A1 right", "A1", "03900D000000002", &["pla"]),
     one(Protocol::Bambu, "X1 Carbon", "X1C", "00M00A000000003", &["petg"]),
     one(Protocol::PrusaLink, "Prusa MK4 No. 1", "MK4", "10589-3742441632500001", &["pla"]),
     one(Protocol::PrusaLink, "Prusa MK4 No. 2", "MK4", "10589-3742441632500002", &["pla"]),
-    one(Protocol::Moonraker, "Voron 2.4", "Voron", "", &["abs"]),
+    one(Protocol::Moonraker, "Voron 2.4", "Voron", "", &["abs", FREE]),
     one(Protocol::OctoPrint, "Ender by the window", "Ender-3", "", &[]),
 ];
 const GARAGE: &[Model] = &[
     one(Protocol::Bambu, "P1S in the garage", "P1S", "01P00A000000004", &[]),
     one(Protocol::Moonraker, "Big Klipper", "Voron", "", &[]),
 ];
+/// Tag of those that the queue may use.
+const FREE: &str = "queue";
 /// Name, minutes on a real printer, layers.
 const FILES: &[(&str, u32, u32)] = &[
     ("bracket", 42, 90),

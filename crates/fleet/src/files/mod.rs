@@ -19,6 +19,7 @@ pub use sending::Send;
 use crate::Error;
 use crate::feed::News;
 use crate::fleet::{Fleet, Inner, now_us};
+use crate::recorder::FileFacts;
 use crate::view::{self, FilePage, Meta};
 use printer::files::RemoteFile;
 use serde::{Deserialize, Serialize};
@@ -219,6 +220,34 @@ impl Inner {
         self.shop.sync_place(id.as_str(), &seen, now_us).await?;
         self.feed.news(News::Files(id.as_str().into()));
         Ok(())
+    }
+
+    /// What a file says of itself, by its hash or by where it lies on a printer.
+    pub(crate) async fn file_facts(
+        &self,
+        printer: &DeviceId,
+        hash: Option<String>,
+        path: Option<String>,
+    ) -> Result<Option<FileFacts>, Error> {
+        let hash = match (hash, path) {
+            (Some(hash), _) => Some(hash),
+            (None, Some(path)) => {
+                let file = self.shop.file_at(printer.as_str(), &path).await?;
+                file.and_then(|file| file.hash)
+            }
+            (None, None) => None,
+        };
+        let Some(hash) = hash else { return Ok(None) };
+        let Some(blob) = self.shop.blob(&hash).await? else { return Ok(None) };
+        let meta = serde_json::from_str::<Meta>(&blob.meta).unwrap_or_default();
+        let sum = |parts: &[i64]| (!parts.is_empty()).then(|| parts.iter().sum());
+        Ok(Some(FileFacts {
+            hash,
+            estimate_s: meta.estimate_s.map(i64::from),
+            layers: meta.layers.map(i64::from),
+            filament_um: sum(&meta.filament_um),
+            filament_mg: sum(&meta.filament_mg),
+        }))
     }
 
     pub(crate) async fn stored_file(&self, id: &str) -> Result<shop::File, Error> {

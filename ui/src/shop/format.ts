@@ -1,7 +1,23 @@
 /** Numbers of printers and prints for people. */
 
+/** Making a formatter costs a hundred times what using it does, and a dashboard uses thousands. */
+const made = new Map<string, unknown>();
+
+function once<F>(kind: string, locale: string, options: object, make: () => F): F {
+  const key = `${kind} ${locale} ${JSON.stringify(options)}`;
+  let found = made.get(key) as F | undefined;
+  if (found === undefined) made.set(key, (found = make()));
+  return found;
+}
+
+const numbers = (locale: string, options: Intl.NumberFormatOptions) =>
+  once("number", locale, options, () => new Intl.NumberFormat(locale, options));
+
+const times = (locale: string, options: Intl.DateTimeFormatOptions) =>
+  once("time", locale, options, () => new Intl.DateTimeFormat(locale, options));
+
 const unit = (locale: string, value: number, name: string) =>
-  new Intl.NumberFormat(locale, {
+  numbers(locale, {
     style: "unit",
     unit: name,
     unitDisplay: "short",
@@ -25,11 +41,11 @@ export function duration(locale: string, seconds: number): string {
 
 /** `215°`: whole degrees, as panels show them. */
 export const degrees = (locale: string, c: number) =>
-  `${new Intl.NumberFormat(locale, { maximumFractionDigits: 0 }).format(c)}°`;
+  `${numbers(locale, { maximumFractionDigits: 0 }).format(c)}°`;
 
 /** `62%`, `62 %`; below ten a tenth shows that it moves. */
 export const progress = (locale: string, percent: number) =>
-  new Intl.NumberFormat(locale, {
+  numbers(locale, {
     style: "percent",
     // 100 % is said when it is so
     maximumFractionDigits: percent < 10 ? 1 : 0,
@@ -40,19 +56,19 @@ export const progress = (locale: string, percent: number) =>
 export function length(locale: string, um: number): string {
   const mm = um / 1000;
   const digits = mm >= 1000 ? 1 : 0;
-  const number = new Intl.NumberFormat(locale, { maximumFractionDigits: digits });
+  const number = numbers(locale, { maximumFractionDigits: digits });
   return mm >= 1000 ? `${number.format(mm / 1000)} m` : `${number.format(mm)} mm`;
 }
 
 /** `12.4 g`, `1.25 kg`. */
 export function mass(locale: string, mg: number): string {
-  const number = (digits: number) => new Intl.NumberFormat(locale, { maximumFractionDigits: digits });
+  const number = (digits: number) => numbers(locale, { maximumFractionDigits: digits });
   return mg >= 1e6 ? `${number(2).format(mg / 1e6)} kg` : `${number(1).format(mg / 1000)} g`;
 }
 
 /** `0.4 mm` of a bore or a layer. */
 export const bore = (locale: string, um: number) =>
-  `${new Intl.NumberFormat(locale, { maximumFractionDigits: 2 }).format(um / 1000)} mm`;
+  `${numbers(locale, { maximumFractionDigits: 2 }).format(um / 1000)} mm`;
 
 export const dateOf = (us: number) => new Date(us / 1000);
 
@@ -71,13 +87,13 @@ export function when(locale: string, us: number, now_ms: number): string {
       : Math.abs(days) < 7
         ? { weekday: "short" }
         : { day: "numeric", month: "short", year };
-  return new Intl.DateTimeFormat(locale, { ...date, ...time }).format(then);
+  return times(locale, { ...date, ...time }).format(then);
 }
 
 /** `3 minutes ago`, `in 5 seconds`: coarse, for what is not counted down. */
 export function ago(locale: string, us: number, now_ms: number): string {
   const s = Math.round((us / 1000 - now_ms) / 1000);
-  const format = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+  const format = once("ago", locale, {}, () => new Intl.RelativeTimeFormat(locale, { numeric: "auto" }));
   const size = Math.abs(s);
   if (size < 60) return format.format(s, "second");
   if (size < 3600) return format.format(Math.round(s / 60), "minute");

@@ -13,6 +13,7 @@ const catalogues: Record<Language, Record<Key, string>> = { en, de };
 const first = languageFrom(memory.read("language"), navigator.languages);
 let language = $state<Language>(first);
 document.documentElement.lang = first;
+let locale = $derived(navigator.languages.find((tag) => tag.startsWith(language)) ?? language);
 
 export const speech = {
   get language() {
@@ -20,7 +21,7 @@ export const speech = {
   },
   /** For `Intl`: the browser's own variant (de-AT, en-GB) where it is of the chosen language. */
   get locale() {
-    return navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
+    return locale;
   },
 };
 

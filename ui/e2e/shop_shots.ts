@@ -63,6 +63,74 @@ export const shopShots: Shot[] = [
       await page.getByText("Workshop X1").waitFor();
     },
   },
+  { name: "shop-jobs", go: (page) => to(page, "#/jobs") },
+  { name: "shop-jobs-dark", options: dark, go: (page) => to(page, "#/jobs") },
+  { name: "shop-jobs-phone", options: { ...phone, ...german }, go: (page) => to(page, "#/jobs") },
+  {
+    name: "shop-job",
+    go: async (page) => {
+      await to(page, "#/jobs/desk/job-1");
+      await page.getByRole("dialog").getByText("filament ran out").waitFor();
+    },
+  },
+  { name: "shop-files", full: true, go: (page) => to(page, "#/files") },
+  {
+    name: "shop-files-moving",
+    full: true,
+    go: async (page, mock) => {
+      mock.shop.hold = true;
+      await to(page, "#/printer/desk/a1-left");
+      await page.getByRole("button", { name: "Download gear-20.3mf to this hub" }).click();
+      await page.locator('[data-file="gear-20.3mf"]').getByRole("progressbar").waitFor();
+      await page.getByRole("button", { name: "Details of lamp-shade.3mf" }).click();
+    },
+  },
+  { name: "shop-files-phone", full: true, options: { ...phone, ...dark }, go: (page) => to(page, "#/files") },
+  {
+    name: "shop-send",
+    go: async (page) => {
+      await to(page, "#/files");
+      await page.locator('[data-file="lamp-shade.3mf"]').first().getByRole("button", { name: /or send it/ }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  {
+    name: "shop-clean",
+    go: async (page) => {
+      await to(page, "#/files");
+      await page.getByRole("button", { name: "Clean up" }).click();
+      await page.getByRole("dialog").getByText("vase-spiral").waitFor();
+    },
+  },
+  { name: "shop-queue", go: (page) => to(page, "#/queue") },
+  { name: "shop-queue-dark-phone", full: true, options: { ...phone, ...dark, ...german }, go: (page) => to(page, "#/queue") },
+  {
+    name: "shop-enqueue",
+    go: async (page) => {
+      await to(page, "#/queue");
+      await page.getByRole("button", { name: "Add a file" }).click();
+      await page.getByRole("button", { name: "cable-clip.gcode" }).click();
+      await page.getByRole("dialog").getByText("Copies").waitFor();
+    },
+  },
+  {
+    name: "shop-channels",
+    go: async (page) => {
+      await dashboard(page);
+      await page.getByRole("button", { name: "Notifications" }).click();
+      await page.getByText("Workshop phone").waitFor();
+    },
+  },
+  {
+    name: "shop-channel-form",
+    options: german,
+    go: async (page) => {
+      await dashboard(page);
+      await page.getByRole("button", { name: "Benachrichtigungen" }).click();
+      await page.getByRole("button", { name: "Weg hinzufügen" }).click();
+      await page.locator("label", { hasText: "E-Mail" }).click();
+    },
+  },
   ...[
     { name: "shop-add", options: {} },
     { name: "shop-add-phone", options: phone },

@@ -35,7 +35,7 @@ export function t<K extends Key>(key: K, ...values: Values<(typeof en)[K]>): str
   return fill(catalogues[language][key], values[0]);
 }
 
-type Counted = "devices" | "errors" | "printers" | "jobs" | "files";
+type Counted = "devices" | "errors" | "jobs" | "files";
 
 export function counted(what: Counted, count: number): string {
   const form = new Intl.PluralRules(language).select(count) === "one" ? "one" : "other";

@@ -78,6 +78,13 @@ export class Shop {
     this.#send("printers", { printers: this.world.printers, count: this.#count });
   }
 
+  /** Out of reach, until `broken` is false again. */
+  break(): void {
+    this.broken = true;
+    for (const stream of this.#streams) stream.destroy();
+    this.#streams.clear();
+  }
+
   tell(event: "files" | "queue" | "channels", data: Body = {}): void {
     this.#send(event, data);
   }

@@ -90,7 +90,7 @@ export const shopShots: Shot[] = [
     name: "shop-send",
     go: async (page) => {
       await to(page, "#/files");
-      await page.locator('[data-file="lamp-shade.3mf"]').first().getByRole("button", { name: /or send it/ }).click();
+      await page.locator('[data-file="cable-clip.gcode"]').getByRole("button", { name: /or send it/ }).click();
       await page.getByRole("dialog").waitFor();
     },
   },
@@ -109,7 +109,7 @@ export const shopShots: Shot[] = [
     go: async (page) => {
       await to(page, "#/queue");
       await page.getByRole("button", { name: "Add a file" }).click();
-      await page.getByRole("button", { name: "cable-clip.gcode" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "cable-clip.gcode" }).click();
       await page.getByRole("dialog").getByText("Copies").waitFor();
     },
   },

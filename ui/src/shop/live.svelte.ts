@@ -59,7 +59,8 @@ export class HubShop {
   #feed: Feed | null = null;
   #poll: ReturnType<typeof setInterval> | undefined;
   #asking = false;
-  #anew_ms = 0;
+  #anew_ms = -Infinity;
+  #anew: ReturnType<typeof setTimeout> | undefined;
   #polls = 0;
 
   constructor(
@@ -95,6 +96,7 @@ export class HubShop {
 
   stop(): void {
     clearInterval(this.#poll);
+    clearTimeout(this.#anew);
     this.#poll = undefined;
     this.#feed?.stop();
     this.#feed = null;
@@ -110,13 +112,14 @@ export class HubShop {
   }
 
   #patch(some: Changes): void {
-    if (!this.ledger.changes(some)) {
-      // Not at each gap: a hub that counts in its own way would be asked without end.
-      if (performance.now() - this.#anew_ms < ANEW_MS) return;
+    if (this.ledger.changes(some)) return paintSoon();
+    // Not at each gap: a hub that counts in its own way would be asked without end.
+    const wait_ms = this.#anew_ms + ANEW_MS - performance.now();
+    clearTimeout(this.#anew);
+    this.#anew = setTimeout(() => {
       this.#anew_ms = performance.now();
-      return this.#feed?.start();
-    }
-    paintSoon();
+      this.#feed?.start();
+    }, Math.max(0, wait_ms));
   }
 
   #found(): void {

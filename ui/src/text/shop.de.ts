@@ -119,7 +119,7 @@ export const shopDe: Record<keyof typeof shopEn, string> = {
   shop_help_port_closed: "Prüfe den Port; schalte am Drucker seinen Netzdienst ein.",
   shop_help_not_a_printer: "Prüfe Art, Adresse und Port.",
   shop_help_wrong_secret:
-    "Gib ihn in den Einstellungen neu ein; nach einem Zurücksetzen ist er ein anderer.",
+    "Vergleich ihn mit dem Panel des Druckers und gib ihn neu ein; nach einem Zurücksetzen ist er ein anderer.",
   shop_help_wrong_certificate:
     "Wurde er zurückgesetzt oder ersetzt? Dann übernimm in den Einstellungen das neue Zertifikat.",
   shop_help_read_only: "Schalte am Panel den Entwicklermodus oder die LAN-Steuerung ein.",
@@ -212,6 +212,7 @@ export const shopDe: Record<keyof typeof shopEn, string> = {
   shop_protocol_moonraker: "Voron, Sovol, Creality K1 u. a.",
   shop_protocol_octoprint: "Ein Raspberry Pi neben einem Drucker",
   shop_host: "Adresse",
+  shop_port: "Port",
   shop_host_bambu: "Am Panel: Einstellungen → WLAN → IP.",
   shop_host_prusalink: "Am Panel: Settings → Network. Ein Name wie mk4.local geht auch.",
   shop_host_moonraker: "Wo Mainsail oder Fluidd aufgerufen wird, ohne http://.",

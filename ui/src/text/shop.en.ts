@@ -115,7 +115,8 @@ export const shopEn = {
   shop_help_no_answer: "Is it switched on, and in this network? It is tried again by itself.",
   shop_help_port_closed: "Check the port; at the printer, switch its network service on.",
   shop_help_not_a_printer: "Check kind, address and port.",
-  shop_help_wrong_secret: "Type it anew in the settings; it changes when a printer is reset.",
+  shop_help_wrong_secret:
+    "Compare it with the printer's panel and type it anew; after a reset it is another one.",
   shop_help_wrong_certificate:
     "Was it reset or replaced? Then take its new certificate in the settings.",
   shop_help_read_only: "Switch developer mode or LAN control on at its panel.",
@@ -208,6 +209,7 @@ export const shopEn = {
   shop_protocol_moonraker: "Voron, Sovol, Creality K1, …",
   shop_protocol_octoprint: "A Raspberry Pi beside any printer",
   shop_host: "Address",
+  shop_port: "Port",
   shop_host_bambu: "On its panel: Settings → WLAN → IP.",
   shop_host_prusalink: "On its panel: Settings → Network. A name such as mk4.local works too.",
   shop_host_moonraker: "Where Mainsail or Fluidd is opened, without http://.",

@@ -261,7 +261,7 @@ export const shop: MockCase[] = [
       await page.getByText("knob.gcode is in the library").waitFor();
       await button(page, "Print knob.gcode, or send it to a printer").click();
       const dialog = page.getByRole("dialog");
-      await dialog.getByLabel("Printer", { exact: true }).selectOption({ label: "Voron 2.4 · Ready" });
+      await dialog.getByRole("combobox", { name: "Printer" }).selectOption({ label: "Voron 2.4 · Ready" });
       await dialog.getByRole("button", { name: "Send and print" }).click();
       await dialog.waitFor({ state: "detached" });
       await page.waitForFunction(() => document.querySelectorAll('[data-file="knob.gcode"]').length === 2);
@@ -282,8 +282,8 @@ export const shop: MockCase[] = [
       await row("calibration-cube.gcode").waitFor({ state: "detached" });
       await row("cable-clip.gcode").waitFor();
       await button(page, "Watched folders").click();
-      await dialog.getByLabel("Folder").fill("/srv/prints");
-      await dialog.getByRole("button", { name: "Watch" }).click();
+      await dialog.getByRole("textbox", { name: "Folder" }).fill("/srv/prints");
+      await dialog.getByRole("button", { name: "Watch", exact: true }).click();
       await dialog.locator('[data-folder="/srv/prints"]').waitFor();
     },
   },

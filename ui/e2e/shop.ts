@@ -368,7 +368,7 @@ export const shop: MockCase[] = [
     },
   },
   {
-    name: "shop: a lost change is looked up; an outage passes; a peer out of reach is told",
+    name: "shop: one who fell behind gets a whole look; an outage passes; a peer out of reach is told",
     mock: async (page, mock) => {
       await visit(page, "#/printers");
       await card(page, "a1-left").getByText("62%").waitFor();
@@ -378,6 +378,7 @@ export const shop: MockCase[] = [
       mock.shop.change("a1-left", ({ state }) => {
         if (state?.job) state.job.progress_percent = 70;
       });
+      mock.shop.again();
       await page.locator('[data-printer="mk4-one"][data-phase=paused]').waitFor();
       await card(page, "a1-left").getByText("70%").waitFor();
       mock.peerShops.garage?.break();

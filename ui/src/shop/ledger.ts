@@ -20,15 +20,21 @@ export class Ledger {
     for (const id of gone) this.#set(id, null);
   }
 
-  /** False when changes before these were missed: then a new look is needed. */
-  changes({ printers, count }: Changes): boolean {
-    if (this.#count === null || count > this.#count + 1) return false;
-    if (count <= this.#count) return true;
+  /**
+   * What is older than the look is in it already. Numbers may be left out: of changes that are not
+   * for us. None can be lost: who falls behind gets a whole look again.
+   */
+  changes({ printers, count }: Changes): void {
+    if (this.#count === null || count <= this.#count) return;
     this.#count = count;
     for (const [id, patch] of Object.entries(printers)) {
       this.#set(id, patch === null ? null : (merge(this.printers.get(id), patch) as Printer));
     }
-    return true;
+  }
+
+  /** Whether anything changed since it was last asked. */
+  get fresh(): boolean {
+    return this.#changed.size > 0;
   }
 
   /** The ids of those that changed or went since it was last asked. */

@@ -59,8 +59,6 @@ export class HubShop {
   #feed: Feed | null = null;
   #poll: ReturnType<typeof setInterval> | undefined;
   #asking = false;
-  #anew_ms = -Infinity;
-  #anew: ReturnType<typeof setTimeout> | undefined;
   #polls = 0;
 
   constructor(
@@ -70,7 +68,10 @@ export class HubShop {
     this.api = new ShopApi(hub, own);
   }
 
-  /** `poll` where no further stream may be open: browsers have six for each hub. */
+  /**
+   * `poll` where no further stream may be open: a browser has six connections to a hub that
+   * speaks HTTP/1.1, for all its windows, and a command (or STOP) must find one that is free.
+   */
   start(poll: boolean): void {
     if (this.link === "absent" || (poll ? this.#poll !== undefined : this.#feed !== null)) return;
     this.stop();
@@ -96,7 +97,6 @@ export class HubShop {
 
   stop(): void {
     clearInterval(this.#poll);
-    clearTimeout(this.#anew);
     this.#poll = undefined;
     this.#feed?.stop();
     this.#feed = null;
@@ -112,14 +112,8 @@ export class HubShop {
   }
 
   #patch(some: Changes): void {
-    if (this.ledger.changes(some)) return paintSoon();
-    // Not at each gap: a hub that counts in its own way would be asked without end.
-    const wait_ms = this.#anew_ms + ANEW_MS - performance.now();
-    clearTimeout(this.#anew);
-    this.#anew = setTimeout(() => {
-      this.#anew_ms = performance.now();
-      this.#feed?.start();
-    }, Math.max(0, wait_ms));
+    this.ledger.changes(some);
+    paintSoon();
   }
 
   #found(): void {
@@ -137,8 +131,11 @@ export class HubShop {
     if (this.#poll === undefined) return;
     if (!value) return this.#lose(problem);
     this.#polls += 1;
+    const again = this.link === "lost";
     this.#look({ printers: value, count: this.#polls });
     this.#found();
+    // What changed with its printers may have changed its lists too; there is no news of that.
+    if (this.ledger.fresh && !again) tell({ what: "all", hub: this.hub });
   }
 
   /** An `EventSource` does not tell why. */
@@ -235,15 +232,38 @@ export function follow(state: hubApi.State): void {
 /** Watches them for as long as somebody looks; returns how to stop. */
 export function watch(): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const start = () => shops.forEach((each, at) => each.start(at > STREAMED_PEERS));
-  const stop = () => shops.forEach((each) => each.stop());
+  const mine = shops;
+  const [, peer] = mine;
+  let turnOf: AbortController | null = null;
+  let give: (() => void) | null = null;
+  const start = () => {
+    for (const each of mine) each.start(!each.own && !(each === peer && give));
+    // One page of the browser has a stream to one peer; the others ask from time to time.
+    if (!peer || turnOf || !("locks" in navigator)) return;
+    const control = new AbortController();
+    turnOf = control;
+    const lucky = () => {
+      if (control.signal.aborted) return;
+      peer.start(false);
+      return new Promise<void>((done) => (give = done));
+    };
+    const { signal } = control;
+    // It throws when the page gave up before its turn came: then there is nothing to be done.
+    navigator.locks.request("farhub.peer", { signal }, lucky).catch(() => undefined);
+  };
+  const stop = () => {
+    for (const each of mine) each.stop();
+    turnOf?.abort();
+    give?.();
+    [turnOf, give] = [null, null];
+  };
   const turn = () => {
     clearTimeout(timer);
     if (document.visibilityState === "hidden") timer = setTimeout(stop, HIDDEN_MS);
     else {
       now_ms = Date.now();
       start();
-      for (const each of shops) each.nudge();
+      for (const each of mine) each.nudge();
     }
   };
   const tick = setInterval(() => (now_ms = Date.now()), TICK_MS);
@@ -309,10 +329,7 @@ function tell(news: News): void {
   toast("bad", t("shop_toast_failed", values), job.reason ? { message: job.reason, hint: null } : null);
 }
 
-/** Of the six connections that a browser has for HTTP/1.1, commands need some. */
-const STREAMED_PEERS = 2;
 const POLL_MS = 4000;
-const ANEW_MS = 10_000;
 /** A tab in the background gives its connections to the others. */
 const HIDDEN_MS = 30_000;
 const TICK_MS = 5000;

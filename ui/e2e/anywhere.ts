@@ -17,6 +17,10 @@ export const anywhere: AnyCase[] = [
           assert.ok(text.includes(kind.serial.port), `${address}: ${text}`);
           continue;
         }
+        if ("printer" in kind) {
+          assert.ok(text.includes(kind.printer.model), `${address}: ${text}`);
+          continue;
+        }
         assert.match(text, new RegExp(kind.usb.vendor_id.toString(16).padStart(4, "0")));
         assert.ok(text.includes(kind.usb.product), `${address}: ${text}`);
       }

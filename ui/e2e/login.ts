@@ -76,7 +76,8 @@ export const login: MockCase[] = [
     mock: async (page, mock) => {
       await enter(page, password);
       await live(page);
-      // without the end of the feed: as when a proxy keeps it
+      await page.waitForFunction(() => document.querySelector("nav b"));
+      // without the end of the feeds: as when a proxy keeps it
       mock.password = "another one";
       mock.forget();
       await button(page, "Share").first().click();

@@ -15,10 +15,11 @@ import { machine } from "./machine";
 import { machineSafety } from "./machine_safety";
 import { Mock } from "./mock";
 import { mocked } from "./mocked";
+import { shop } from "./shop";
 import { nothing, world } from "./world";
 
 type Case = AnyCase | MockCase;
-const tests: Case[] = [...anywhere, ...mocked, ...access, ...login, ...machineSafety, ...machine];
+const tests: Case[] = [...anywhere, ...mocked, ...access, ...login, ...machineSafety, ...machine, ...shop];
 
 export async function main(): Promise<void> {
   const real = process.env.FARHUB_URL;

@@ -17,6 +17,8 @@ import type {
   State,
 } from "../src/api";
 import { Machines } from "./mock_machines";
+import { Shop } from "./mock_shop";
+import { noShop, peerShop, shopWorld } from "./shop_world";
 import { hubId, pairing, way, world } from "./world";
 
 type Failure = {
@@ -48,6 +50,9 @@ export class Mock {
   state: State;
   url = "";
   machines = new Machines();
+  /** Its own print shop, and those of peers by their names. */
+  shop: Shop;
+  peerShops: Record<string, Shop>;
   /** Attaching stops at `connecting` until the test says `land()`. */
   hold = false;
   /** The answers that were given to requests. */
@@ -70,6 +75,9 @@ export class Mock {
 
   constructor(state: State = world()) {
     this.state = state;
+    const empty = state.devices.length === 0;
+    this.shop = new Shop(empty ? noShop() : shopWorld());
+    this.peerShops = empty ? {} : { garage: new Shop(peerShop()) };
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
@@ -86,6 +94,7 @@ export class Mock {
 
   async down(): Promise<void> {
     this.machines.down();
+    for (const shop of [this.shop, ...Object.values(this.peerShops)]) shop.down();
     const closed = new Promise((done) => this.#server.close(done));
     for (const socket of this.#sockets) socket.destroy();
     this.#streams.clear();
@@ -133,6 +142,11 @@ export class Mock {
     }
     if (pathname === "/api/v1/events") return this.#stream(response);
     if (await this.machines.serve(request, response, pathname, searchParams)) return;
+    const path = pathname.slice("/api/v1/".length).split("/").map(decodeURIComponent);
+    const [hubs, peer = "", api, v1, ...rest] = path;
+    const there = hubs === "hubs" && api === "api" && v1 === "v1" ? this.peerShops[peer] : undefined;
+    if (there && (await there.serve(request, response, rest, searchParams))) return;
+    if (await this.shop.serve(request, response, path, searchParams)) return;
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();

@@ -6,6 +6,7 @@ import type { State } from "../src/api";
 import { launch, visit } from "./browser";
 import { machineShots } from "./machine_shots";
 import { Mock } from "./mock";
+import { shopShots } from "./shop_shots";
 import { nearby, pairing, nothing, world } from "./world";
 
 export type Shot = {
@@ -315,7 +316,7 @@ const shots: Shot[] = [
   },
 ];
 
-shots.push(...machineShots);
+shots.push(...machineShots, ...shopShots);
 
 export async function main(): Promise<void> {
   const dir = process.argv[3] ?? "test-results/shots";

@@ -89,6 +89,8 @@ export function world(): State {
         simulated: true,
       }),
       machine("garage", "printer-board", "marlin", "Original Prusa i3 MK3", "ttyACM0", {}),
+      printerDevice("desk", "a1-left", "bambu", "A1"),
+      printerDevice("garage", "garage-mini", "prusalink", "MINI+"),
       device("garage", "laser", serial("QinHeng Electronics", "CH340 serial converter"), {}),
       device("garage", "camera", video(), { state: { in_use: "lab-berlin" } }),
       device("garage", "photos", disk("SanDisk", "Ultra Fit", 0x0781, 0x5583, "super"), {}),
@@ -206,6 +208,11 @@ function machine(
   const { kind: _, ...plain } = device(hub, name, disk("", "", 0, 0), more);
   const serial = { profile, product, serial_number: "A50285BI", port };
   return { ...plain, id: `serial:${port}`, kind: { serial } };
+}
+
+function printerDevice(hub: string, name: string, protocol: string, model: string): Device {
+  const { kind: _, ...plain } = device(hub, name, disk("", "", 0, 0), { shared: true });
+  return { ...plain, id: `printer:prt-${name}`, kind: { printer: { protocol, model } } };
 }
 
 /** The USB device that it is: most of the bench are. */

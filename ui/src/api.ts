@@ -178,7 +178,7 @@ export type Device = {
   simulated: boolean;
   state: "free" | "absent" | { in_use: string };
   problem: string | null;
-  kind: { usb: Usb } | { serial: Serial };
+  kind: { usb: Usb } | { serial: Serial } | { printer: { protocol: string; model: string } };
 };
 
 export type Profile = "raw" | "grbl" | "grbl_hal" | "fluid_nc" | "smoothie" | "marlin";
@@ -318,9 +318,9 @@ export class Trouble extends Error {
   }
 }
 
-const BASE = "/api/v1";
+export const BASE = "/api/v1";
 /** No page of another origin can send it: a hub that asks for a login wants to see it. */
-const OWN = { "farhub-request": "1" };
+export const OWN = { "farhub-request": "1" };
 export const one = encodeURIComponent;
 
 /** `garage/disk` keeps its slash: the two halves are two path segments. */

@@ -88,7 +88,7 @@ test("toasts: the oldest goes when there are too many", () => {
 
 test("ours are here by name, the others by hub with those online first", () => {
   const state = world();
-  expect(here(state).map((d) => d.name)).toEqual(["echo-port", "engraver", "headset", "jtag", "scratch-disk"]);
+  expect(here(state).map((d) => d.name)).toEqual(["a1-left", "echo-port", "engraver", "headset", "jtag", "scratch-disk"]);
   expect(elsewhere(state).map((g) => g.hub)).toEqual(["garage", "lab-berlin", "attic"]);
 });
 

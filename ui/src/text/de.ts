@@ -1,5 +1,6 @@
 import type { Key } from "./en";
 import { machineDe } from "./machine.de";
+import { shopDe } from "./shop.de";
 
 /** Every text of the page, in German. */
 export const de: Record<Key, string> = {
@@ -423,4 +424,5 @@ export const de: Record<Key, string> = {
   failed_remove: "Der Peer wurde nicht entfernt",
   failed_copy: "Kopieren ist hier nicht erlaubt. Markiere den Text und kopiere ihn von Hand.",
   ...machineDe,
+  ...shopDe,
 };

@@ -1,4 +1,5 @@
 import { machineEn } from "./machine.en";
+import { shopEn } from "./shop.en";
 
 /** Every text of the page, in English. `{name}` is filled in; `_one`/`_other` are plural forms. */
 export const en = {
@@ -417,6 +418,7 @@ export const en = {
   failed_remove: "The peer was not removed",
   failed_copy: "Copying is not allowed here. Select the text and copy it by hand.",
   ...machineEn,
+  ...shopEn,
 } as const;
 
 export type Key = keyof typeof en;

@@ -13,6 +13,7 @@ const catalogues: Record<Language, Record<Key, string>> = { en, de };
 const first = languageFrom(memory.read("language"), navigator.languages);
 let language = $state<Language>(first);
 document.documentElement.lang = first;
+let locale = $derived(navigator.languages.find((tag) => tag.startsWith(language)) ?? language);
 
 export const speech = {
   get language() {
@@ -20,7 +21,7 @@ export const speech = {
   },
   /** For `Intl`: the browser's own variant (de-AT, en-GB) where it is of the chosen language. */
   get locale() {
-    return navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
+    return locale;
   },
 };
 
@@ -34,7 +35,7 @@ export function t<K extends Key>(key: K, ...values: Values<(typeof en)[K]>): str
   return fill(catalogues[language][key], values[0]);
 }
 
-type Counted = "devices" | "errors";
+type Counted = "devices" | "errors" | "jobs" | "files";
 
 export function counted(what: Counted, count: number): string {
   const form = new Intl.PluralRules(language).select(count) === "one" ? "one" : "other";

@@ -31,7 +31,8 @@ test("every text is used, and every use has a text", async () => {
     .map(([, text]) => text as string)
     .join("\n");
   const built = [...code.matchAll(/t\(`(\w+_)\$\{/g)].map((match) => match[1] ?? "");
-  built.push("devices_", "errors_", "alarm_code_", "error_code_");
+  built.push("devices_", "errors_", "alarm_code_", "error_code_", "jobs_", "files_");
+  built.push("shop_what_");
   const unused = keys.filter(
     (key) => !code.includes(`"${key}"`) && !built.some((start) => key.startsWith(start)),
   );

@@ -1,0 +1,447 @@
+/** What one does in the print shop. */
+import assert from "node:assert/strict";
+import { button, type MockCase } from "./case";
+import { faint } from "./contrast";
+import { asked, card, many, visit } from "./shop_case";
+
+export const shop: MockCase[] = [
+  {
+    name: "shop: the dashboard is live, counts, filters, sorts, and leads to the printer",
+    mock: async (page, mock) => {
+      await page.evaluate(() => Object.assign(window, { same: true }));
+      await page.getByRole("link", { name: "Printers" }).click();
+      await card(page, "a1-left").getByText("62%").waitFor();
+      // one of a peer beside one's own
+      await card(page, "garage-mini").getByText("garage", { exact: true }).waitFor();
+      const first = await page.locator("[data-printer]").first().getAttribute("data-printer");
+      assert.equal(first, "a1-right", "who needs attention comes first");
+      await card(page, "core-one").getByText("Access code, password or key are wrong").waitFor();
+      mock.shop.change("a1-left", ({ state }) => {
+        if (state?.job) state.job.progress_percent = 63.4;
+      });
+      await card(page, "a1-left").getByText("63%").waitFor();
+      await page.getByRole("searchbox").fill("rack b mk4");
+      await card(page, "voron-2-4").waitFor({ state: "detached" });
+      assert.equal(await page.locator("article").count(), 2);
+      await page.getByRole("searchbox").fill("");
+      await page.locator("[data-count=paused]").click();
+      assert.equal(await page.locator("article").count(), 1);
+      mock.shop.change("a1-left", ({ state }) => {
+        if (state) state.phase = "paused";
+      });
+      await card(page, "a1-left").waitFor();
+      await page.locator("[data-count=all]").click();
+      await page.getByRole("link", { name: "Voron 2.4" }).click();
+      await page.locator("main[data-page=printer]").getByText("It prints nothing: Ready.").waitFor();
+      assert.ok(await page.evaluate(() => "same" in window), "the page was reloaded");
+    },
+  },
+  {
+    name: "shop: 500 printers, each changing once a second, and it stays smooth",
+    mock: async (page, mock) => {
+      many(mock, 500);
+      await visit(page, "#/printers");
+      await page.locator("[data-count=all]").getByText("510").waitFor();
+      await page.waitForFunction(() => document.querySelectorAll("article").length === 510);
+      const names = mock.shop.world.printers.slice(9).map(({ name }) => name);
+      const frames = await page.evaluateHandle(() => {
+        const long: number[] = [];
+        let last = performance.now();
+        const step = (now: number) => {
+          long.push(now - last);
+          last = now;
+          requestAnimationFrame(step);
+        };
+        requestAnimationFrame(step);
+        return long;
+      });
+      for (let round = 1; round <= 20; round += 1) {
+        // Each printer says something once a second.
+        mock.shop.changeAll(names.slice(round * 25 - 25, round * 25), ({ state }) => {
+          if (state?.job) state.job.progress_percent = 98 + round / 100;
+          if (state) state.temperatures.bed = { now_c: 50 + round, target_c: 60 };
+        });
+        await page.evaluate(() => new Promise((done) => setTimeout(done, 50)));
+      }
+      const times = (await frames.evaluate((all) => all)).sort((a, b) => a - b);
+      const p95 = times[Math.floor(times.length * 0.95)] ?? 0;
+      console.log(`      500 cards, each changed within a second: frames p50 ${Math.round(times[Math.floor(times.length / 2)] ?? 0)} ms, p95 ${Math.round(p95)} ms`);
+      assert.ok(p95 < 250, `p95 of frames ${p95} ms`);
+    },
+  },
+  {
+    name: "shop: add by discovery, with a test that says what is wrong",
+    mock: async (page, mock) => {
+      await visit(page, "#/printers");
+      await button(page, "Add a printer").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByText("Here already: A1 left").waitFor();
+      await dialog.getByRole("button", { name: /Workshop X1/ }).click();
+      assert.equal(await dialog.getByLabel("Address").inputValue(), "192.168.1.88");
+      assert.equal(await dialog.getByLabel("Serial number").inputValue(), "00M09A350700111");
+      mock.shop.probe = {
+        problem: { reason: "wrong_secret", message: "not authorised", hint: null },
+        identity: null, pin: null, read_only: null,
+      };
+      await dialog.getByLabel("Access code").fill("1111");
+      await dialog.getByRole("button", { name: "Test the connection" }).click();
+      await dialog.getByText("Access code, password or key are wrong").waitFor();
+      mock.shop.probe = null;
+      await dialog.getByLabel("Access code").fill("12345678");
+      await dialog.getByRole("button", { name: "Test the connection" }).click();
+      await dialog.getByText("It works.").waitFor();
+      await dialog.getByRole("button", { name: "Add", exact: true }).click();
+      await page.locator("main[data-printer=workshop-x1]").waitFor();
+      assert.match(page.url(), /#\/printer\/desk\/workshop-x1$/);
+      const body = JSON.parse(asked(mock, "add")[0]?.slice(4) ?? "");
+      assert.equal(body.secret, "12345678");
+      assert.equal(body.pin, "9f".repeat(32));
+    },
+  },
+  {
+    name: "shop: the whole way: download, upload and start, pause, watch it finish, find it, in German",
+    mock: async (page, mock) => {
+      await page.evaluate(() => Object.assign(window, { same: true }));
+      await visit(page, "#/printer/desk/voron-2-4");
+      const main = page.locator("main[data-printer=voron-2-4]");
+      // one click brings a file here
+      mock.shop.hold = true;
+      await button(page, "Download toolhead.gcode to this hub").click();
+      const row = page.locator('[data-file="toolhead.gcode"]');
+      await row.getByRole("progressbar").waitFor();
+      mock.shop.go();
+      const save = row.getByRole("link", { name: "Save toolhead.gcode on this computer" });
+      await save.waitFor();
+      const [download] = await Promise.all([page.waitForEvent("download"), save.click()]);
+      assert.equal(download.suggestedFilename(), "toolhead.gcode");
+      // a new one goes to the printer, and begins
+      const file = { name: "part.gcode", mimeType: "text/plain", buffer: Buffer.alloc(90_000, "G1 X1\n") };
+      await main.locator("input[type=file]").setInputFiles(file);
+      await page.locator("main[data-phase=printing]").waitFor();
+      await main.getByRole("button", { name: "Pause", exact: true }).waitFor();
+      assert.deepEqual(asked(mock, "put"), ["put part.gcode 90000"]);
+      assert.equal(asked(mock, "send part.gcode").length, 1);
+      await page.locator('[data-file="part.gcode"]').waitFor();
+      mock.shop.change("voron-2-4", ({ state }) => {
+        if (state?.job) Object.assign(state.job, { progress_percent: 41, remaining_s: 1416, layer: 50 });
+      });
+      await main.getByText("41%").waitFor();
+      await main.getByText("50 / 120").waitFor();
+      await button(page, "Pause").click();
+      await page.locator("main[data-phase=paused]").waitFor();
+      await button(page, "Resume").click();
+      await page.locator("main[data-phase=printing]").waitFor();
+      // it comes to its end while somebody looks
+      mock.shop.finish("voron-2-4");
+      await page.getByText("part.gcode is finished on Voron 2.4").waitFor();
+      await page.locator("main[data-phase=finished]").waitFor();
+      await main.locator("[data-job][data-state=finished]").first().getByText("part.gcode").waitFor();
+      // and is in the history
+      await page.getByRole("link", { name: "Jobs", exact: true }).click();
+      await page.getByRole("searchbox").fill("part voron");
+      const job = page.locator("[data-job]");
+      await page.locator("[data-job=job-new-1]").waitFor();
+      assert.equal(await job.count(), 1);
+      await job.getByRole("link").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByText("What happened").waitFor();
+      await dialog.getByLabel("Note").fill("good");
+      await dialog.getByRole("button", { name: "Save" }).click();
+      await page.waitForFunction(() => document.querySelector("dialog form button:disabled"));
+      assert.equal(mock.shop.world.jobs.find(({ id }) => id === "job-new-1")?.note, "good");
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "detached" });
+      assert.match(page.url(), /#\/jobs$/);
+      assert.equal(await page.getByRole("searchbox").inputValue(), "part voron");
+      await page.locator("label", { hasText: "Deutsch" }).click();
+      await page.getByRole("heading", { name: "Aufträge" }).waitFor();
+      await page.locator("[data-job]").getByText("Fertig").waitFor();
+      assert.ok(await page.evaluate(() => "same" in window), "the page was reloaded");
+    },
+  },
+  {
+    name: "shop: stopping takes two presses; what a printer cannot do is not there",
+    mock: async (page, mock) => {
+      await visit(page, "#/printer/desk/mk4-one");
+      const main = page.locator("main[data-printer=mk4-one]");
+      await main.getByText("bracket_0.2mm_PETG.bgcode").first().waitFor();
+      // PrusaLink has no light and takes no G-code
+      assert.equal(await main.getByRole("switch").count(), 0);
+      assert.equal(await main.getByLabel("G-code line").count(), 0);
+      await button(page, "Stop").click();
+      assert.deepEqual(asked(mock, "command"), []);
+      await button(page, "Press again to end the print").click();
+      await page.locator("main[data-phase=stopped]").waitFor();
+      await main.locator("[data-job=job-2]").getByText("Cancelled").waitFor();
+      await button(page, "Bed is clear").click();
+      await main.getByText("Is the bed clear?").waitFor({ state: "detached" });
+      await visit(page, "#/printer/desk/p1s");
+      await page.getByText("It shows what it does, but takes no commands.").waitFor();
+      await page.getByText("Developer mode is off").waitFor();
+      assert.equal(await button(page, "Pause").count(), 0);
+      assert.equal(await page.getByRole("switch").count(), 0);
+    },
+  },
+  {
+    name: "shop: light, speed, temperatures, G-code, skipped parts",
+    mock: async (page, mock) => {
+      await visit(page, "#/printer/desk/a1-left");
+      await page.getByRole("switch", { name: "Light" }).click();
+      await page.locator("[role=switch][aria-checked=false]").waitFor();
+      await page.getByRole("slider", { name: "Speed" }).focus();
+      await page.keyboard.press("ArrowRight");
+      await page.locator("output").getByText("105 %").waitFor();
+      await page.getByLabel("Target for: Bed").fill("65");
+      await page.keyboard.press("Enter");
+      await page.getByText("/ 65°").waitFor();
+      await page.getByLabel("G-code line").fill("M117 hello");
+      await page.keyboard.press("Enter");
+      await page.getByText("M117 hello").waitFor();
+      await page.getByText("Skip parts of the plate").click();
+      await page.getByRole("checkbox", { name: "shade_2" }).check();
+      await button(page, "Skip 1").click();
+      await button(page, "Press again; this cannot be undone").click();
+      await page.locator("label.skipped").getByText("shade_2").waitFor();
+      assert.deepEqual(asked(mock, "command"), [
+        'command prt-a1-left {"light":{"on":false}}',
+        'command prt-a1-left {"speed":{"percent":105}}',
+        'command prt-a1-left {"temperature":{"heater":"bed","target_c":65}}',
+        'command prt-a1-left {"gcode":{"lines":"M117 hello"}}',
+        'command prt-a1-left {"skip_objects":{"ids":["2"]}}',
+      ]);
+    },
+  },
+  {
+    name: "shop: edit, switch off and remove a printer; a refusal stays beside it",
+    mock: async (page, mock) => {
+      await visit(page, "#/printer/desk/voron-2-4");
+      await button(page, "Edit").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("Name").fill("Big Voron");
+      await dialog.getByLabel("Tags").fill("abs, big");
+      await dialog.getByRole("button", { name: "Save" }).click();
+      await page.getByRole("heading", { name: "Big Voron" }).waitFor();
+      assert.deepEqual(asked(mock, "PATCH"), [
+        'PATCH prt-voron-2-4 {"title":"Big Voron","tags":["abs","big"]}',
+      ]);
+      mock.shop.fail = { status: 409, code: "busy", message: "It is moving.", hint: "Wait." };
+      await page.getByRole("switch", { name: "Light" }).click();
+      await page.getByText("It is moving.").waitFor();
+      await button(page, "Switch off here").click();
+      await page.getByText("the hub does not connect to it").waitFor();
+      await button(page, "Remove").click();
+      await dialog.getByRole("button", { name: "Remove" }).click();
+      await page.getByText("Big Voron was removed").waitFor();
+      await card(page, "a1-left").waitFor();
+      assert.equal(await card(page, "voron-2-4").count(), 0);
+    },
+  },
+  {
+    name: "shop: files: search, tags, library upload, refusal, send, queue, delete, clean up",
+    mock: async (page, mock) => {
+      await visit(page, "#/files");
+      const row = (name: string) => page.locator(`[data-file="${name}"]`);
+      await row("gear-20.3mf").waitFor();
+      await page.getByRole("searchbox").fill("vase");
+      await row("gear-20.3mf").waitFor({ state: "detached" });
+      await page.getByRole("searchbox").fill("");
+      await page.getByLabel("Tag").selectOption("clips");
+      await row("gear-20.3mf").waitFor({ state: "detached" });
+      await row("cable-clip.gcode").waitFor();
+      await page.getByLabel("Tag").selectOption("");
+      await row("gear-20.3mf").waitFor();
+      const upload = (name: string) =>
+        page.locator("input[type=file]").setInputFiles({
+          name, mimeType: "text/plain", buffer: Buffer.from("G28\n"),
+        });
+      await upload("notes.g");
+      await page.getByText("Slice it first").waitFor();
+      await page.locator("[data-moving]").getByRole("button", { name: "Cancel" }).click();
+      await upload("knob.gcode");
+      await page.getByText("knob.gcode is in the library").waitFor();
+      await button(page, "Print knob.gcode, or send it to a printer").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("combobox", { name: "Printer" }).selectOption({ label: "Voron 2.4 · Ready" });
+      await dialog.getByRole("button", { name: "Send and print" }).click();
+      await dialog.waitFor({ state: "detached" });
+      await page.waitForFunction(() => document.querySelectorAll('[data-file="knob.gcode"]').length === 2);
+      assert.equal(mock.shop.printer("voron-2-4").state?.phase, "printing");
+      await button(page, "Details of cable-clip.gcode").click();
+      await row("cable-clip.gcode").getByLabel("Tags").fill("clips, blue");
+      await row("cable-clip.gcode").getByRole("button", { name: "Save", exact: true }).click();
+      await row("cable-clip.gcode").locator("i").getByText("blue").waitFor();
+      await button(page, "Delete vase-spiral.gcode").click();
+      await dialog.getByRole("button", { name: "Delete" }).click();
+      await row("vase-spiral.gcode").waitFor({ state: "detached" });
+      await button(page, "Clean up").click();
+      await dialog.getByLabel("cable-clip.gcode").waitFor();
+      await dialog.getByLabel("cable-clip.gcode").uncheck();
+      await dialog.getByRole("button", { name: /^Delete / }).click();
+      await dialog.getByRole("button", { name: "Press again to delete" }).click();
+      await dialog.waitFor({ state: "detached" });
+      await row("calibration-cube.gcode").waitFor({ state: "detached" });
+      await row("cable-clip.gcode").waitFor();
+      await button(page, "Watched folders").click();
+      await dialog.getByRole("textbox", { name: "Folder" }).fill("/srv/prints");
+      await dialog.getByRole("button", { name: "Watch", exact: true }).click();
+      await dialog.locator('[data-folder="/srv/prints"]').waitFor();
+    },
+  },
+  {
+    name: "shop: the queue: why it waits, order, hold, add with a tag, bed, cancel",
+    mock: async (page, mock) => {
+      await visit(page, "#/queue");
+      const item = (id: string) => page.locator(`[data-item="${id}"]`);
+      await item("que-1").getByText("A1 right: its bed has not been cleared").waitFor();
+      await button(page, "Move cable-clip.gcode up").click();
+      await page.waitForFunction(() => document.querySelector("[data-item]")?.getAttribute("data-item") === "que-2");
+      await item("que-2").getByRole("button", { name: "Hold" }).click();
+      await item("que-2").getByText("Held").waitFor();
+      await button(page, "The bed of A1 right is clear").click();
+      await button(page, "The bed of A1 right is clear").waitFor({ state: "detached" });
+      await button(page, "Add a file").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("button", { name: "cable-clip.gcode" }).click();
+      await dialog.getByRole("button", { name: "any with “petg”" }).click();
+      await dialog.getByLabel("Copies").fill("3");
+      await dialog.getByRole("button", { name: "Add to the queue" }).click();
+      await item("que-new-1").getByText("0 of 3 done").waitFor();
+      await item("que-new-1").getByText("any with “petg”").waitFor();
+      await item("que-new-1").getByRole("button", { name: "Cancel" }).click();
+      await item("que-new-1").getByRole("button", { name: "Press again to cancel" }).click();
+      await item("que-new-1").waitFor({ state: "detached" });
+      await page.getByLabel("Show what is over").check();
+      await item("que-new-1").getByText("Cancelled").waitFor();
+      assert.deepEqual(asked(mock, "queue PATCH"), [
+        'queue PATCH que-2 {"before":"que-1"}',
+        'queue PATCH que-2 {"held":true}',
+      ]);
+    },
+  },
+  {
+    name: "shop: jobs: filters, an endless list, exports, a failure told while one looks",
+    mock: async (page, mock) => {
+      await visit(page, "#/jobs");
+      await page.locator("[data-job]").first().waitFor();
+      assert.equal(await page.locator("[data-job]").count(), 50);
+      for (let more = 0; more < 4; more += 1) {
+        await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+        await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
+      }
+      await page.waitForFunction(() => document.querySelectorAll("[data-job]").length === 134);
+      await page.locator("[data-count=failed]").click();
+      await page.getByText("22 jobs").waitFor();
+      const link = page.getByRole("link", { name: "Export: CSV" });
+      const href = await link.getAttribute("href");
+      assert.equal(href, "/api/v1/shop/jobs/export?state=failed&format=csv&locale=en");
+      const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+      assert.match(download.suggestedFilename(), /^farhub-\d{4}-\d\d-\d\d\.csv$/);
+      await page.getByLabel("Printer", { exact: true }).selectOption({ label: "A1 left" });
+      await page.getByLabel("Time", { exact: true }).selectOption("month");
+      await page.getByText("22 jobs").waitFor({ state: "detached" });
+      await page.locator("[data-count=failed]").click();
+      mock.shop.finish("a1-left", "failed", "The filament ran out.");
+      await page.getByText("lamp-shade.3mf failed on A1 left").waitFor();
+      await page.locator("[data-job=job-1][data-state=failed]").waitFor();
+    },
+  },
+  {
+    name: "shop: ways to be told: added, tested, with what is wrong",
+    mock: async (page, mock) => {
+      await visit(page, "#/printers");
+      await button(page, "Notifications").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("button", { name: "Add a way" }).click();
+      await dialog.getByLabel("Name").fill("Chat");
+      await dialog.getByLabel("URL").fill("https://chat.example.org/hook");
+      await dialog.getByRole("button", { name: "Save" }).click();
+      const channel = dialog.locator("[data-channel=Chat]");
+      await channel.waitFor();
+      mock.shop.fail = {
+        status: 502, code: "unreachable", message: "chat.example.org answered 404 Not Found",
+        hint: "Check the URL.",
+      };
+      await channel.getByRole("button", { name: "Test" }).click();
+      await channel.getByText("answered 404").waitFor();
+      await channel.getByRole("button", { name: "Test" }).click();
+      await page.getByText("The test for Chat went out").waitFor();
+    },
+  },
+  {
+    name: "shop: one who fell behind gets a whole look; an outage passes; a peer out of reach is told",
+    mock: async (page, mock) => {
+      await visit(page, "#/printers");
+      await card(page, "a1-left").getByText("62%").waitFor();
+      mock.shop.lose("mk4-one", ({ state }) => {
+        if (state) state.phase = "paused";
+      });
+      mock.shop.change("a1-left", ({ state }) => {
+        if (state?.job) state.job.progress_percent = 70;
+      });
+      mock.shop.again();
+      await page.locator('[data-printer="mk4-one"][data-phase=paused]').waitFor();
+      await card(page, "a1-left").getByText("70%").waitFor();
+      mock.peerShops.garage?.break();
+      await page.getByText("garage is out of reach. Its printers are shown as last known.").waitFor();
+      await card(page, "garage-mini").getByText("whistle.gcode").waitFor();
+      if (mock.peerShops.garage) mock.peerShops.garage.broken = false;
+      await page.getByText("garage is out of reach").waitFor({ state: "detached" });
+      await mock.down();
+      await page.locator("[data-link=lost]").waitFor();
+      mock.shop.printer("a1-left").state!.job!.progress_percent = 80;
+      await mock.up();
+      await card(page, "a1-left").getByText("80%").waitFor();
+    },
+  },
+  {
+    name: "shop: a hub that knows of no printers has no such pages",
+    empty: true,
+    mock: async (page, mock) => {
+      await page.getByRole("navigation").waitFor();
+      mock.shop.absent = true;
+      await page.reload();
+      await page.locator("[data-link=live]").waitFor();
+      await page.getByText("No USB devices here").waitFor();
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 300)));
+      assert.equal(await page.getByRole("navigation").count(), 0);
+    },
+  },
+  ...[
+    { name: "light", options: {} },
+    { name: "dark, German", options: { colorScheme: "dark" as const, locale: "de-DE" } },
+  ].map(({ name, options }): MockCase => ({
+    name: `shop: every text can be read, nothing is wider than a phone (${name})`,
+    options: { ...options, viewport: { width: 390, height: 844 } },
+    mock: async (page) => {
+      for (const hash of PAGES) {
+        await visit(page, hash);
+        await page.locator("main#content").waitFor();
+        await page.evaluate(() => new Promise((done) => setTimeout(done, 400)));
+        assert.deepEqual(await page.evaluate(faint), [], hash);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= 390, `${hash}: ${wide} px`);
+      }
+    },
+  })),
+  {
+    name: "shop: by keyboard alone: to a printer and back",
+    mock: async (page) => {
+      await visit(page, "#/printers");
+      await card(page, "a1-left").waitFor();
+      await page.getByRole("searchbox").focus();
+      await page.keyboard.type("voron");
+      await card(page, "a1-left").waitFor({ state: "detached" });
+      await page.getByRole("link", { name: "Voron 2.4" }).focus();
+      await page.keyboard.press("Enter");
+      await page.locator("main[data-printer=voron-2-4]").waitFor();
+      await page.getByRole("link", { name: "All printers" }).focus();
+      await page.keyboard.press("Enter");
+      await card(page, "a1-left").waitFor();
+    },
+  },
+];
+
+const PAGES = [
+  "#/printers", "#/printer/desk/a1-left", "#/printer/desk/a1-right", "#/printer/desk/core-one",
+  "#/printer/desk/p1s", "#/jobs", "#/jobs/desk/past-0002", "#/files", "#/queue",
+];

@@ -130,6 +130,15 @@ impl Fleet {
         self.0.shop.close().await;
     }
 
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.0.shop.folders().await?;
+        Ok(())
+    }
+
     /// One who looks from now on.
     #[must_use]
     pub fn listen(&self) -> Listener {

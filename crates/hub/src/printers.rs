@@ -71,6 +71,16 @@ impl Hub {
         &self.0.fleet
     }
 
+    /// Whether the databases answer.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        self.0.store.peers().await?;
+        self.0.fleet.ready().await?;
+        Ok(())
+    }
+
     /// One who looks at printers from now on.
     #[must_use]
     pub fn listen_to_printers(&self) -> fleet::Listener {

@@ -16,6 +16,7 @@ mod files;
 mod forward;
 mod front;
 mod guard;
+mod health;
 mod jobs;
 mod login;
 mod machines;
@@ -109,6 +110,7 @@ fn router(hub: Hub) -> Router {
         .route("/api/v1/openapi.json", axum::routing::get(async || Json(openapi())))
         .route("/api/v1/hubs/{name}/{*path}", axum::routing::any(forward::forward))
         .route("/api/{*path}", axum::routing::any(nothing))
+        .merge(health::routes())
         .fallback(assets::asset)
         .with_state(hub)
 }

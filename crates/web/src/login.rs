@@ -98,6 +98,7 @@ fn is_open(method: &Method, path: &str) -> bool {
     match path {
         "/api/v1/session" => *method == Method::GET,
         "/api/v1/login" | "/api/v1/logout" => *method == Method::POST,
+        "/metrics" => false,
         _ => !path.starts_with("/api") && matches!(*method, Method::GET | Method::HEAD),
     }
 }

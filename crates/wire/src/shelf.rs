@@ -6,7 +6,7 @@ use crate::{Device, DeviceId};
 use serde::{Deserialize, Serialize};
 
 /// The devices of one hub at most. More are not shown, and the hub's log says so.
-pub const DEVICES_MAX: usize = 256;
+pub const DEVICES_MAX: usize = 1024;
 
 /// Downwards on a stream that was opened with [`crate::Open::Shelf`]. The first is a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

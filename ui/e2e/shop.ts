@@ -150,8 +150,7 @@ export const shop: MockCase[] = [
       await page.waitForFunction(() => document.querySelector("dialog form button:disabled"));
       assert.equal(mock.shop.world.jobs.find(({ id }) => id === "job-new-1")?.note, "good");
       await page.keyboard.press("Escape");
-      await dialog.waitFor({ state: "detached" });
-      assert.match(page.url(), /#\/jobs$/);
+      await page.waitForFunction(() => location.hash === "#/jobs");
       assert.equal(await page.getByRole("searchbox").inputValue(), "part voron");
       await page.locator("label", { hasText: "Deutsch" }).click();
       await page.getByRole("heading", { name: "Aufträge" }).waitFor();

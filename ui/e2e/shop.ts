@@ -150,8 +150,7 @@ export const shop: MockCase[] = [
       await page.waitForFunction(() => document.querySelector("dialog form button:disabled"));
       assert.equal(mock.shop.world.jobs.find(({ id }) => id === "job-new-1")?.note, "good");
       await page.keyboard.press("Escape");
-      await dialog.waitFor({ state: "detached" });
-      assert.match(page.url(), /#\/jobs$/);
+      await page.waitForFunction(() => location.hash === "#/jobs");
       assert.equal(await page.getByRole("searchbox").inputValue(), "part voron");
       await page.locator("label", { hasText: "Deutsch" }).click();
       await page.getByRole("heading", { name: "Aufträge" }).waitFor();
@@ -423,6 +422,31 @@ export const shop: MockCase[] = [
       }
     },
   })),
+  {
+    name: "shop: odd words of printers are words",
+    mock: async (page, mock) => {
+      await visit(page, "#/printers");
+      await card(page, "a1-left").waitFor();
+      mock.shop.change("a1-left", (printer) => {
+        const { state } = printer;
+        if (!state?.job) return;
+        const fault = { severity: "common" as const, code: "", text: "<b>hot</b>" };
+        state.faults = [fault, { ...fault }];
+        state.slots = [...(state.slots ?? []), ...(state.slots ?? [])];
+        for (const slot of state.slots) slot.color = "red;background:url(//x)";
+        state.job.name = "x".repeat(300);
+        [printer.title, printer.location, printer.model] = ["y".repeat(120), "same", "same"];
+        printer.tags = ["pla", "pla"];
+      });
+      await card(page, "a1-left").getByText("<b>hot</b>").first().waitFor();
+      await page.getByRole("link", { name: /^y+$/ }).click();
+      await page.locator("main[data-page=printer]").getByText("<b>hot</b>").first().waitFor();
+      const [wide, view] = await page.evaluate(() => [
+        document.documentElement.scrollWidth, innerWidth,
+      ]);
+      assert.ok((wide ?? 0) <= (view ?? 0), `${wide} px`);
+    },
+  },
   {
     name: "shop: by keyboard alone: to a printer and back",
     mock: async (page) => {

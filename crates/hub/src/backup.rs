@@ -89,7 +89,7 @@ impl Hub {
         backup.part("web-tls.pem", data.join("web-tls.pem"));
         if content == Content::With {
             for folder in ["jobs", "shop/blobs"] {
-                backup.below(data, folder).map_err(|error| internal(error.into()))?;
+                backup.below(data, folder).map_err(internal)?;
             }
         }
         backup.about = json!({

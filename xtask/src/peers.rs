@@ -1,7 +1,9 @@
-//! `cargo xtask peers`: programs that are not ours, at ports that come through farhub.
+//! `cargo xtask peers`: programs that are not ours, at ports that come through farhub, and clients
+//! of printers at our simulated printers.
 //!
 //! They are installed here, in versions that are known, below `target/peers`: with pip into folders
-//! of their own, with npm, and as Debian's packages. `peers/peers.py` drives them.
+//! of their own, with npm, and as Debian's packages. `peers/peers.py` drives those at ports,
+//! `peers/printers.py` and `peers/bambu.py` those of printers.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ pub(crate) fn peers(args: &Args) -> Result<ExitCode> {
     let folder = target.join("peers");
     std::fs::create_dir_all(&folder)?;
     python(&folder, "pyserial", PYSERIAL)?;
+    python(&folder, "printers", PRINTERS)?;
+    python(&folder, "bambu", BAMBU)?;
     if args.all {
         python(&folder, "esptool", ESPTOOL)?;
         python(&folder, "meerk40t", MEERK40T)?;
@@ -41,7 +45,21 @@ pub(crate) fn peers(args: &Args) -> Result<ExitCode> {
         command.arg("--all");
     }
     run(command, RUN_LIMIT)?;
+    printers(&target, &folder, &args.names)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn printers(target: &Path, folder: &Path, names: &[String]) -> Result<()> {
+    let build = ["build", "--quiet", "--locked", "--package", "sim", "--example", "printers"];
+    run(program(".", env!("CARGO"), build), INSTALL_LIMIT)?;
+    for kind in ["printers", "bambu"] {
+        let interpreter = folder.join(kind).join("bin/python");
+        let script = format!("xtask/src/peers/{kind}.py");
+        let mut command = program(".", &interpreter.to_string_lossy(), [&script]);
+        command.arg(target.join("debug/examples/printers")).arg(folder).args(names);
+        run(command, RUN_LIMIT)?;
+    }
+    Ok(())
 }
 
 /// Installs a Python program with what it needs, unless this version is there. What it needs and
@@ -73,10 +91,18 @@ fn node(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-const PACKAGES: &[&str] = &["gensio-bin", "picocom", "python3-venv", "socat"];
+const BAMBU: &[&str] = &["bambulabs_api==2.6.6", "paho-mqtt==2.2.0", "pillow==13.0.0"];
+const PACKAGES: &[&str] = &["curl", "gensio-bin", "picocom", "python3-venv", "socat"];
 const ESPTOOL: &[&str] = &["esptool==5.6.0"];
 const MEERK40T: &[&str] = &["meerk40t==0.9.9100", "pillow==13.0.0"];
 const OCTOPRINT: &[&str] = &["octoprint==1.11.8"];
+const PRINTERS: &[&str] = &[
+    "moonraker-api==4.0.0",
+    "octorest==0.4",
+    "prusalinkpy==2.2.1",
+    "pyprusalink==3.1.0",
+    "websocket-client==1.9.2",
+];
 const PYSERIAL: &[&str] = &["pyserial==3.5"];
 const CNCJS: &str = "cncjs@1.11.5";
 

@@ -4,9 +4,12 @@
 //! Both are whole hubs with keys of their own that talk over QUIC on loopback. They keep what they
 //! know below `demo` in the data folder, so that nothing of it gets into the real hub.
 
+mod farm;
+
 use crate::data;
 use crate::up::{Args, computer, guard};
 use anyhow::{Context, Result};
+use farm::{Farm, Which};
 use hub::view::{self, Grant, Role};
 use hub::{Caller, Config, Discovery, Hub};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,9 +23,17 @@ const PAIRING: Duration = Duration::from_secs(60);
 /// What is plugged in at this hub itself, so that there is something to share.
 const OWN_DISK: (u16, u64) = (3, 16 << 20);
 
+/// The hub in the garage, and what is simulated around both.
+#[derive(Debug)]
+pub(crate) struct Neighbour {
+    pub(crate) hub: Hub,
+    pub(crate) web: Web,
+    pub(crate) farms: [Farm; 2],
+}
+
 /// Starts both; the first is this computer's. The other has a web UI as well, which nobody needs
 /// to know of.
-pub(crate) async fn start(args: &Args) -> Result<(Hub, (Hub, Web))> {
+pub(crate) async fn start(args: &Args) -> Result<(Hub, Neighbour)> {
     let own = vec![sim::Simulated::disk(OWN_DISK.0, OWN_DISK.1)];
     let name = args.name.clone().unwrap_or_else(computer);
     let hub = Hub::start(config(args, name, args.bind, own, true)).await?;
@@ -55,7 +66,8 @@ pub(crate) async fn start(args: &Args) -> Result<(Hub, (Hub, Web))> {
         }
         garage.share(Caller::Local, id.as_str(), Some(name)).await?;
     }
-    Ok((hub, (garage, web)))
+    let farms = [farm::start(&hub, Which::Here).await?, farm::start(&garage, Which::Garage).await?];
+    Ok((hub, Neighbour { hub: garage, web, farms }))
 }
 
 fn config(

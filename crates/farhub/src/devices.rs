@@ -120,6 +120,10 @@ fn rows(table: &mut Table, state: &State, of: impl Fn(&Device) -> bool) {
                 let kind = crate::machines::profile(serial.profile).to_owned();
                 (serial.product.to_string(), kind, &serial.port)
             }
+            Kind::Printer(printer) => {
+                let kind = format!("printer ({})", printer.protocol);
+                (printer.model.to_string(), kind, &printer.title)
+            }
         };
         let told = !device.simulated || product.to_lowercase().contains("simulated");
         let simulated = if told { "" } else { " (simulated)" };

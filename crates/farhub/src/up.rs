@@ -111,8 +111,8 @@ pub(crate) async fn up(args: Args) -> Result<(), Error> {
     let served = serve(&args, &hub, ended).await;
     // also when the web UI could not be: peers may use devices already
     hub.stop().await;
-    if let Some((hub, web)) = neighbour {
-        drop(web);
+    if let Some(demo::Neighbour { hub, web, farms }) = neighbour {
+        drop((web, farms));
         hub.stop().await;
     }
     served
@@ -217,7 +217,7 @@ pub(crate) fn tell(log: &str) -> Result<(), Error> {
     // noq warns each time that it keeps the only path there is
     let usual = format!(
         "warn,noq_proto::connection=error,farhub={log},hub={log},usb={log},\
-         serial={log},web={log},sim={log}"
+         serial={log},web={log},sim={log},printer={log},fleet={log}"
     );
     let usual = if log.contains(['=', ',']) { log.to_owned() } else { usual };
     let filter = match std::env::var("RUST_LOG") {

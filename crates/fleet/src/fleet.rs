@@ -3,6 +3,7 @@
 use crate::feed::{self, Feed, Listener};
 use crate::notices::{self, Message};
 use crate::recorder::Expected;
+use crate::sharing::{self, Leases};
 use crate::view::{self, Health, Link};
 use crate::{Error, files, queue, watching};
 use printer::{Command, Connection, PrinterState, Protocol, Secret};
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
     pub(crate) queue: Notify,
+    pub(crate) leases: Leases,
     pub(crate) notices: mpsc::Sender<Message>,
     /// Counts whatever the shelf has to know: printers that come, go or are called otherwise.
     pub(crate) roll: tokio::sync::watch::Sender<u64>,
@@ -85,6 +87,7 @@ impl Fleet {
     /// When the database fails.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let (post, posted) = mpsc::channel(notices::WAITING_MAX);
+        let leases = Leases::new(config.shop.is_shared());
         let inner = Arc::new(Inner {
             shop: config.shop,
             data: config.data,
@@ -95,6 +98,7 @@ impl Fleet {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             queue: Notify::new(),
+            leases,
             notices: post,
             roll: tokio::sync::watch::Sender::new(0),
         });
@@ -103,6 +107,7 @@ impl Fleet {
         }
         let stopping = || inner.stopping.clone();
         inner.tasks.spawn(feed::run(inner.clone(), stopping()));
+        inner.tasks.spawn(sharing::run(inner.clone(), stopping()));
         inner.tasks.spawn(queue::run(inner.clone(), stopping()));
         inner.tasks.spawn(notices::run(inner.clone(), posted, stopping()));
         inner.tasks.spawn(files::watch_folders(inner.clone(), stopping()));
@@ -114,6 +119,11 @@ impl Fleet {
         self.0.stopping.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        if self.0.shop.is_shared()
+            && let Err(error) = self.0.shop.drop_leases(&self.0.hub).await
+        {
+            tracing::warn!(%error, "printers cannot be given to other hubs at once");
+        }
         self.0.shop.close().await;
     }
 
@@ -187,6 +197,16 @@ impl Inner {
         self.feed.printer(&id);
         self.roll.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// Forgets a printer that is not in the shop any more.
+    pub(crate) fn drop_printer(&self, id: &DeviceId) {
+        let gone = self.lock().remove(id);
+        if let Some(gone) = gone {
+            gone.end.cancel();
+            self.feed.printer(id);
+            self.roll.send_modify(|count| *count += 1);
+        }
     }
 
     /// Changes what is known of a printer, and tells everybody.

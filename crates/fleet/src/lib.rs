@@ -16,6 +16,7 @@ mod notices;
 mod printers;
 mod queue;
 pub mod recorder;
+mod sharing;
 pub mod view;
 mod watching;
 

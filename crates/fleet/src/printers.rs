@@ -65,7 +65,9 @@ impl Fleet {
         is_taken: impl Fn(&Name) -> bool,
     ) -> Result<view::Printer, Error> {
         let connection = connection(&new)?;
-        self.0.is_new(&connection, simulated.as_ref())?;
+        if simulated.is_none() {
+            self.0.is_new(&connection)?;
+        }
         let now_us = now_us();
         let is_simulated = simulated.is_some();
         let id = match simulated {
@@ -142,12 +144,7 @@ impl Fleet {
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
         let id = self.0.named(name)?;
         self.0.shop.remove_printer(id.as_str()).await?;
-        let gone = self.0.lock().remove(&id);
-        if let Some(gone) = gone {
-            gone.end.cancel();
-        }
-        self.0.feed.printer(&id);
-        self.0.roll.send_modify(|count| *count += 1);
+        self.0.drop_printer(&id);
         Ok(())
     }
 
@@ -288,17 +285,17 @@ impl Inner {
 
     /// That this is not a printer that is here already: it would be watched twice, and some take
     /// one connection only.
-    fn is_new(&self, new: &Connection, simulated: Option<&DeviceId>) -> Result<(), Error> {
+    fn is_new(&self, new: &Connection) -> Result<(), Error> {
         let printers = self.lock();
-        let same = printers.iter().find(|(id, entry)| {
+        let same = printers.values().find(|entry| {
             let known = entry.connection();
             let same_serial = !new.serial_number.is_empty()
                 && (known.protocol, &known.serial_number) == (new.protocol, &new.serial_number);
             let same_place = (&known.host, known.port) == (&new.host, new.port);
-            Some(*id) != simulated && (same_serial || same_place)
+            same_serial || same_place
         });
         match same {
-            Some((_, entry)) => Err(Error::Conflict(format!(
+            Some(entry) => Err(Error::Conflict(format!(
                 "this printer is here already: it is called {}",
                 entry.called()
             ))),
@@ -394,7 +391,7 @@ fn apply(row: &mut shop::Printer, change: &PrinterChange, settings: view::Settin
     row.settings = json(change.settings.as_ref().unwrap_or(&settings));
 }
 
-fn is_other_connection(before: &shop::Printer, after: &shop::Printer) -> bool {
+pub(crate) fn is_other_connection(before: &shop::Printer, after: &shop::Printer) -> bool {
     let of = |row: &shop::Printer| {
         let ports = (row.port, row.files_port, row.tls, row.enabled);
         let who = (row.serial_number.clone(), row.user_name.clone(), row.pin.clone());
@@ -424,5 +421,5 @@ const HOST_CHARS_MAX: usize = 253;
 const TAG_CHARS_MAX: usize = 40;
 const TAGS_MAX: usize = 20;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longer than a driver waits for its printer.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than a driver waits for its printer: Klipper answers when it has homed.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(130);

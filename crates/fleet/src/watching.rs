@@ -9,6 +9,7 @@ use crate::feed::News;
 use crate::fleet::{Ask, Inner, now_us};
 use crate::recorder::{Change, Recorder};
 use crate::view::{self, Link, Problem};
+use futures_util::FutureExt;
 use printer::{Order, Reason, Told};
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,36 +35,45 @@ pub(crate) async fn run(
     poke: Arc<Notify>,
     end: CancellationToken,
 ) {
-    let watched = async {
-        let Some(mut watching) = Watching::begin(inner, id, &end).await else { return };
-        let mut wait = FIRST_WAIT;
-        let mut tries = 0;
-        loop {
-            let began = Instant::now();
-            let lost = tokio::select! {
-                () = end.cancelled() => break,
-                lost = watching.connection(&mut asked, tries) => lost,
-            };
-            watching.recorder.lost();
-            if began.elapsed() >= STEADY {
-                (wait, tries) = (FIRST_WAIT, 0);
-            }
-            tries += 1;
-            let pause = wait.mul_f64(rand::random_range(0.8..1.2));
-            watching.offline(&lost, pause, tries);
-            let ended = tokio::select! {
-                () = end.cancelled() => true,
-                () = poke.notified() => false,
-                () = watching.pause(&mut asked, pause) => false,
-            };
-            if ended {
-                break;
-            }
-            wait = (wait * 2).min(LONGEST_WAIT);
+    let Some(mut watching) = Watching::begin(inner, id, &end).await else { return };
+    let mut wait = FIRST_WAIT;
+    let mut tries = 0;
+    loop {
+        let granted = watching.granted(&mut asked);
+        if end.run_until_cancelled(granted).await.is_none() {
+            break;
         }
-        watching.write().await;
-    };
-    watched.await;
+        let began = Instant::now();
+        let lost = tokio::select! {
+            () = end.cancelled() => break,
+            lost = watching.connection(&mut asked, tries) => lost,
+        };
+        watching.recorder.lost();
+        let Lost::Printer(lost) = lost else { continue };
+        if began.elapsed() >= STEADY {
+            (wait, tries) = (FIRST_WAIT, 0);
+        }
+        tries += 1;
+        let pause = wait.mul_f64(rand::random_range(0.8..1.2));
+        watching.offline(&lost, pause, tries);
+        let ended = tokio::select! {
+            () = end.cancelled() => true,
+            () = poke.notified() => false,
+            () = watching.pause(&mut asked, pause) => false,
+        };
+        if ended {
+            break;
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+    watching.write().await;
+}
+
+/// Why a connection is over.
+enum Lost {
+    Printer(printer::Error),
+    /// Another hub watches it now.
+    Lease,
 }
 
 impl Watching {
@@ -86,11 +96,38 @@ impl Watching {
         }
     }
 
+    /// Waits until this hub may watch the printer; then reads anew what others have written.
+    async fn granted(&mut self, asked: &mut mpsc::Receiver<Ask>) {
+        let inner = self.inner.clone();
+        let id = self.id.clone();
+        let mut granted = pin!(inner.leases.granted(&id));
+        if granted.as_mut().now_or_never().is_some() {
+            return;
+        }
+        inner.change(&self.id, |entry| {
+            entry.health.link = Link::Elsewhere;
+            (entry.health.since_us, entry.health.problem) = (now_us(), None);
+        });
+        loop {
+            tokio::select! {
+                () = &mut granted => break,
+                Some(ask) = asked.recv() => self.asked(ask, None),
+            }
+        }
+        if let Ok((since_us, name, jobs)) = stored(&inner, &self.id).await {
+            self.recorder = Recorder::new(self.id.as_str(), &name, since_us, jobs);
+        }
+        inner.change(&self.id, |entry| entry.health.link = Link::Connecting);
+    }
+
     /// One connection, from its beginning to its end.
-    async fn connection(&mut self, asked: &mut mpsc::Receiver<Ask>, tries: u32) -> printer::Error {
+    async fn connection(&mut self, asked: &mut mpsc::Receiver<Ask>, tries: u32) -> Lost {
         let Some(connection) = self.inner.look(&self.id, |entry| entry.connection()) else {
-            return printer::Error::new(Reason::Local, "the printer was removed");
+            return Lost::Printer(printer::Error::new(Reason::Local, "the printer was removed"));
         };
+        let inner = self.inner.clone();
+        let id = self.id.clone();
+        let mut lease_lost = pin!(inner.leases.lost(&id));
         self.inner.change(&self.id, |entry| {
             entry.health.next_try_us = None;
             entry.health.tries = tries;
@@ -103,7 +140,8 @@ impl Watching {
             tokio::select! {
                 biased;
                 Some(told) = told.recv() => self.told(told).await,
-                lost = &mut watch => break lost,
+                lost = &mut watch => break Lost::Printer(lost),
+                () = &mut lease_lost => break Lost::Lease,
                 Some(ask) = asked.recv() => self.asked(ask, Some(&order)),
                 _ = retry.tick(), if !self.unwritten.is_empty() => self.write().await,
             }

@@ -4,6 +4,8 @@
 //! They are for `--demo`, for tests and for benches on machines without USB. What they say on the
 //! bus is what the specifications ask for, errors included, so that real drivers work with them.
 //! A simulated device keeps its state (the content of a disk) from session to session.
+//!
+//! [`machine`] has those with a serial port, and [`printer`] those with a network.
 
 mod acm;
 mod disk;

@@ -67,7 +67,8 @@ def one_with_bambulabs_api(printers, name):
     assert until(printer.mqtt_client.firmware_version, bool)[0] == "0"
     assert printer.get_bed_temperature() == 23.0 and printer.nozzle_diameter() == 0.4
     hub = printer.ams_hub()
-    assert hub[0][0].tray_type == "PLA" and hub[0][2].tray_type == "PETG" and 3 not in hub[0].filament_trays
+    assert [hub[0][slot].tray_type for slot in (0, 2)] == ["PLA", "PETG"]
+    assert 3 not in hub[0].filament_trays
     printer.turn_light_off()
     until(printer.get_light_state, lambda mode: mode == "off")
     printer.turn_light_on()
@@ -76,7 +77,8 @@ def one_with_bambulabs_api(printers, name):
     said = printer.upload_file(io.BytesIO(GCODE), "peer.gcode.3mf")
     assert said.startswith("226"), said
     said, lines = printer.ftp_client.list_directory()
-    assert any(line.endswith(" peer.gcode.3mf") and str(len(GCODE)) in line for line in lines), lines
+    there = [line for line in lines if line.endswith(" peer.gcode.3mf")]
+    assert len(there) == 1 and str(len(GCODE)) in there[0], lines
     back = printer.ftp_client.download_file("peer.gcode.3mf")
     assert hashlib.sha256(back.getvalue()).digest() == hashlib.sha256(GCODE).digest()
 
@@ -169,7 +171,7 @@ def paho(printers):
 
 def curl(printers):
     done = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=os.environ["PEERS_FOLDER"]) as folder:
         up, down = os.path.join(folder, "up.3mf"), os.path.join(folder, "down.3mf")
         with open(up, "wb") as file:
             file.write(os.urandom(3_000_000))
@@ -206,8 +208,10 @@ PEERS = [bambulabs_api, paho, curl]
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("example", help="the program with the printers")
+    parser.add_argument("folder", help="for files")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
+    os.environ["PEERS_FOLDER"] = args.folder
     warnings.simplefilter("ignore")
     printers = Printers(args.example)
     failed = 0

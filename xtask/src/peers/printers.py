@@ -7,7 +7,8 @@ peers.py; its last words say what was done.
 import argparse, asyncio, hashlib, io, json, os, subprocess, sys, time
 
 SOON = 30
-GCODE = b";TIME:600\n;LAYER_COUNT:40\nM140 S60\nM104 S215\n" + b"G1 X1 Y1\n" * 20000
+GCODE = b";Generated with Cura_SteamEngine 5.0\n;TIME:600\n;LAYER_COUNT:40\nM140 S60\nM104 S215\n"
+GCODE += b"G1 X1 Y1\n" * 20000
 
 
 class Printers:
@@ -253,6 +254,8 @@ def octorest(printers):
     assert bytes_.status_code == 206 and bytes_.content == GCODE[5:]
     client.select("peer.gcode", print=True)
     client.pause()
+    while client.job_info()["state"] == "Pausing":
+        time.sleep(0.05)
     assert client.job_info()["state"] == "Paused"
     client.tool_target(200)
     client.bed_target(50)

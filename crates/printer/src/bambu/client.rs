@@ -3,20 +3,22 @@
 //! P1 and A1 take about four connections, and throw out old ones for new ones; so there is exactly
 //! one, which is never made again from here: whoever calls does that, with patience.
 
+mod watching;
+
 use super::command::{self, Message};
-use super::report::{Heard, Reply, Report};
+use super::report::Report;
 use super::{status, tls};
-use crate::{Command, Connection, Error, Fingerprint, Found, Order, PrinterState, Reason, Told};
+use crate::{Connection, Error, Fingerprint, Found, Order, Reason, Told};
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, MqttOptions,
-    Publish, PublishOptions, QoS, StateError, SubscribeReasonCode, Transport,
+    NetworkOptions, Publish, PublishOptions, QoS, StateError, SubscribeReasonCode, Transport,
 };
-use serde_json::Value;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use watching::Watching;
 
 /// How long things take and are waited for.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +103,11 @@ impl Link {
     async fn open(connection: &Connection) -> Result<Self, Error> {
         let (stream, judge) = tls::dial(connection, connection.port).await?;
         let options = options(connection, stream);
-        let (client, events) = AsyncClient::builder(options).capacity(QUEUE).build();
+        let (client, mut events) = AsyncClient::builder(options).capacity(QUEUE).build();
+        // What is waited for is decided here, below.
+        let mut network = NetworkOptions::new();
+        network.set_connection_timeout(2 * GREETING.as_secs());
+        events.set_network_options(network);
         let serial = &connection.serial_number;
         let request = format!("device/{serial}/request");
         let mut link = Self { client, events, request, fingerprint: judge.fingerprint() };
@@ -175,268 +181,6 @@ fn options(
     options
 }
 
-/// What is going on with one printer.
-struct Watching<'a> {
-    connection: &'a Connection,
-    pace: Pace,
-    report: Report,
-    /// The last that was told.
-    told: Option<PrinterState>,
-    /// Whether something has come that was not told yet.
-    changed: bool,
-    told_at: Option<Instant>,
-    certificate: Option<Fingerprint>,
-    files_changed: bool,
-    /// Which files it spoke of last.
-    files: Option<[Value; 3]>,
-    pending: Option<Pending>,
-    heard_at: Instant,
-    asked: bool,
-    refreshed_at: Instant,
-    unreadable: u64,
-}
-
-/// A command that waits for its answer.
-struct Pending {
-    command: Command,
-    name: &'static str,
-    sequence_id: String,
-    until: Instant,
-    done: oneshot::Sender<Result<(), Error>>,
-}
-
-impl<'a> Watching<'a> {
-    fn new(connection: &'a Connection, pace: Pace) -> Self {
-        let now = Instant::now();
-        Self {
-            connection,
-            pace,
-            report: Report::default(),
-            told: None,
-            changed: false,
-            told_at: None,
-            certificate: None,
-            files_changed: false,
-            files: None,
-            pending: None,
-            heard_at: now,
-            asked: false,
-            refreshed_at: now,
-            unreadable: 0,
-        }
-    }
-
-    async fn run(
-        &mut self,
-        link: &mut Link,
-        told: &mpsc::Sender<Told>,
-        orders: &mut mpsc::Receiver<Order>,
-    ) -> Error {
-        loop {
-            let now = Instant::now();
-            if let Err(error) = self.at(link, now) {
-                return error;
-            }
-            let due = self.has_news(now);
-            tokio::select! {
-                heard = link.next() => match heard {
-                    Ok(Some(publish)) => self.hear(&publish.payload),
-                    Ok(None) => {}
-                    Err(error) => return error,
-                },
-                permit = told.reserve(), if due => match permit {
-                    Ok(permit) => if let Some(news) = self.news() {
-                        permit.send(news);
-                    },
-                    Err(_) => return nobody_listens(),
-                },
-                () = told.closed(), if !due => return nobody_listens(),
-                order = orders.recv(), if self.pending.is_none() => match order {
-                    Some(order) => self.order(link, order),
-                    None => return Error::new(Reason::Local, "the connection was ended by us"),
-                },
-                () = sleep_until(self.next_at(due)) => {}
-            }
-        }
-    }
-
-    /// Does what is due.
-    fn at(&mut self, link: &Link, now: Instant) -> Result<(), Error> {
-        if self.pending.as_ref().is_some_and(|pending| pending.until <= now) {
-            self.unanswered();
-        }
-        let (ask, lost) = self.pace.silence;
-        if now >= self.heard_at + lost {
-            let text = format!("the printer has said nothing for {} s", lost.as_secs());
-            return Err(Error::new(Reason::Lost, text));
-        }
-        if now >= self.heard_at + ask && !self.asked {
-            self.asked = true;
-            link.send(&command::get_version(), QoS::AtMostOnce)?;
-        }
-        if now >= self.refreshed_at + self.pace.refresh {
-            self.refreshed_at = now;
-            link.send(&command::push_all(), QoS::AtMostOnce)?;
-        }
-        Ok(())
-    }
-
-    fn next_at(&self, due: bool) -> Instant {
-        let (ask, lost) = self.pace.silence;
-        let silence = self.heard_at + if self.asked { lost } else { ask };
-        let state = self.told_at.filter(|_| self.changed && !due);
-        let state = state.map(|told_at| told_at + self.pace.between_states);
-        let pending = self.pending.as_ref().map(|pending| pending.until);
-        let always = silence.min(self.refreshed_at + self.pace.refresh);
-        [state, pending].into_iter().flatten().fold(always, Instant::min)
-    }
-
-    fn hear(&mut self, payload: &[u8]) {
-        let Some(heard) = self.report.take(payload) else {
-            self.unreadable += 1;
-            tracing::debug!(
-                printer = self.connection.serial_number,
-                bytes = payload.len(),
-                so_far = self.unreadable,
-                "a message that cannot be read"
-            );
-            return;
-        };
-        self.heard_at = Instant::now();
-        self.asked = false;
-        match heard {
-            Heard::Status => {
-                self.changed = true;
-                self.notice_files();
-            }
-            Heard::Version => self.changed = true,
-            Heard::Reply(reply) => self.reply(&reply),
-            Heard::Other => {}
-        }
-    }
-
-    /// What lies on it may have changed when it takes a file, and when another is printed.
-    fn notice_files(&mut self) {
-        let value = |key: &str| self.report.status.get(key).cloned().unwrap_or(Value::Null);
-        let upload = super::json::at(&self.report.status, &["upload", "status"]).cloned();
-        let now = [upload.unwrap_or(Value::Null), value("gcode_file"), value("sdcard")];
-        let before = self.files.replace(now);
-        self.files_changed |= before.is_some() && before != self.files;
-    }
-
-    fn has_news(&self, now: Instant) -> bool {
-        let may = self.told_at.is_none_or(|told_at| now >= told_at + self.pace.between_states);
-        let state = self.changed && self.report.has_state && may;
-        self.certificate.is_some() || self.files_changed || state
-    }
-
-    /// What is told next, if it is news after all.
-    fn news(&mut self) -> Option<Told> {
-        if let Some(fingerprint) = self.certificate.take() {
-            return Some(Told::Certificate(fingerprint));
-        }
-        if std::mem::take(&mut self.files_changed) {
-            return Some(Told::Files);
-        }
-        self.changed = false;
-        self.told_at = Some(Instant::now());
-        let state = self.state();
-        if self.told.as_ref() == Some(&state) {
-            return None;
-        }
-        self.told = Some(state.clone());
-        Some(Told::State(Box::new(state)))
-    }
-
-    fn state(&self) -> PrinterState {
-        status::state(&self.report, &self.connection.host, &self.connection.serial_number)
-    }
-
-    fn order(&mut self, link: &Link, order: Order) {
-        let Order { command, done } = order;
-        let state = self.state();
-        let sent = self.allowed(&command, &state).and_then(|()| {
-            let message = command::message(&command, &state)?;
-            // A print must not get lost on the way, nor its stop.
-            link.send(&message, QoS::AtLeastOnce)?;
-            Ok(message)
-        });
-        match sent {
-            Ok(Message { command: name, sequence_id, .. }) => {
-                let until = Instant::now() + self.pace.answer;
-                self.pending = Some(Pending { command, name, sequence_id, until, done });
-            }
-            Err(error) => {
-                done.send(Err(error)).ok();
-            }
-        }
-    }
-
-    fn allowed(&self, command: &Command, state: &PrinterState) -> Result<(), Error> {
-        if !self.report.has_state {
-            return Err(Error::new(Reason::Busy, "the printer has not told its state yet"));
-        }
-        // A refusal of before may be over by now; what the printer says of itself is not.
-        if state.read_only.is_some() && !self.report.unsigned_refused {
-            return Err(read_only());
-        }
-        let needs = command.needs();
-        if state.read_only.is_none() && !state.abilities.contains(&needs) {
-            return Err(Error::new(Reason::Unable, "this printer cannot do that now"));
-        }
-        Ok(())
-    }
-
-    fn reply(&mut self, reply: &Reply) {
-        let ours = |pending: &mut Pending| {
-            pending.sequence_id == reply.sequence_id && pending.name == reply.command
-        };
-        let Some(pending) = self.pending.take_if(ours) else { return };
-        let result = match &reply.result {
-            Ok(()) => {
-                self.report.unsigned_refused = false;
-                if pending.command == Command::Stop {
-                    self.report.stop_accepted();
-                }
-                Ok(())
-            }
-            Err(reason) if reason.to_ascii_lowercase().contains("verify failed") => {
-                self.report.unsigned_refused = true;
-                Err(read_only())
-            }
-            Err(reason) => {
-                let reason: String = reason.chars().take(200).collect();
-                Err(Error::new(Reason::Unacceptable, format!("the printer refused: {reason}")))
-            }
-        };
-        self.changed = true;
-        pending.done.send(result).ok();
-    }
-
-    fn unanswered(&mut self) {
-        let Some(pending) = self.pending.take() else { return };
-        let state = self.state();
-        let result = if command::is_visible(&pending.command, &state) {
-            Ok(())
-        } else if state.read_only.is_some() {
-            Err(read_only())
-        } else {
-            Err(Error::new(Reason::NoAnswer, "the printer did not answer to that")
-                .hint("look at the printer: it may have done it all the same"))
-        };
-        pending.done.send(result).ok();
-    }
-}
-
-fn read_only() -> Error {
-    Error::new(Reason::ReadOnly, "the printer takes no commands: developer mode is off")
-        .hint("switch on LAN Only and Developer Mode at the printer's panel")
-}
-
-fn nobody_listens() -> Error {
-    Error::new(Reason::Local, "nobody listens to this printer any more")
-}
-
 fn ours(error: &rumqttc::ClientError) -> Error {
     Error::new(Reason::Local, format!("a message could not be queued: {error}"))
 }
@@ -459,9 +203,9 @@ fn refused(error: ConnectionError) -> Error {
                 Error::new(Reason::NotAPrinter, format!("it does not let us in: {code:?}"))
             }
         },
-        ConnectionError::NotConnAck(_)
-        | ConnectionError::MqttState(StateError::Deserialization(_)) => {
-            Error::new(Reason::NotAPrinter, "what answers does not speak MQTT")
+        ConnectionError::NotConnAck(_) => no_mqtt(),
+        ConnectionError::MqttState(StateError::Deserialization(error)) if !is_io(&error) => {
+            no_mqtt()
         }
         error => {
             let text = format!("the connection was closed before the printer let us in: {error}");
@@ -470,10 +214,19 @@ fn refused(error: ConnectionError) -> Error {
     }
 }
 
+fn no_mqtt() -> Error {
+    Error::new(Reason::NotAPrinter, "what answers does not speak MQTT")
+}
+
+/// The end of a connection in the middle of a packet counts as a packet that cannot be read.
+fn is_io(error: &rumqttc::Error) -> bool {
+    matches!(error, rumqttc::Error::Io(_))
+}
+
 /// Why a connection ended.
 fn lost(error: ConnectionError) -> Error {
     match error {
-        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+        ConnectionError::MqttState(StateError::Deserialization(error)) if !is_io(&error) => {
             Error::new(Reason::Garbled, format!("the printer said something odd: {error}"))
         }
         error => Error::new(Reason::Lost, format!("the connection was lost: {error}")),
@@ -490,3 +243,6 @@ const PACKET_BYTES_MAX: usize = 1 << 20;
 const QUEUE: usize = 16;
 const GREETING: Duration = Duration::from_secs(10);
 const GOODBYE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;

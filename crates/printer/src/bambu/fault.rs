@@ -58,7 +58,8 @@ fn of_print_error(code: u32) -> Fault {
     let text = known.map(|(_, text)| (*text).to_owned()).or_else(|| {
         // 07xx is an AMS, 12xx the small one of an A1, 18xx an AMS HT; FF is the external spool.
         let (kind, unit) = (module >> 8, module & 0xFF);
-        let known = FEEDING.iter().find(|(known, _)| *known == rest)?;
+        let by_hand = BY_HAND.iter().filter(|_| unit == 0xFF);
+        let known = by_hand.chain(&FEEDING).find(|(known, _)| *known == rest)?;
         let of = if unit == 0xFF { "external spool".to_owned() } else { unit_name(unit) };
         matches!(kind, 0x07 | 0x12 | 0x18).then(|| format!("{of}: {}", known.1))
     });
@@ -107,21 +108,21 @@ const HMS: [(u64, &str); 34] = [
     (0x0300_0600_0001_0001, "motor A is disconnected"),
     (0x0300_0700_0001_0001, "motor B is disconnected"),
     (0x0300_0800_0001_0001, "the Z motor is disconnected"),
-    (0x0300_0D00_0001_0002, "homing of the bed failed: something may lie under or on it"),
+    (0x0300_0D00_0001_0002, "homing of the bed failed: everything around it shakes"),
     (0x0300_0D00_0001_0003, "the build plate does not lie right"),
-    (0x0300_1000_0002_0001, "vibrations of X differ much from the last calibration"),
-    (0x0300_1000_0002_0002, "vibrations of Y differ much from the last calibration"),
-    (0x0500_0100_0003_0004, "the memory card has not enough space"),
-    (0x0500_0100_0003_0005, "the memory card cannot be used: format or replace it"),
+    (0x0300_1000_0002_0001, "X swings slower than it should: its belt may be loose"),
+    (0x0300_1000_0002_0002, "X swings otherwise than at the last calibration: clean its rail"),
+    (0x0500_0100_0003_0004, "the memory card has no space for videos"),
+    (0x0500_0100_0003_0005, "the memory card is read-only: no videos are kept"),
     (0x0500_0100_0003_0006, "the memory card is not formatted"),
-    (0x0500_0200_0002_0001, "the maker's cloud cannot be reached"),
+    (0x0500_0200_0002_0001, "the internet cannot be reached"),
     (0x0500_0300_0001_0001, "the motion controller does not work: restart the printer"),
     (0x0500_0300_0001_0002, "the toolhead does not work: restart the printer"),
     (0x0500_0300_0001_0003, "the AMS does not work: restart the printer"),
     (0x0500_0400_0001_0001, "the print could not be downloaded"),
     (UNSIGNED, "a command was refused because it was not signed: developer mode is off"),
     (0x0C00_0100_0001_0001, "the lidar's camera does not answer"),
-    (0x0C00_0300_0002_0001, "the first layer could not be inspected"),
+    (0x0C00_0300_0002_0001, "the first layer of this material can hardly be inspected"),
     (0x0C00_0300_0003_0006, "purged filament may have piled up in the chute"),
     (0x0C00_0300_0003_0008, "the print may have come loose (spaghetti)"),
     (0x0C00_0300_0003_0007, "the first layer may be bad"),
@@ -135,6 +136,13 @@ const SLOT: [(u64, &str); 6] = [
     (0x0002_0004, "the filament may be broken in the toolhead"),
     (0x0003_0001, "the filament has run out: the old one is purged, please wait"),
     (0x0003_0002, "the filament has run out: another slot with the same goes on"),
+];
+
+/// Where nobody but a person can feed the filament.
+const BY_HAND: [(u32, &str); 3] = [
+    (0x8003, "pull out the filament at the spool holder"),
+    (0x8006, "push the filament into the tube until it goes no further"),
+    (0x8007, "look at the nozzle: go on if plastic comes out, else push the filament"),
 ];
 
 /// Of feeding filament, for any AMS and for the external spool: the second half of the code.
@@ -177,8 +185,8 @@ const PRINT: [(u32, &str); 36] = [
     (0x0300_8009, "paused: the bed does not keep its temperature"),
     (0x0300_800A, "paused: filament has piled up in the chute, clean it"),
     (0x0300_800B, "paused: the filament cutter is stuck"),
-    (0x0300_800C, "paused: a motor has lost steps, the printer has homed again"),
-    (0x0300_800D, "paused: something hangs on the nozzle, or an object has come loose"),
+    (0x0300_800C, "paused: a motor has lost steps, something may be in its way"),
+    (0x0300_800D, "paused: the extruder does not push as it should"),
     (0x0300_800E, "paused: the print file is no longer there, put the card back"),
     (0x0300_800F, "paused: the door seems to be open"),
     (0x0500_4001, "the maker's cloud cannot be reached"),

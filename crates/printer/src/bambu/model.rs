@@ -22,7 +22,6 @@ pub(crate) struct Model {
     pub(super) camera: CameraKind,
     pub(super) chamber_sensor: bool,
     pub(super) chamber_heater: bool,
-    pub(super) nozzles: u8,
 }
 
 impl Model {
@@ -56,7 +55,6 @@ const BASE: Model = Model {
     camera: CameraKind::Rtsp,
     chamber_sensor: true,
     chamber_heater: false,
-    nozzles: 1,
 };
 const PLAIN: Model = Model { camera: CameraKind::Pictures, chamber_sensor: false, ..BASE };
 const HEATED: Model = Model { chamber_heater: true, ..BASE };
@@ -71,11 +69,11 @@ static ALL: [Model; 14] = [
     Model { name: "A1", codes: &["N2S"], serials: &["039"], ..PLAIN },
     Model { name: "A1 mini", codes: &["N1"], serials: &["030"], ..PLAIN },
     Model { name: "A2L", codes: &["N9"], ..PLAIN },
-    Model { name: "X2D", codes: &["N6"], nozzles: 2, ..HEATED },
-    Model { name: "H2D", codes: &["O1D"], serials: &["094"], nozzles: 2, ..HEATED },
-    Model { name: "H2D Pro", codes: &["O1E", "O2D"], serials: &["239"], nozzles: 2, ..HEATED },
+    Model { name: "X2D", codes: &["N6"], ..HEATED },
+    Model { name: "H2D", codes: &["O1D"], serials: &["094"], ..HEATED },
+    Model { name: "H2D Pro", codes: &["O1E", "O2D"], serials: &["239"], ..HEATED },
     Model { name: "H2S", codes: &["O1S"], serials: &["093"], ..HEATED },
-    Model { name: "H2C", codes: &["O1C", "O1C2"], serials: &["31B"], nozzles: 2, ..HEATED },
+    Model { name: "H2C", codes: &["O1C", "O1C2"], serials: &["31B"], ..HEATED },
 ];
 
 #[cfg(test)]

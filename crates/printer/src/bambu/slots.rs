@@ -16,13 +16,15 @@ pub(super) const EXTERNAL_MAIN: u16 = 255;
 pub(super) const HT: u16 = 128;
 
 /// All of them, in the order of their units.
-pub(super) fn slots(status: &Map<String, Value>, nozzles: u8) -> Vec<Slot> {
+pub(super) fn slots(status: &Map<String, Value>) -> Vec<Slot> {
+    let nozzles = json::list(status, &["device", "extruder", "info"]).len();
     let active = active(status, nozzles);
     let mut slots = Vec::new();
-    for unit in json::list(status, &["ams", "ams"]) {
+    for (at, unit) in (0..).zip(json::list(status, &["ams", "ams"])) {
         let Some(number) = id(unit) else { continue };
         for tray in unit.get("tray").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
-            let Some((id, name)) = id(tray).and_then(|tray| place(number, tray)) else { continue };
+            let known = id(tray).and_then(|tray| place(number, tray, at));
+            let Some((id, name)) = known else { continue };
             slots.push(slot(tray, id, name, active));
         }
     }
@@ -44,7 +46,7 @@ pub(super) fn slots(status: &Map<String, Value>, nozzles: u8) -> Vec<Slot> {
 }
 
 /// Which one feeds the hotend.
-fn active(status: &Map<String, Value>, nozzles: u8) -> Option<u16> {
+fn active(status: &Map<String, Value>, nozzles: usize) -> Option<u16> {
     let now = json::at(status, &["ams", "tray_now"]).and_then(json::whole);
     if nozzles > 1
         && let Some(snow) = at_active_nozzle(status)
@@ -53,7 +55,7 @@ fn active(status: &Map<String, Value>, nozzles: u8) -> Option<u16> {
             (u16::try_from(snow >> 8 & 0xFF).ok()?, u16::try_from(snow & 0xFF).ok()?);
         return match unit {
             EXTERNAL | EXTERNAL_MAIN => (tray != 0xFF).then_some(unit),
-            _ => place(unit, tray).map(|(id, _)| id),
+            _ => place(unit, tray, 0).map(|(id, _)| id),
         };
     }
     u16::try_from(now?).ok().filter(|now| *now != 255)
@@ -68,10 +70,13 @@ fn at_active_nozzle(status: &Map<String, Value>) -> Option<i64> {
     json::whole(nozzle.get("snow")?)
 }
 
-fn place(unit: u16, tray: u16) -> Option<(u16, String)> {
+/// `at` is where the unit stands in the list: those of an A2L count from 16 on, and are its first
+/// all the same.
+fn place(unit: u16, tray: u16, at: u16) -> Option<(u16, String)> {
+    let shown = if unit < 4 { unit } else { at };
     let letter = |n: u16| u8::try_from(n).ok().filter(|n| *n < 26).map(|n| char::from(b'A' + n));
     match (unit, tray) {
-        (0..32, 0..4) => Some((unit * 4 + tray, format!("{}{}", letter(unit)?, tray + 1))),
+        (0..32, 0..4) => Some((unit * 4 + tray, format!("{}{}", letter(shown)?, tray + 1))),
         (HT..154, 0) => Some((unit, format!("HT-{}", letter(unit - HT)?))),
         _ => None,
     }
@@ -81,19 +86,20 @@ fn slot(tray: &Value, id: u16, name: String, active: Option<u16>) -> Slot {
     let text = |key: &str| tray.get(key).and_then(json::text);
     let remain = tray.get("remain").and_then(json::whole);
     let material = text("tray_type");
+    let tag = |key| text(key).filter(|tag| is_tag(tag));
+    // The spool before both of its tags.
+    let tag = tag("tray_uuid").or_else(|| tag("tag_uid"));
+    // It is known of spools with a tag; of others some models say 0, some 100, some −1.
+    let remain = remain.filter(|_| tag.is_some() && material.is_some());
     Slot {
         id,
         name: Text::from(name),
         product: text("tray_sub_brands").map(Text::from),
         color: text("tray_color").filter(|_| material.is_some()).and_then(|c| color(&c)),
-        // −1 is unknown, and an empty tray has nothing that could remain
         remaining_percent: remain
             .and_then(|percent| u8::try_from(percent).ok())
-            .filter(|percent| *percent <= 100 && material.is_some()),
-        tag: text("tray_uuid")
-            .filter(|t| is_tag(t))
-            .or(text("tag_uid").filter(|t| is_tag(t)))
-            .map(Text::from),
+            .filter(|percent| *percent <= 100),
+        tag: tag.map(Text::from),
         active: active == Some(id),
         material: material.map(Text::from),
     }

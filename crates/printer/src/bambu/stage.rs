@@ -8,7 +8,7 @@ pub(super) fn text(stage: i64) -> Option<&'static str> {
 
 /// Whether no plastic is laid down yet in this stage, though the print has begun.
 pub(super) fn prepares(stage: i64) -> bool {
-    matches!(stage, 1..=3 | 7..=15 | 18 | 19 | 24 | 25 | 29 | 31 | 36..=66 | 77)
+    matches!(stage, 1..=3 | 7..=15 | 18 | 19 | 24 | 25 | 29 | 31 | 36..=77)
 }
 
 /// Whether the printer does something in this stage when it is not printing: −1 and 255 are idle,
@@ -85,16 +85,16 @@ const TEXTS: [&str; 78] = [
     "preparing the hotend",
     "calibrating the detection of clumps",
     "cleaning the air of the chamber",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
+    "measuring the rotary attachment",
+    "moving over the chute",
+    "cooling the nozzle",
+    "moving to the middle of the bed",
+    "fitting arcs",
+    "recognising the hotend",
+    "checking how the build plate lies",
+    "looking for things on the bed",
+    "looking for things under the bed",
+    "purging before the print",
     "preparing the AMS",
 ];
 
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(text(16), Some("paused by somebody"));
         assert_eq!(text(22), Some("unloading filament"));
         assert_eq!(text(77), Some("preparing the AMS"));
-        for idle in [-1, 0, 70, 78, 255, i64::MAX, i64::MIN] {
+        for idle in [-1, 0, 78, 255, i64::MAX, i64::MIN] {
             assert_eq!(text(idle), None);
             assert!(!moves(idle));
         }

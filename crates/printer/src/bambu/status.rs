@@ -26,7 +26,7 @@ pub(super) fn state(report: &Report, host: &str, serial_number: &str) -> Printer
         fans: fans(status),
         speed_percent: speed(status),
         light_on: light(status),
-        slots: slots::slots(status, model.map_or(1, |model| model.nozzles)),
+        slots: slots::slots(status),
         faults: fault::faults(hms, report.print_error()),
         camera: camera(status, model, host),
         abilities: abilities(report, model, read_only.is_none()),
@@ -283,7 +283,9 @@ fn wifi(status: &Map<String, Value>) -> Option<i16> {
 
 fn storage(status: &Map<String, Value>) -> Option<bool> {
     let flags = status.get("home_flag").and_then(whole);
-    match status.get("sdcard") {
+    // Newer models print from a memory of their own, and what they say is of the USB drive.
+    let has_own = at(status, &["device", "extruder"]).is_some();
+    let told = match status.get("sdcard") {
         Some(Value::Bool(there)) => {
             let broken = flags.is_some_and(|flags| flags & 0x200 != 0);
             Some(*there && !broken)
@@ -291,7 +293,8 @@ fn storage(status: &Map<String, Value>) -> Option<bool> {
         Some(Value::String(word)) => Some(word == "HAS_SDCARD_NORMAL"),
         // Two bits: 1 is there and fit, 2 broken, 3 read only.
         _ => flags.map(|flags| flags >> 8 & 3 == 1),
-    }
+    };
+    told.filter(|ready| *ready || !has_own)
 }
 
 /// A changer of the H2C holds seven.

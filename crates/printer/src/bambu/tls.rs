@@ -271,4 +271,4 @@ const DIAL: Duration = Duration::from_secs(10);
 const ADDRESSES_MAX: usize = 8;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

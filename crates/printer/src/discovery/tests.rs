@@ -55,7 +55,7 @@ async fn mdns_finds_octoprint_and_asks_web_servers_whether_they_are_prusalink() 
     let serving = tokio::spawn(async move {
         while let Ok((mut stream, _)) = web.accept().await {
             let mut question = [0; 512];
-            stream.read(&mut question).await.ok();
+            let _read = stream.read(&mut question).await;
             let answer = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest \
                 realm=\"Printer API\"\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(answer).await.ok();

@@ -124,7 +124,9 @@ async fn run(
                 session.hear(&message?, Instant::now())?;
                 teller.changed();
             }
-            () = teller.due() => teller.tell(session.mapping.state()).await?,
+            () = teller.due(), if session.is_known(Instant::now()) => {
+                teller.tell(session.mapping.state()).await?;
+            }
             order = orders.recv() => {
                 let order = order.ok_or_else(over)?;
                 match check(&order.command, Some(&session.mapping.state())) {
@@ -132,7 +134,7 @@ async fn run(
                     Err(error) => drop(order.done.send(Err(error))),
                 }
             }
-            () = at(session.next_tick()) => {
+            () = at(session.next_tick(Instant::now())) => {
                 session.tick(Instant::now())?;
                 teller.changed();
             }

@@ -80,7 +80,14 @@ pub(crate) async fn delete(connection: &Connection, path: &str) -> Result<(), Er
     let mut http = http(connection)?;
     let ask = Ask::new(Method::DELETE, place(path)?);
     let answer = http.ask(&ask).await?;
-    if answer.is_ok() { Ok(()) } else { Err(refused(&http, &ask, &answer)) }
+    if answer.is_ok() {
+        return Ok(());
+    }
+    // Moonraker 0.11 says 400 of a file that is not there, as of much else.
+    if answer.status == 400 && !entries(&mut http).await?.iter().any(|file| file.path == path) {
+        return Err(Error::new(Reason::NotFound, "the printer has no such file"));
+    }
+    Err(refused(&http, &ask, &answer))
 }
 
 fn refused(http: &Http, ask: &Ask, answer: &Answer) -> Error {

@@ -72,6 +72,7 @@ pub(super) struct Latest {
     id: Text,
     filename: String,
     started_us: Option<i64>,
+    is_running: bool,
 }
 
 impl Latest {
@@ -80,6 +81,7 @@ impl Latest {
             id: job.text("/job_id")?,
             filename: job.path("/filename")?,
             started_us: job.number("/start_time").and_then(micros),
+            is_running: job.path("/status").as_deref() == Some("in_progress"),
         })
     }
 }
@@ -87,6 +89,15 @@ impl Latest {
 impl Mapping {
     pub(super) fn filename(&self) -> Option<&str> {
         self.objects.field("print_stats", "filename").as_str().filter(|name| !name.is_empty())
+    }
+
+    /// It prints, and the history does not have that print yet: the last one of the same file is
+    /// another.
+    pub(super) fn is_unnamed(&self) -> bool {
+        let is_it = |latest: &Latest| {
+            latest.is_running && Some(latest.filename.as_str()) == self.filename()
+        };
+        self.phase().is_active() && !self.latest.as_ref().is_some_and(is_it)
     }
 
     /// `webhooks` knows sooner than `server.info`.
@@ -145,7 +156,9 @@ impl Mapping {
 
     fn running(&self, phase: Phase) -> Option<Running> {
         let filename = self.filename()?;
-        let latest = self.latest.as_ref().filter(|latest| latest.filename == filename);
+        let latest = self.latest.as_ref().filter(|latest| {
+            latest.filename == filename && (latest.is_running || !phase.is_active())
+        });
         let metadata = Some(&self.metadata).filter(|metadata| metadata.filename == filename);
         let laid_s = self.objects.number("print_stats", "print_duration").unwrap_or(0.0);
         // M73 in the file knows better than the position in it.
@@ -268,17 +281,18 @@ impl Mapping {
     }
 
     fn heat(&self, heater: Heater, target_c: u16) -> Result<String, Error> {
-        let none = || Error::new(Reason::Unable, "the printer has no such heater");
-        let name = match heater {
-            Heater::Hotend(0) => "extruder".to_owned(),
-            Heater::Hotend(number) => format!("extruder{number}"),
-            Heater::Bed => "heater_bed".to_owned(),
-            Heater::Chamber => self.objects.chamber_heater().ok_or_else(none)?.to_owned(),
+        let objects = &self.objects;
+        let line = match heater {
+            Heater::Hotend(0) => objects.has("extruder").then(|| format!("M104 T0 S{target_c}")),
+            Heater::Hotend(number) => objects
+                .has(&format!("extruder{number}"))
+                .then(|| format!("M104 T{number} S{target_c}")),
+            Heater::Bed => objects.has("heater_bed").then(|| format!("M140 S{target_c}")),
+            Heater::Chamber => objects
+                .chamber_heater()
+                .map(|name| format!("SET_HEATER_TEMPERATURE HEATER={name} TARGET={target_c}")),
         };
-        if heater != Heater::Chamber && !self.objects.has(&name) {
-            return Err(none());
-        }
-        Ok(format!("SET_HEATER_TEMPERATURE HEATER={name} TARGET={target_c}"))
+        line.ok_or_else(|| Error::new(Reason::Unable, "the printer has no such heater"))
     }
 }
 

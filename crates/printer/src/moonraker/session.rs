@@ -1,6 +1,6 @@
 //! The conversation over one WebSocket, without the socket: what came in, what goes out.
 //!
-//! identify → server.info → (when Klipper is ready) printer.info, objects.list → subscribe, and
+//! identify → server.info → (when Klipper is ready) printer.info, objects.list → subscribe; and
 //! beside that the history and the cameras. Then notifications come by themselves.
 
 use super::mapping::{Klippy, Latest, Mapping, Metadata, camera, past};
@@ -25,6 +25,9 @@ pub(super) struct Session {
     pub(super) told: Vec<Told>,
     /// When to look once more for Klipper, while it is not ready.
     pub(super) look_at: Option<Instant>,
+    has_history: bool,
+    /// Since when a print has no number.
+    unnamed_since: Option<Instant>,
 }
 
 enum Asked {
@@ -49,6 +52,8 @@ impl Session {
             out: Vec::new(),
             told: Vec::new(),
             look_at: None,
+            has_history: true,
+            unnamed_since: None,
         };
         let mut who = json!({
             "client_name": "farhub",
@@ -120,13 +125,28 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the state can be told: not before it is known, and no print without its number,
+    /// which comes a moment later.
+    pub(super) fn is_known(&self, now: Instant) -> bool {
+        let is_history = |(asked, _): &(Asked, Instant)| matches!(asked, Asked::History);
+        self.mapping.klippy != Klippy::Unknown
+            && !self.asked.values().any(is_history)
+            && self.unnamed_since.is_none_or(|since| now >= since + NAME_TIMEOUT)
+    }
+
+    fn look_for_name(&mut self, now: Instant) {
+        let is_unnamed = self.has_history && self.mapping.is_unnamed();
+        self.unnamed_since = is_unnamed.then(|| self.unnamed_since.unwrap_or(now));
+    }
+
     /// When [`Self::tick`] has something to do.
-    pub(super) fn next_tick(&self) -> Option<Instant> {
+    pub(super) fn next_tick(&self, now: Instant) -> Option<Instant> {
         let limits = self.asked.values().map(|(asked, since)| match asked {
             Asked::Order(_) => *since + ORDER_TIMEOUT,
             _ => *since + CALL_TIMEOUT,
         });
-        limits.chain(self.look_at).min()
+        let name = self.unnamed_since.map(|since| since + NAME_TIMEOUT);
+        limits.chain(self.look_at).chain(name.filter(|name| *name > now)).min()
     }
 
     /// One message from the printer.
@@ -136,6 +156,7 @@ impl Session {
     pub(super) fn hear(&mut self, message: &Value, now: Instant) -> Result<(), Error> {
         if let Some(method) = message.pointer("/method").and_then(Value::as_str) {
             self.notified(method, message.pointer("/params").unwrap_or(&Value::Null), now);
+            self.look_for_name(now);
             return Ok(());
         }
         let id = message.pointer("/id").and_then(Value::as_u64);
@@ -143,6 +164,7 @@ impl Session {
         match message.pointer("/error") {
             None => {
                 self.answered(asked, message.pointer("/result").unwrap_or(&Value::Null), now);
+                self.look_for_name(now);
                 Ok(())
             }
             Some(error) => self.refused(asked, error, now),
@@ -206,7 +228,8 @@ impl Session {
             Asked::Metadata(filename) => {
                 self.mapping.metadata = Metadata { filename, ..Metadata::default() };
             }
-            Asked::History | Asked::Webcams => {}
+            Asked::History => self.has_history = false,
+            Asked::Webcams => {}
             Asked::Order(done) => {
                 let reason = match code {
                     401 | 403 => Reason::WrongSecret,
@@ -301,7 +324,10 @@ impl Session {
     fn status(&mut self, status: &Value, now: Instant) {
         self.mapping.objects.merge(status);
         let Some(filename) = self.mapping.filename() else { return };
-        let is_asked = |(asked, _): &(Asked, Instant)| matches!(asked, Asked::Metadata(asked) if asked == filename);
+        let is_asked = |(asked, _): &(Asked, Instant)| match asked {
+            Asked::Metadata(asked) => asked == filename,
+            _ => false,
+        };
         if self.mapping.metadata.filename != filename && !self.asked.values().any(is_asked) {
             let filename = filename.to_owned();
             let params = json!({"filename": filename});
@@ -337,4 +363,6 @@ const ASKED_MAX: usize = 32;
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Homing and heating are answered when they are done.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(120);
+/// Moonraker writes the history a moment after it has told the state.
+const NAME_TIMEOUT: Duration = Duration::from_secs(2);
 const KLIPPY_INTERVAL: Duration = Duration::from_secs(5);

@@ -213,13 +213,15 @@ fn the_next_print_of_the_same_file_has_another_id() {
     );
     let state = talk.state();
     assert_eq!((state.phase, state.job.unwrap().id), (Phase::Finished, Some("000064".into())));
+    let delta = json!({"print_stats": {"state": "printing", "print_duration": 0.0}});
+    talk.notify("notify_status_update", json!([delta, 2.0]));
+    // The number that is known is the last print's.
+    assert_eq!(talk.state().job.unwrap().id, None);
+    assert!(!talk.session.is_known(talk.now));
+    assert!(talk.session.is_known(talk.now + Duration::from_secs(2)));
     let job = entry("000065", "parts/bracket.gcode", "in_progress", Value::Null);
     talk.notify("notify_history_changed", json!([{"action": "added", "job": job}]));
-    talk.notify(
-        "notify_status_update",
-        json!([
-        {"print_stats": {"state": "printing", "print_duration": 0.0}}, 2.0]),
-    );
+    assert!(talk.session.is_known(talk.now));
     let state = talk.state();
     assert_eq!((state.phase, state.job.unwrap().id), (Phase::Preparing, Some("000065".into())));
 }
@@ -256,7 +258,7 @@ fn klipper_is_looked_for_until_it_is_ready() {
     talk.answer("server.connection.identify", json!({"connection_id": 1}));
     talk.answer("server.info", info("disconnected"));
     assert_eq!(talk.state().phase, Phase::Error);
-    talk.now = talk.session.next_tick().unwrap();
+    talk.now = talk.session.next_tick(talk.now).unwrap();
     talk.session.tick(talk.now).unwrap();
     talk.drain();
     talk.answer("server.info", info("startup"));
@@ -277,7 +279,8 @@ fn an_order_is_done_when_klipper_says_so() {
     talk.session.order(Order { command: Command::Resume, done }, talk.now);
     talk.drain();
     let (id, ..) = talk.asked.pop().unwrap();
-    talk.hear(&json!({"jsonrpc": "2.0", "id": id, "error": {"code": 400, "message": "Print is not paused"}}));
+    let error = json!({"code": 400, "message": "Print is not paused"});
+    talk.hear(&json!({"jsonrpc": "2.0", "id": id, "error": error}));
     assert_eq!(is_done.try_recv().unwrap().unwrap_err().reason, Reason::Unacceptable);
     let (done, mut is_done) = oneshot::channel();
     talk.session.order(Order { command: Command::Stop, done }, talk.now);
@@ -296,7 +299,7 @@ fn commands_become_methods() {
     assert_eq!(script(Command::Speed { percent: 80 }), "M220 S80");
     assert_eq!(script(Command::Light { on: false }), "SET_PIN PIN=caselight VALUE=0");
     let heat = Command::Temperature { heater: Heater::Bed, target_c: 65 };
-    assert_eq!(script(heat), "SET_HEATER_TEMPERATURE HEATER=heater_bed TARGET=65");
+    assert_eq!(script(heat), "M140 S65");
     let skip = Command::SkipObjects { ids: vec!["BRACKET_0".into()] };
     assert_eq!(script(skip), "EXCLUDE_OBJECT NAME=BRACKET_0");
     let request = |command| talk.session.mapping.request(&command);

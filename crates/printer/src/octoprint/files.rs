@@ -54,17 +54,26 @@ pub(crate) async fn upload(
     }
     let mut http = http(connection)?;
     let path = format!("local/{}", upload.name);
-    // OctoPrint replaces without a word.
-    if !upload.replace && entry(&mut http, &path).await.is_ok() {
-        let message = format!("{} is on the printer already", upload.name);
-        return Err(Error::new(Reason::AlreadyThere, message));
+    // OctoPrint replaces without a word, unless it is new enough to know `noOverwrite`. It keeps
+    // no spaces in names.
+    let plainer = path.replace(' ', "_");
+    if !upload.replace
+        && (entry(&mut http, &path).await.is_ok() || entry(&mut http, &plainer).await.is_ok())
+    {
+        return Err(already_there(upload.name));
     }
-    let form = Multipart::new().field("select", "false").field("print", "false");
+    let mut form = Multipart::new().field("select", "false").field("print", "false");
+    if !upload.replace {
+        form = form.field("noOverwrite", "true");
+    }
     let ask =
         Ask::new(Method::POST, "/api/files/local").header("content-type", form.content_type());
     let send =
         Send { file: upload.file, bytes: upload.bytes, around: form.around(upload.name), progress };
     let answer = http.upload(&ask, &send).await?;
+    if answer.status == 409 && !upload.replace {
+        return Err(already_there(upload.name));
+    }
     if !answer.is_ok() {
         return Err(refused(&http, &ask, &answer));
     }
@@ -126,6 +135,10 @@ fn collect(entries: &[Value], depth: u8, found: &mut Vec<RemoteFile>) {
             found.push(remote_file(path, entry));
         }
     }
+}
+
+fn already_there(name: &str) -> Error {
+    Error::new(Reason::AlreadyThere, format!("{name} is on the printer already"))
 }
 
 fn path_of(inside: &str) -> String {

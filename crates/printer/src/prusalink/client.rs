@@ -185,8 +185,11 @@ impl Watcher {
             204 => None,
             _ => return Err(self.http.unexpected(&ask, &answer)),
         };
-        self.job_seen = Some((id, phase, now));
+        let was_there = job.is_some();
         self.mapping.job(job);
+        // Of another job already: the next look will be of one.
+        let is_of_now = !was_there || self.mapping.details().is_some();
+        self.job_seen = is_of_now.then_some((id, phase, now));
         Ok(())
     }
 

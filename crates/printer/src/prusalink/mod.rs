@@ -8,6 +8,8 @@ mod client;
 mod files;
 mod legacy;
 mod mapping;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use client::{probe, watch};
 pub(crate) use files::{delete, download, list, upload};

@@ -1,9 +1,12 @@
 //! A server of the test's own, and what all tests do with one.
 
 use axum::Router;
+use axum::serve::ListenerExt;
 use printer::{Command, Connection, Error, Order, PrinterState, Protocol, Told};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +17,7 @@ use tokio::time::timeout;
 pub(crate) struct Fake {
     address: SocketAddr,
     task: JoinHandle<()>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Drop for Fake {
@@ -26,8 +30,18 @@ impl Fake {
     pub(crate) async fn new(router: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counted = accepted.clone();
+        let listener = listener.tap_io(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, task }
+        Self { address, task, accepted }
+    }
+
+    /// Connections so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn connection(&self, protocol: Protocol) -> Connection {

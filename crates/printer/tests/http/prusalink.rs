@@ -52,10 +52,10 @@ fn hash(text: String) -> String {
 }
 
 impl Prusa {
-    fn login(&mut self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Response> {
+    fn login(&mut self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
         if self.nonce_uses == 0 {
             let is_key = headers.get("x-api-key").is_some_and(|key| key == "secret");
-            return if is_key { Ok(()) } else { Err(StatusCode::UNAUTHORIZED.into_response()) };
+            return (!is_key).then(|| StatusCode::UNAUTHORIZED.into_response());
         }
         let said = headers.get("authorization").and_then(|value| value.to_str().ok());
         let mut stale = false;
@@ -70,7 +70,7 @@ impl Prusa {
                 let response = hash(format!("{mine}:{nonce}:{what}"));
                 if said.contains(&format!("response=\"{response}\"")) {
                     self.used += 1;
-                    return Ok(());
+                    return None;
                 }
             }
         }
@@ -78,7 +78,7 @@ impl Prusa {
         self.used = 0;
         let challenge =
             format!("Digest realm=\"Printer API\", nonce=\"{:016x}\", stale={stale}", self.nonce);
-        Err((StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)]).into_response())
+        Some((StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)]).into_response())
     }
 
     fn put(&mut self, name: &str, headers: &HeaderMap, body: &Bytes) -> StatusCode {
@@ -114,7 +114,7 @@ async fn api(
 ) -> Response {
     let mut prusa = prusa.lock().unwrap();
     prusa.asked.push(format!("{method} {}", uri.path()));
-    if let Err(refused) = prusa.login(&method, &uri, &headers) {
+    if let Some(refused) = prusa.login(&method, &uri, &headers) {
         return refused;
     }
     let file = path.strip_prefix("v1/files/usb/").map(str::to_owned);
@@ -122,9 +122,9 @@ async fn api(
         ("GET", "version", _) => {
             Json(json!({"api": "2.0.0", "text": "PrusaLink", "hostname": "mini"})).into_response()
         }
-        ("GET", "v1/info", _) => Json(json!({"serial": "CZ1", "nozzle_diameter": 0.4})).into_response(),
+        ("GET", "v1/info", _) => Json(json!({"serial": "CZ1"})).into_response(),
         ("GET", "v1/status", _) => Json(json!({
-            "job": (prusa.state != "IDLE").then(|| json!({"id": 7, "progress": 50.0, "time_printing": 60})),
+            "job": (prusa.state != "IDLE").then(|| json!({"id": 7, "progress": 50.0})),
             "storage": {"path": "/usb/", "name": "usb", "read_only": false},
             "printer": {"state": prusa.state, "temp_nozzle": 20.0, "target_nozzle": 0.0}
         }))
@@ -141,7 +141,8 @@ async fn api(
         ]}))
         .into_response(),
         ("GET", "v1/files/usb", _) => {
-            let children: Vec<_> = prusa.files.keys().filter_map(|name| prusa.entry(name)).collect();
+            let children = prusa.files.keys().filter_map(|name| prusa.entry(name));
+            let children: Vec<_> = children.collect();
             Json(json!({"type": "FOLDER", "name": "usb", "children": children})).into_response()
         }
         ("GET", _, Some(name)) => match prusa.entry(&name) {
@@ -205,6 +206,7 @@ async fn a_stale_nonce_is_replaced() {
     prusa.lock().unwrap().files.insert("a.gcode".to_owned(), b"G28\n".to_vec());
     let files = soon(printer::files::list(&connection)).await.unwrap();
     assert_eq!((files.len(), files[0].path.as_str()), (1, "/usb/a.gcode"));
+    assert_eq!(fake.accepted(), 1, "a refusal does not cost the connection");
 }
 
 #[tokio::test]
@@ -224,7 +226,7 @@ async fn a_print_without_details_is_watched_and_stopped() {
     watched.until(|state| state.phase == Phase::Stopped).await;
     let Told::Ended(past) = watched.next().await else { panic!("no end") };
     assert_eq!((past[0].id.clone(), past[0].outcome), (Some("7".into()), Outcome::Cancelled));
-    // It is told once, and nothing else changes.
+    assert_eq!(fake.accepted(), 1, "one connection for all of it");
     let asked = prusa.lock().unwrap().asked.clone();
     assert!(!asked.iter().any(|asked| asked.starts_with("POST")), "{asked:?}");
 }

@@ -15,7 +15,11 @@
 //! [`Shared::changes`]: super::shared::Shared::changes
 //! [`Shared::fault`]: super::shared::Shared::fault
 
-use super::file::{File, Plan};
+mod job;
+
+pub(super) use job::{Heat, Job};
+
+use super::file::File;
 use super::{End, Print};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -59,13 +63,6 @@ pub(super) enum Phase {
     Failed,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Heat {
-    pub(super) now_c: f64,
-    /// 0 is off.
-    pub(super) target_c: f64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heater {
     Hotend,
@@ -78,23 +75,6 @@ pub(super) struct Trouble {
     pub(super) text: String,
     /// Whether it ended a print.
     pub(super) ended_print: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Job {
-    /// The first is 1; every print has its own.
-    pub(super) id: u32,
-    pub(super) path: String,
-    pub(super) started: SystemTime,
-    pub(super) plan: Plan,
-    /// Without pauses, in seconds.
-    active_s: f64,
-    /// How much of `whole_s` is done.
-    worked_s: f64,
-    /// Preparation and printing, at 100 % speed.
-    whole_s: f64,
-    prepare_s: f64,
-    rate: f64,
 }
 
 /// A print that is under way, or over.
@@ -418,70 +398,8 @@ impl Engine {
     }
 }
 
-impl Job {
-    /// 0 to 1; 0 while it heats.
-    pub(super) fn progress(&self) -> f64 {
-        let printing_s = self.whole_s - self.prepare_s;
-        if printing_s <= 0.0 {
-            return 1.0;
-        }
-        ((self.worked_s - self.prepare_s) / printing_s).clamp(0.0, 1.0)
-    }
-
-    /// Since its start, without pauses.
-    pub(super) fn elapsed(&self) -> Duration {
-        Duration::from_secs_f64(self.active_s)
-    }
-
-    pub(super) fn remaining(&self) -> Duration {
-        let prepare_s = (self.prepare_s - self.worked_s).max(0.0);
-        let print_s = self.whole_s - self.worked_s.max(self.prepare_s);
-        Duration::from_secs_f64(prepare_s + print_s.max(0.0) / self.rate)
-    }
-
-    /// What it takes at 100 % speed, preparation included.
-    pub(super) fn whole(&self) -> Duration {
-        Duration::from_secs_f64(self.whole_s)
-    }
-
-    /// 0 while it heats; the first is 1.
-    pub(super) fn layer(&self) -> u32 {
-        if self.worked_s < self.prepare_s {
-            return 0;
-        }
-        let layers = f64::from(self.plan.layers);
-        // Within 1 to the number of layers, which is a u32.
-        ((self.progress() * layers).floor() + 1.0).min(layers) as u32
-    }
-
-    pub(super) fn filament_mm(&self) -> f64 {
-        self.plan.filament_mm * self.progress()
-    }
-}
-
-impl Heat {
-    const COLD: Self = Self { now_c: ROOM_C, target_c: 0.0 };
-
-    fn goal_c(self) -> f64 {
-        self.target_c.max(ROOM_C)
-    }
-    fn is_settled(self) -> bool {
-        (self.now_c - self.goal_c()).abs() < f64::EPSILON
-    }
-    fn step(&mut self, step_s: f64, tau_s: f64) {
-        let goal_c = self.goal_c();
-        // It cools slower than it heats.
-        let tau_s = if goal_c < self.now_c { tau_s * 4.0 } else { tau_s };
-        self.now_c = goal_c + (self.now_c - goal_c) * (-step_s / tau_s).exp();
-        if (self.now_c - goal_c).abs() < 0.25 {
-            self.now_c = goal_c;
-        }
-    }
-}
-
 /// What one printer keeps at most; beyond it the drive is full.
 pub(super) const FILES_BYTES_MAX: usize = 256 * 1024 * 1024;
-const ROOM_C: f64 = 23.0;
 const HOTEND_MAX_C: f64 = 300.0;
 const BED_MAX_C: f64 = 120.0;
 /// Quick enough to be hot within the minute that a print heats.

@@ -52,7 +52,11 @@ pub(super) async fn serve<A, F>(
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
+                let Ok((stream, _)) = accepted else {
+                    // Out of file descriptors, most likely.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
                 while connections.try_join_next().is_some() {}
                 if connections.len() < connections_max {
                     let (shared, answer) = (Arc::clone(&shared), answer.clone());
@@ -76,6 +80,7 @@ where
     });
     let server = hyper::server::conn::http1::Builder::new()
         .max_buf_size(BUFFER_BYTES_MAX)
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     if let Err(e) = server.await {
@@ -156,7 +161,8 @@ pub(super) async fn read_json(body: Body) -> Result<Value, StatusCode> {
     serde_json::from_slice(&bytes).map_err(|_| StatusCode::BAD_REQUEST)
 }
 
-/// A file, or the part of it that `Range` asks for: `bytes=from-`, `bytes=from-to`.
+/// A file, or the part of it that `Range` asks for: `bytes=from-`, `bytes=from-to`,
+/// `bytes=-last`.
 pub(super) fn ranged(content: &Bytes, range: Option<&str>) -> Response {
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     let accepts = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -165,9 +171,15 @@ pub(super) fn ranged(content: &Bytes, range: Option<&str>) -> Response {
     else {
         return ([kind, accepts], content.clone()).into_response();
     };
-    let to = if to.is_empty() { Ok(bytes.saturating_sub(1)) } else { to.parse::<usize>() };
-    match (from.parse::<usize>(), to) {
-        (Ok(from), Ok(to)) if from <= to && from < bytes => {
+    let last = bytes.saturating_sub(1);
+    let bounds = match (from.parse::<usize>(), to.parse::<usize>()) {
+        (Ok(from), Ok(to)) => Some((from, to)),
+        (Ok(from), Err(_)) if to.is_empty() => Some((from, last)),
+        (Err(_), Ok(tail)) if from.is_empty() => Some((bytes.saturating_sub(tail), last)),
+        _ => None,
+    };
+    match bounds {
+        Some((from, to)) if from <= to && from < bytes => {
             let to = to.min(bytes - 1);
             let text = format!("bytes {from}-{to}/{bytes}");
             let part = (header::CONTENT_RANGE, value(&text));
@@ -190,6 +202,7 @@ pub(super) fn header<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a 
     request.headers().get(name)?.to_str().ok()
 }
 
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// What a form has beside the file in it.
 const FORM_BYTES_MAX: usize = 64 * 1024;

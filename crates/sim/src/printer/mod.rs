@@ -80,7 +80,8 @@ pub enum Act {
     Pause,
     Resume,
     Cancel,
-    /// The printer finds something wrong. A print ends by it.
+    /// The printer finds something wrong. A print ends by it; without one the printer itself is
+    /// halted. Moonraker: `shutdown` and `disconnected` are Klipper's own ends.
     Fail {
         code: String,
         text: String,

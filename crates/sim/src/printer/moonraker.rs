@@ -72,7 +72,7 @@ impl Door {
         if parts == ["websocket"] {
             return self.upgrade(request, allowed, life).await;
         }
-        if !allowed && parts != ["server", "info"] && parts != ["access", "info"] {
+        if !allowed && parts != ["access", "info"] {
             http::drain(request.into_body()).await;
             return refuse(Failed::unauthorized());
         }
@@ -87,9 +87,18 @@ impl Door {
                 result(self.delete_file(&path.join("/")))
             }
             (Method::GET | Method::POST | Method::DELETE, path) => {
-                let method = path.join(".");
+                let name = path.join(".");
+                let Some(method) = method_of(&name) else {
+                    return refuse(Failed::of(StatusCode::NOT_FOUND, "Not Found"));
+                };
+                if request.method() != Method::POST && POST_ONLY.contains(&method) {
+                    return refuse(Failed::of(
+                        StatusCode::METHOD_NOT_ALLOWED,
+                        "Method Not Allowed",
+                    ));
+                }
                 match params(request, query).await {
-                    Ok(params) => result(self.call(&method, &params)),
+                    Ok(params) => result(self.call(method, &params)),
                     Err(failed) => refuse(failed),
                 }
             }
@@ -126,7 +135,8 @@ impl Door {
     /// Of the printer, not of a print: Klipper has stopped and wants to be restarted.
     fn halted(engine: &Engine) -> Option<String> {
         let trouble = engine.trouble.as_ref()?;
-        let halts = trouble.code == SHUTDOWN || !trouble.ended_print;
+        let halts = [SHUTDOWN, DISCONNECTED].contains(&trouble.code.as_str());
+        let halts = halts || !trouble.ended_print;
         halts.then(|| trouble.text.clone())
     }
 }
@@ -180,6 +190,39 @@ impl Failed {
     }
 }
 
+/// The methods that HTTP has another name for; a name that is JSON-RPC's only is none of HTTP's.
+fn method_of(path: &str) -> Option<&str> {
+    match path {
+        "server.files.directory" => Some("server.files.get_directory"),
+        "server.history.job" => Some("server.history.get_job"),
+        "access.api_key" => Some("access.get_api_key"),
+        "server.files.get_directory" | "server.history.get_job" | "access.get_api_key" => None,
+        other => Some(other),
+    }
+}
+
+const POST_ONLY: &[&str] = &[
+    "printer.emergency_stop",
+    "printer.firmware_restart",
+    "printer.gcode.script",
+    "printer.print.cancel",
+    "printer.print.pause",
+    "printer.print.resume",
+    "printer.print.start",
+    "printer.restart",
+];
+
+/// How Klipper is: `ready`, `shutdown`, or `disconnected`.
+fn klippy_state(engine: &Engine) -> &'static str {
+    match &engine.trouble {
+        Some(trouble) if trouble.code == DISCONNECTED => DISCONNECTED,
+        Some(_) if Door::halted(engine).is_some() => SHUTDOWN,
+        Some(_) | None => "ready",
+    }
+}
+
+/// A trouble with this code is that Moonraker has lost Klipper.
+const DISCONNECTED: &str = "disconnected";
 /// What `emergency_stop` and `M112` leave behind.
 const SHUTDOWN: &str = "shutdown";
 /// Of Moonraker itself.

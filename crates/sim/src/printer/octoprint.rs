@@ -81,8 +81,14 @@ impl Door {
             _ => {}
         }
         if !self.is_allowed(&request) {
+            let changes = method != Method::GET;
             http::drain(request.into_body()).await;
-            return refuse(StatusCode::FORBIDDEN, NO_PERMISSION);
+            // Without a key it could be a browser that was lured here.
+            return if changes {
+                refuse(StatusCode::BAD_REQUEST, "CSRF validation failed")
+            } else {
+                refuse(StatusCode::FORBIDDEN, NO_PERMISSION)
+            };
         }
         match (&method, parts.as_slice()) {
             (_, ["api", "files", rest @ ..]) => self.answer_files(request, rest).await,

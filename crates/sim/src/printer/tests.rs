@@ -154,7 +154,7 @@ async fn faults_and_their_end() {
 
         bench.printer.set_fault(Fault::Garbled);
         let mut good = 0;
-        for _ in 0..24 {
+        for _ in 0..12 {
             let answer = soon(bench.ask("GET", path).send()).await.unwrap();
             let bytes = soon(answer.bytes()).await.unwrap();
             let value = serde_json::from_slice::<Value>(&bytes);
@@ -201,4 +201,50 @@ async fn what_is_printed_is_what_happened() {
         bench.printer.act(Act::Clear);
         assert_eq!(bench.printer.truth().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_is_pushed_breaks_too() {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+    let bench = Bench::new(Protocol::Moonraker, 1.0).await;
+    let url = bench.url("/websocket").replace("http", "ws");
+    let connect = || async {
+        let mut socket = soon(tokio_tungstenite::connect_async(&url)).await.unwrap().0;
+        let hello = r#"{"jsonrpc":"2.0","id":1,"method":"server.connection.identify","params":
+            {"client_name":"t","version":"1","type":"other","url":"x","api_key":"12345678"}}"#;
+        soon(socket.send(Message::text(hello))).await.unwrap();
+        let first = soon(socket.next()).await.unwrap().unwrap();
+        assert!(first.to_text().unwrap().contains("connection_id"), "{first:?}");
+        socket
+    };
+    let ask = || Message::text(r#"{"jsonrpc":"2.0","id":2,"method":"printer.info"}"#);
+
+    let mut socket = connect().await;
+    bench.printer.set_fault(Fault::Silent);
+    soon(socket.send(ask())).await.unwrap();
+    // What was under way may still come, and then not even the second's tick.
+    let mut heard = 0;
+    while timeout(Duration::from_millis(1500), socket.next()).await.is_ok() {
+        heard += 1;
+    }
+    assert!(heard < 3, "{heard}");
+    bench.printer.set_fault(Fault::None);
+    soon(socket.next()).await.unwrap().unwrap();
+
+    bench.printer.set_fault(Fault::Garbled);
+    let mut broken = 0;
+    for _ in 0..12 {
+        soon(socket.send(ask())).await.unwrap();
+        let message = soon(socket.next()).await.unwrap().unwrap();
+        let value = message.to_text().ok().and_then(|t| serde_json::from_str::<Value>(t).ok());
+        broken += u32::from(value.is_none_or(|value| value["result"]["state"] != "ready"));
+    }
+    assert_eq!(broken, 12);
+    bench.printer.set_fault(Fault::None);
+
+    let mut socket = connect().await;
+    bench.printer.set_fault(Fault::Drops);
+    let closed = async { while let Some(Ok(_)) = socket.next().await {} };
+    soon(closed).await;
 }

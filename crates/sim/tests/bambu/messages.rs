@@ -110,9 +110,9 @@ async fn a_project_is_printed_from_request_to_finish() {
         printer.put_file("cache/part.gcode.3mf", TEN_MINUTES.to_vec());
         let mut client = Mqtt::of(printer.spec()).await;
         client.whole().await;
-        let project = json!({"param": "Metadata/plate_2.gcode", "url": "ftp:///cache/part.gcode.3mf",
-            "subtask_name": "part", "task_id": "4294967296", "subtask_id": 77, "use_ams": true,
-            "ams_mapping": [-1, 2]});
+        let project = json!({"param": "Metadata/plate_2.gcode",
+            "url": "ftp:///cache/part.gcode.3mf", "subtask_name": "part", "use_ams": true,
+            "task_id": "4294967296", "subtask_id": 77, "ams_mapping": [-1, 2]});
         assert_eq!(client.print("project_file", &project).await["result"], "success");
         let mut merged = Value::Null;
         let mut states = Vec::new();

@@ -26,8 +26,9 @@ async fn printers_tell_of_themselves_and_answer() {
             assert!(text.contains("\r\nLocation: 127.0.0.1\r\n"));
             assert!(text.contains(&format!("\r\nDevModel.bambu.com: {code}\r\n")), "{text}");
         }
-        let search = "M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1990\r\nMAN: \"ssdp:discover\"\r\n\
-                      MX: 3\r\nST: urn:bambulab-com:device:3dprinter:1\r\n\r\n";
+        let search = "M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1990\r\n\
+                      MAN: \"ssdp:discover\"\r\nMX: 3\r\n\
+                      ST: urn:bambulab-com:device:3dprinter:1\r\n\r\n";
         hub.send_to(search.as_bytes(), announcer.address()).await.unwrap();
         let text = heard(&hub).await;
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("\r\nUSN: FARHUBA1\r\n"));

@@ -9,7 +9,7 @@ use crate::shop::filter::Filter;
 use crate::shop::{Page, page_of};
 use crate::{Error, Shop, name_taken};
 use sqlx::FromRow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// A content.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -79,16 +79,6 @@ pub struct FileQuery {
     pub offset: u32,
     /// 0 is 100; never more than 10 000.
     pub limit: u32,
-}
-
-/// What a look at a place has changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Synced {
-    pub added: Vec<File>,
-    /// Of another size or time than before: their content is unknown again.
-    pub changed: Vec<File>,
-    /// Gone from there, and forgotten. What was downloaded is never among them.
-    pub gone: Vec<File>,
 }
 
 impl Shop {
@@ -226,85 +216,13 @@ impl Shop {
         work.commit().await
     }
 
-    /// Makes the files of a place those that were seen there. A new one is added. One that is
-    /// there keeps its id, note and tags; where size or time is another than before, its content
-    /// is unknown again and its state that of `seen`. One that was not seen is forgotten, unless
-    /// it was downloaded.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn sync_place(
-        &self,
-        place: &str,
-        seen: &[File],
-        now_us: i64,
-    ) -> Result<Synced, Error> {
-        let mut work = self.begin().await?;
-        let sql = format!("SELECT {FILE} FROM files WHERE place = $1{}", work.lock());
-        let known: Vec<File> = work.rows(sql, args![place]).await?;
-        let mut known: HashMap<_, _> =
-            known.into_iter().map(|file| (file.path.clone(), file)).collect();
-        let (mut synced, mut same, mut done) =
-            (Synced::default(), Vec::new(), std::collections::HashSet::new());
-        for file in seen {
-            // as it is stored
-            let path = file.path.replace('\0', "");
-            if !done.insert(path.clone()) {
-                continue;
-            }
-            let Some(old) = known.remove(&path) else {
-                let new = File { place: place.to_owned(), path, seen_us: now_us, ..file.clone() };
-                let sql = format!(
-                    "INSERT INTO files ({FILE}) VALUES \
-                     ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-                     ON CONFLICT (place, path) DO NOTHING"
-                );
-                // another hub may have been here in the same moment
-                if work.execute(sql, new.args()).await? == 1 {
-                    synced.added.push(new);
-                }
-                continue;
-            };
-            let (now, changed) = old.clone().looked_at(file, now_us);
-            if now == (File { seen_us: now_us, ..old }) {
-                same.push(path);
-                continue;
-            }
-            work.execute(upsert("files", FILE, "id", &["created_us"]), now.args()).await?;
-            if changed {
-                synced.changed.push(now);
-            }
-        }
-        for part in same.chunks(PART) {
-            let mut filter = Filter::default();
-            let (now, place) = (filter.bind(now_us), filter.bind(place));
-            let list = filter.list(part);
-            let sql = format!(
-                "UPDATE files SET seen_us = {now} WHERE place = {place} AND path IN ({list})"
-            );
-            work.execute(sql, filter.args).await?;
-        }
-        synced.gone = known.into_values().filter(|file| file.state != "downloaded").collect();
-        synced.gone.sort_by(|a, b| a.path.cmp(&b.path));
-        for part in synced.gone.chunks(PART) {
-            let mut filter = Filter::default();
-            let ids: Vec<_> = part.iter().map(|file| file.id.clone()).collect();
-            let list = filter.list(&ids);
-            work.execute(format!("DELETE FROM files WHERE id IN ({list})"), filter.args).await?;
-        }
-        for file in synced.added.iter().chain(&synced.changed).chain(&synced.gone) {
-            work.tell(Change::File(file.id.clone()));
-        }
-        work.commit().await?;
-        Ok(synced)
-    }
-
     /// # Errors
     /// When the database fails, or knows no such file.
     pub async fn set_tags(&self, file_id: &str, tags: &[String]) -> Result<(), Error> {
         let mut work = self.begin().await?;
         work.execute("DELETE FROM file_tags WHERE file_id = $1", args![file_id]).await?;
-        for tag in tags {
+        // in one order, so that two hubs never wait for each other
+        for tag in tags.iter().collect::<BTreeSet<_>>() {
             let sql = "INSERT INTO file_tags (file_id, tag) VALUES ($1, $2) \
                        ON CONFLICT DO NOTHING";
             work.execute(sql, args![file_id, tag]).await?;
@@ -391,26 +309,7 @@ impl FileQuery {
 }
 
 impl File {
-    /// As it is after somebody has looked, and whether its content may be another. What was not
-    /// said, or is said for the first time, is no difference.
-    fn looked_at(mut self, seen: &File, now_us: i64) -> (Self, bool) {
-        let differ =
-            |old: Option<i64>, new: Option<i64>| old.zip(new).is_some_and(|(old, new)| old != new);
-        let changed = differ(self.bytes, seen.bytes) || differ(self.changed_us, seen.changed_us);
-        self.bytes = seen.bytes.or(self.bytes);
-        self.changed_us = seen.changed_us.or(self.changed_us);
-        self.name.clone_from(&seen.name);
-        self.search.clone_from(&seen.search);
-        self.seen_us = now_us;
-        if changed {
-            self.hash = None;
-            self.problem = None;
-            self.state.clone_from(&seen.state);
-        }
-        (self, changed)
-    }
-
-    fn args(&self) -> Vec<Arg> {
+    pub(super) fn args(&self) -> Vec<Arg> {
         args![
             &self.id,
             &self.place,
@@ -429,8 +328,8 @@ impl File {
     }
 }
 
-const FILE: &str = "id, place, path, name, bytes, changed_us, hash, state, problem, note, \
-    search, seen_us, created_us";
+pub(super) const FILE: &str = "id, place, path, name, bytes, changed_us, hash, state, problem, \
+    note, search, seen_us, created_us";
 const BLOB: &str = "hash, bytes, kind, meta, created_us";
 const AGE: &str = "COALESCE(changed_us, created_us)";
 const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash) \
@@ -438,4 +337,4 @@ const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.h
     WHERE queue_items.hash = blobs.hash AND queue_items.state = 'waiting')";
 
 /// Values of one statement: SQLite takes 32 766, PostgreSQL 65 535, and both like fewer.
-const PART: usize = 500;
+pub(super) const PART: usize = 500;

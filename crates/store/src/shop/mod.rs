@@ -20,16 +20,18 @@ mod leases;
 mod printers;
 mod queue;
 mod secret;
+mod sync;
 
 pub use changes::Change;
 pub use channels::Channel;
-pub use files::{Blob, File, FileOrder, FileQuery, FileRow, Synced};
+pub use files::{Blob, File, FileOrder, FileQuery, FileRow};
 pub use folders::Folder;
 pub use jobs::{Job, JobEvent, JobQuery};
 pub use leases::Lease;
 pub use printers::Printer;
 pub use queue::{QueueItem, QueueRun};
 pub use secret::SecretKey;
+pub use sync::Synced;
 
 use crate::Error;
 use db::Db;
@@ -97,6 +99,12 @@ impl Shop {
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.told.subscribe()
+    }
+
+    /// Whether other hubs may work on the same shop.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.listener.is_some()
     }
 
     async fn begin(&self) -> Result<db::Work, Error> {

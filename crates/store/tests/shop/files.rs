@@ -119,12 +119,9 @@ async fn files_are_found_by_what_they_are() {
         for file in [&a, &b, &c, &d] {
             shop.put_file(file).await.unwrap();
         }
-        let taken = shop.put_file(&File { id: "x".into(), ..a.clone() }).await;
-        assert!(matches!(taken, Err(Error::NameTaken(_))));
         let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
         shop.set_tags("a", &tags(&["petg", "kunde", "petg"])).await.unwrap();
         shop.set_tags("b", &tags(&["petg"])).await.unwrap();
-        assert!(shop.set_tags("nobody", &tags(&["x"])).await.is_err());
         assert_eq!(shop.all_tags().await.unwrap(), [("kunde".into(), 1), ("petg".into(), 2)]);
 
         let all = FileQuery::default();
@@ -157,10 +154,28 @@ async fn files_are_found_by_what_they_are() {
         assert_eq!((page.total, page.next), (4, None));
         let old = FileQuery { before_us: Some(300), bytes_min: Some(1), ..all };
         assert_eq!(ids(&shop.old_files(&old).await.unwrap()), ["a", "b"]);
+    }
+}
 
+#[tokio::test]
+async fn files_and_tags_come_and_go() {
+    for place in Place::both() {
+        let shop = place.shop().await;
+        let hash = || Some("h1".to_owned());
+        let a = File { hash: hash(), ..file("a", "library", "/a.3mf", 10) };
+        let b = File { hash: hash(), ..file("b", "p1", "/b.3mf", 20) };
+        for file in [&a, &b] {
+            shop.put_file(file).await.unwrap();
+        }
+        let taken = shop.put_file(&File { id: "x".into(), ..a.clone() }).await;
+        assert!(matches!(taken, Err(Error::NameTaken(_))));
+        let tag = ["petg".to_owned()];
+        shop.set_tags("a", &tag).await.unwrap();
+        shop.set_tags("b", &tag).await.unwrap();
+        assert!(shop.set_tags("nobody", &tag).await.is_err());
         assert_eq!(shop.file("a").await.unwrap().as_ref(), Some(&a));
-        assert_eq!(shop.file_at("p1", "/zahnrad.3mf").await.unwrap().as_ref(), Some(&b));
-        assert_eq!(shop.file_at("p2", "/zahnrad.3mf").await.unwrap(), None);
+        assert_eq!(shop.file_at("p1", "/b.3mf").await.unwrap().as_ref(), Some(&b));
+        assert_eq!(shop.file_at("p2", "/b.3mf").await.unwrap(), None);
         assert_eq!(ids(&shop.copies_of("h1").await.unwrap()), ["a", "b"]);
         shop.set_tags("a", &[]).await.unwrap();
         shop.remove_file("b").await.unwrap();

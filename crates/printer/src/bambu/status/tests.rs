@@ -143,7 +143,8 @@ fn deltas_of_a_p1s_change_only_what_they_say() {
 #[test]
 fn an_x1c_with_a_fault_and_a_camera_that_is_off() {
     let body = json!({
-        "msg": 0, "gcode_state": "PAUSE", "stg_cur": 6, "gcode_file": "/data/Metadata/plate_1.gcode",
+        "msg": 0, "gcode_state": "PAUSE", "stg_cur": 6,
+        "gcode_file": "/data/Metadata/plate_1.gcode",
         "subtask_name": "Gear", "layer_num": 3, "total_layer_num": 80, "mc_percent": 9,
         "mc_remaining_time": 61, "chamber_temper": 38.0, "print_error": 0x0700_8011,
         "hms": [{ "attr": 0x0700_2000, "code": 0x0002_0001 },

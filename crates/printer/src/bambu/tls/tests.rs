@@ -12,11 +12,11 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-const SERIAL: &str = "01P00A123456789";
+pub(in crate::bambu) const SERIAL: &str = "01P00A123456789";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A certificate in that name from an issuer whom nobody knows.
-fn certificate(name: &str) -> (Vec<CertificateDer<'static>>, KeyPair) {
+pub(in crate::bambu) fn certificate(name: &str) -> (Vec<CertificateDer<'static>>, KeyPair) {
     let mut ca = CertificateParams::new(vec![]).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name.push(DnType::CommonName, "BBL Test CA");

@@ -28,6 +28,7 @@ pub use ssdp::{Announcer, MULTICAST, Options};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use broker::Broker;
 use bytes::Bytes;
@@ -100,7 +101,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             Ok((tcp, _)) => return tcp,
             Err(error) => tracing::debug!(%error, "not accepted"),
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(ACCEPT_AGAIN).await;
     }
 }
 
@@ -134,5 +135,7 @@ impl fmt::Debug for Bambu {
     }
 }
 
+/// When there were too many open files.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// More than a person asks for; clients that ask faster wait.
 const REQUESTS_MAX: usize = 64;

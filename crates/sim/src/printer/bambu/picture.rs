@@ -35,7 +35,7 @@ fn color(column: u16, row: u16, percent: u8, hue: [u8; 3]) -> [u8; 3] {
         [70, 128, 128]
     } else if (28..52).contains(&column) && row >= plate - tall {
         // Layers show.
-        [hue[0] + if row % 2 == 0 { 12 } else { 0 }, hue[1], hue[2]]
+        [hue[0] + if row.is_multiple_of(2) { 12 } else { 0 }, hue[1], hue[2]]
     } else {
         [200, 128, 126]
     }

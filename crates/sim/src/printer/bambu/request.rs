@@ -223,7 +223,10 @@ impl Desk<'_> {
         let number = |key| request.get(key).and_then(Value::as_u64).unwrap_or(0);
         let slot = match number("ams_id") {
             254 | 255 => EXTERNAL,
-            _ => u16::try_from(number("tray_id")).unwrap_or(u16::MAX),
+            unit => {
+                let slot = unit.saturating_mul(4).saturating_add(number("tray_id"));
+                u16::try_from(slot).unwrap_or(u16::MAX)
+            }
         };
         let tray = self.own.tray_mut(slot).ok_or("no such tray")?;
         let set = |key, field: &mut String| {
@@ -307,3 +310,84 @@ const NO_CARD: u32 = 0x0500_400C;
 const NO_MAPPING: u32 = 0x07FF_8012;
 const OBJECTS_MAX: usize = 1000;
 const FIELD_CHARS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::UNIX_EPOCH;
+
+    fn ask(model: &str, payload: &[u8]) -> (Answer, Engine) {
+        let model = Model::named(model);
+        let mut engine = Engine::new(60.0, UNIX_EPOCH);
+        engine.put_file("x.3mf", bytes::Bytes::from_static(b";TIME:600\n")).unwrap();
+        let spec = Spec::new(crate::printer::Protocol::Bambu, "x");
+        let mut own = Own::new(model);
+        let fault = Fault::None;
+        let mut desk = Desk { spec: &spec, model, engine: &mut engine, own: &mut own, fault };
+        let answer = desk.take(payload);
+        (answer, engine)
+    }
+
+    #[test]
+    fn one_message_asks_several_things() {
+        // As bambulabs_api does it, without numbers.
+        let payload = br#"{"pushing": {"command": "pushall"}, "info": {"command": "get_version"},
+            "upgrade": {"command": "get_history"}, "system": {"led_mode": "off"}}"#;
+        let (answer, engine) = ask("A1", payload);
+        assert!(answer.whole && !engine.light_on);
+        assert_eq!(answer.replies.len(), 3);
+        assert!(answer.replies.iter().all(|reply| {
+            reply.as_object().unwrap().values().all(|reply| reply["result"] == "success")
+        }));
+    }
+
+    #[test]
+    fn where_a_file_lies() {
+        for (url, expected) in [
+            ("ftp:///x.3mf", "x.3mf"),
+            ("ftp://cache/x.3mf", "cache/x.3mf"),
+            ("file:///sdcard/cache/x.3mf", "cache/x.3mf"),
+            ("file:///media/usb0/x.3mf", "x.3mf"),
+            ("/mnt/sdcard/x.gcode", "x.gcode"),
+        ] {
+            assert_eq!(place(url), expected);
+        }
+    }
+
+    #[test]
+    fn filament_is_set_in_the_tray_that_is_meant() {
+        for (unit, tray, there) in [(0, 1, true), (0, 3, false), (1, 0, false), (255, 254, true)] {
+            let payload = json!({"print": {"command": "ams_filament_setting", "ams_id": unit,
+                "tray_id": tray, "tray_type": "ABS", "tray_color": "112233FF"}});
+            let (answer, _) = ask("P1S", payload.to_string().as_bytes());
+            let expected = if there { "success" } else { "fail" };
+            assert_eq!(answer.replies[0]["print"]["result"], expected, "{unit} {tray}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_bad(payload in prop::collection::vec(any::<u8>(), 0..400)) {
+            ask("A1", &payload);
+        }
+
+        #[test]
+        fn no_request_is_too_bad(
+            command in "project_file|skip_objects|gcode_line|print_speed|ams_filament_setting|\
+                ams_change_filament|gcode_file|stop|[a-z_]{0,9}",
+            key in "url|param|obj_list|ams_mapping|use_ams|tray_id|ams_id|target|task_id|led_mode",
+            number in any::<i64>(),
+            text in ".{0,40}",
+        ) {
+            for value in [json!(number), json!(text), json!([number, text]), json!({"a": number})] {
+                let mut request = json!({"command": command, "url": "ftp:///x.3mf",
+                    "param": "Metadata/plate_1.gcode", "use_ams": true, "ams_mapping": [0]});
+                request[&key] = value;
+                for kind in ["print", "system", "camera", "pushing"] {
+                    ask("A1", json!({kind: request}).to_string().as_bytes());
+                }
+            }
+        }
+    }
+}

@@ -1,4 +1,7 @@
+//! The engine in virtual time.
+
 use super::*;
+use crate::printer::file::Plan;
 use std::time::UNIX_EPOCH;
 
 const HOUR: &str = "cube.gcode";
@@ -136,4 +139,96 @@ fn what_slicers_write() {
     long.extend_from_slice(b";TIME:60\n");
     assert_eq!(Plan::read(&long).estimate.as_secs(), 60);
     assert_eq!(plan("; estimated printing time (normal mode) = ä\n").estimate.as_secs(), 1800);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(f64),
+    Start,
+    Pause,
+    Resume,
+    Cancel,
+    Fail,
+    Clear,
+    Off,
+    Speed(u16),
+    Gcode(String),
+}
+
+fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+    use proptest::prelude::*;
+    prop_oneof![
+        (0.0..40.0).prop_map(Step::Wait),
+        Just(Step::Start),
+        Just(Step::Pause),
+        Just(Step::Resume),
+        Just(Step::Cancel),
+        Just(Step::Fail),
+        Just(Step::Clear),
+        Just(Step::Off),
+        any::<u16>().prop_map(Step::Speed),
+        "[MGTmgt]?[0-9]{0,4} ?[A-Z]?[-0-9.naif]{0,8}.{0,8}".prop_map(Step::Gcode),
+    ]
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_happens_the_records_are_sound(steps in proptest::collection::vec(step(), 0..60)) {
+        let mut engine = engine(60.0);
+        let mut seconds = 0.0;
+        for step in steps {
+            match step {
+                Step::Wait(more) => seconds += more,
+                Step::Start => drop(engine.start(HOUR)),
+                Step::Pause => drop(engine.pause()),
+                Step::Resume => drop(engine.resume()),
+                Step::Cancel => drop(engine.cancel()),
+                Step::Fail => engine.fail("1", "wrong"),
+                Step::Clear => engine.clear(),
+                Step::Off => engine.power_off(),
+                Step::Speed(percent) => engine.set_speed(percent),
+                Step::Gcode(line) => crate::printer::gcode::run(&mut engine, &line),
+            }
+            engine.advance(at(seconds));
+            if let Some(job) = &engine.job {
+                assert!((0.0..=1.0).contains(&job.progress()) && job.layer() <= 60);
+                job.remaining();
+            }
+            assert!(engine.hotend.now_c.is_finite() && engine.hotend.now_c <= 300.0);
+            sound(&engine);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_some_file(
+        content: Vec<u8>,
+        text in "(; ?[a-z ]{0,12}[=:x]? ?[0-9dhms.]{0,9}\n){0,9}",
+    ) {
+        Plan::read(&content);
+        Plan::read(text.as_bytes());
+        crate::printer::file::thumbnails(&content);
+    }
+}
+
+/// Each print has ended before the next began, in the order of time.
+fn sound(engine: &Engine) {
+    let mut last = at(0.0);
+    for (number, record) in engine.records.iter().enumerate() {
+        assert_eq!(record.id as usize, number + 1);
+        assert!(record.print.started >= last);
+        last = record.print.started;
+        for (from, until) in &record.print.pauses {
+            assert!(*from >= last);
+            last = until.unwrap_or(*from);
+            assert!(last >= *from);
+        }
+        match record.print.ended {
+            Some((ended, _)) => {
+                assert!(ended >= last);
+                assert!(record.print.pauses.iter().all(|(_, until)| until.is_some()));
+                last = ended;
+            }
+            None => assert!(engine.is_active() && number + 1 == engine.records.len()),
+        }
+    }
 }

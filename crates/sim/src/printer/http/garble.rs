@@ -39,7 +39,7 @@ pub(crate) fn garble(which: u64, good: &[u8]) -> Bytes {
         }
         3 => Bytes::from(vec![b'['; 2 * 1024 * 1024]),
         4 => Bytes::from_static(b"null"),
-        _ => Bytes::from(json!({ "state": "x".repeat(3 * 1024 * 1024) }).to_string()),
+        _ => Bytes::from(json!({ "state": "x".repeat(2 * 1024 * 1024) }).to_string()),
     }
 }
 

@@ -83,4 +83,16 @@ mod tests {
             assert!(super::parts("multipart/form-data; boundary=x", &body.slice(..end)).is_none());
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_do_no_harm(
+            body: Vec<u8>,
+            form in "(--x|\r\n|name=\"a\"|: ;|Content-Disposition:|ä){0,20}",
+        ) {
+            parts("multipart/form-data; boundary=x", &Bytes::from(body));
+            parts("multipart/form-data; boundary=x", &Bytes::from(form));
+            parts("multipart/form-data; boundary=", &Bytes::from_static(b"----"));
+        }
+    }
 }

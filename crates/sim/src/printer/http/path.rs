@@ -63,4 +63,12 @@ mod tests {
         assert_eq!(query["z"], "");
         assert_eq!(encode("a bä/c"), "a%20b%C3%A4/c");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn there_and_back(text: String, other in "[%a-zä]{0,9}") {
+            assert_eq!(decode(&encode(&text)), Some(text));
+            let _ = decode(&other);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The methods, by their JSON-RPC names; over HTTP a point is a slash.
 
-use super::{Door, Failed, Params, SHUTDOWN, failed};
+use super::{DISCONNECTED, Door, Failed, Params, SHUTDOWN, failed, klippy_state};
 use crate::printer::engine::{Engine, Refused};
 use crate::printer::gcode;
 use axum::http::StatusCode;
@@ -10,6 +10,10 @@ use std::sync::atomic::Ordering;
 
 impl Door {
     pub(super) fn call(&self, method: &str, params: &Params) -> Result<Value, Failed> {
+        let state = self.shared.with(|engine| klippy_state(engine));
+        if state == DISCONNECTED && method.starts_with("printer.") {
+            return failed(StatusCode::SERVICE_UNAVAILABLE, "Klippy Host not connected");
+        }
         match method {
             "server.info" => Ok(self.server_info()),
             "server.config" => Ok(json!({ "config": {} })),
@@ -23,7 +27,7 @@ impl Door {
                 "default_source": "moonraker", "available_sources": ["moonraker"],
                 "login_required": false, "trusted": self.shared.spec.secret.is_empty(),
             })),
-            "access.api_key" => Ok(json!(self.shared.spec.secret)),
+            "access.get_api_key" => Ok(json!(self.shared.spec.secret)),
             "access.oneshot_token" => Ok(json!(self.new_token())),
             "printer.info" => Ok(self.printer_info()),
             "printer.objects.list" => Ok(json!({ "objects": super::objects::NAMES })),
@@ -50,14 +54,14 @@ impl Door {
             "server.files.metadata" => self.metadata(&text(params, "filename")?),
             "server.files.metascan" => self.metadata(&text(params, "filename")?),
             "server.files.thumbnails" => self.thumbnails(&text(params, "filename")?),
-            "server.files.get_directory" | "server.files.directory" => self.directory(params),
+            "server.files.get_directory" => self.directory(params),
             "server.files.delete_file" => {
                 let path = text(params, "path")?;
                 self.delete_file(path.strip_prefix("gcodes/").unwrap_or(&path))
             }
             "server.history.list" => Ok(self.history(params)),
             "server.history.totals" => Ok(self.totals()),
-            "server.history.job" => self.history_job(&text(params, "uid")?),
+            "server.history.get_job" => self.history_job(&text(params, "uid")?),
             "server.job_queue.status" => Ok(json!({ "queued_jobs": [], "queue_state": "ready" })),
             "server.webcams.list" => Ok(json!({ "webcams": [] })),
             "server.temperature_store" => Ok(json!({})),
@@ -79,10 +83,10 @@ impl Door {
     }
 
     fn server_info(&self) -> Value {
-        let halted = self.shared.with(|engine| Self::halted(engine));
+        let state = self.shared.with(|engine| klippy_state(engine));
         json!({
-            "klippy_connected": true,
-            "klippy_state": if halted.is_some() { "shutdown" } else { "ready" },
+            "klippy_connected": state != DISCONNECTED,
+            "klippy_state": state,
             "components": ["database", "file_manager", "history", "klippy_apis", "websockets"],
             "failed_components": [],
             "registered_directories": ["config", "gcodes", "logs"],

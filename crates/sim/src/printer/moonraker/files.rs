@@ -22,6 +22,7 @@ impl Door {
             engine
                 .files()
                 .iter()
+                .filter(|(path, _)| is_gcode(path))
                 .map(|(path, file)| {
                     json!({
                         "path": path, "modified": unix_s(file.changed),
@@ -46,11 +47,20 @@ impl Door {
             let record = engine.records.iter().rev().find(|record| record.print.file == path);
             record.map(|record| (record.print.started, record.id))
         });
-        Ok(json!({
+        let mut value = json!({
             "filename": path,
             "size": file.content.len(),
             "modified": unix_s(file.changed),
             "slicer": "Unknown",
+            "slicer_version": "?",
+            "thumbnails": self.thumbnails(path)?,
+            "print_start_time": last.map(|(started, _)| unix_s(started)),
+            "job_id": last.map(|(_, id)| history::job_id(id)),
+        });
+        // The rest is read by the rules of a slicer that it knows.
+        let Some(slicer) = slicer(&file.content) else { return Ok(value) };
+        let known = json!({
+            "slicer": slicer,
             "estimated_time": file.plan.estimate.as_secs(),
             "layer_count": file.plan.layers,
             "object_height": f64::from(file.plan.layers) * 0.2,
@@ -58,10 +68,11 @@ impl Door {
             "filament_total": file.plan.filament_mm,
             "first_layer_extr_temp": file.plan.hotend_c,
             "first_layer_bed_temp": file.plan.bed_c,
-            "thumbnails": self.thumbnails(path)?,
-            "print_start_time": last.map(|(started, _)| unix_s(started)),
-            "job_id": last.map(|(_, id)| history::job_id(id)),
-        }))
+        });
+        if let (Value::Object(value), Value::Object(known)) = (&mut value, known) {
+            value.extend(known);
+        }
+        Ok(value)
     }
 
     pub(super) fn thumbnails(&self, path: &str) -> Result<Value, Failed> {
@@ -114,9 +125,14 @@ impl Door {
                 })),
             }
         }
+        if !below.is_empty() && files.is_empty() && folders.is_empty() {
+            return failed(StatusCode::BAD_REQUEST, format!("Directory does not exist ({path})"));
+        }
         let dirs: Vec<Value> = folders
             .into_iter()
-            .map(|name| json!({ "dirname": name, "modified": 0.0, "size": 4096, "permissions": "rw" }))
+            .map(|name| {
+                json!({ "dirname": name, "modified": 0.0, "size": 4096, "permissions": "rw" })
+            })
             .collect();
         let usage = json!({ "total": 1_u64 << 28, "used": 0, "free": 1_u64 << 28 });
         let root = json!({ "name": "gcodes", "permissions": "rw" });
@@ -131,17 +147,22 @@ impl Door {
                 None => failed(StatusCode::NOT_FOUND, "File not found"),
             };
         }
+        let below = format!("{path}/");
+        if self.shared.with(|engine| engine.files().keys().any(|path| path.starts_with(&below))) {
+            return failed(StatusCode::FORBIDDEN, "Forbidden");
+        }
         let file = self.file(&path)?;
         Ok(ranged(&file.content, header(request, &RANGE)))
     }
 
     pub(super) fn delete_file(&self, path: &str) -> Result<Value, Failed> {
-        self.file(path)?;
+        if self.file(path).is_err() {
+            return failed(StatusCode::BAD_REQUEST, format!("Invalid file path: gcodes/{path}"));
+        }
         match self.shared.with(|engine| engine.remove_file(path)) {
-            Ok(file) => Ok(json!({
+            Ok(_) => Ok(json!({
                 "item": {
-                    "path": path, "root": "gcodes", "size": file.content.len(),
-                    "modified": unix_s(file.changed), "permissions": "rw",
+                    "path": path, "root": "gcodes", "size": 0, "modified": 0, "permissions": "",
                 },
                 "action": "delete_file",
             })),
@@ -196,19 +217,40 @@ impl Door {
             return failed(StatusCode::INTERNAL_SERVER_ERROR, "[Errno 28] No space left on device");
         }
         // Klipper's refusal to print is no failure of the upload.
-        let started = print && self.start(path).is_ok();
-        let value = json!({
+        let started = print && is_gcode(path) && self.start(path).is_ok();
+        let mut value = json!({
             "item": {
                 "path": path, "root": "gcodes", "modified": now, "size": bytes,
                 "permissions": "rw",
             },
-            "print_started": started,
-            "print_queued": false,
             "action": "create_file",
         });
+        if is_gcode(path) {
+            (value["print_started"], value["print_queued"]) = (json!(started), json!(false));
+        }
         let mut response = json(StatusCode::CREATED, &value);
         let place = http::value(&format!("/server/files/gcodes/{}", http::encode(path)));
         response.headers_mut().insert(LOCATION, place);
         Ok(response)
     }
 }
+
+/// What its list shows.
+fn is_gcode(path: &str) -> bool {
+    let end = path.rsplit_once('.').map_or("", |(_, end)| end);
+    ["gcode", "g", "gco", "ufp", "nc"].contains(&end)
+}
+
+/// By what it signs its files with.
+fn slicer(content: &[u8]) -> Option<&'static str> {
+    let head = String::from_utf8_lossy(&content[..content.len().min(HEAD_BYTES)]);
+    let known = [
+        ("PrusaSlicer", "PrusaSlicer"),
+        ("OrcaSlicer", "OrcaSlicer"),
+        ("BambuStudio", "BambuStudio"),
+        ("Cura_SteamEngine", "Cura"),
+    ];
+    known.into_iter().find(|(sign, _)| head.contains(sign)).map(|(_, slicer)| slicer)
+}
+
+const HEAD_BYTES: usize = 4096;

@@ -1,7 +1,7 @@
 //! What was printed, by `server.history`.
 
 use super::objects::thousandths;
-use super::{Door, Failed, Params, failed};
+use super::{DISCONNECTED, Door, Failed, Params, failed, klippy_state};
 use crate::printer::End;
 use crate::printer::engine::{Engine, Record};
 use axum::http::StatusCode;
@@ -51,7 +51,7 @@ impl Door {
         });
         let numbers =
             |name: &str| -> Vec<f64> { jobs.iter().filter_map(|job| job[name].as_f64()).collect() };
-        let sum = |name: &str| thousandths(numbers(name).iter().sum());
+        let sum = |name: &str| thousandths(numbers(name).iter().fold(0.0, |sum, n| sum + n));
         let longest = |name: &str| numbers(name).into_iter().fold(0.0, f64::max);
         let totals = json!({
             "total_jobs": jobs.len(),
@@ -78,6 +78,9 @@ pub(super) fn job(engine: &Engine, record: &Record) -> Value {
         Some((_, End::Cancelled)) => "cancelled",
         Some((_, End::Failed)) if record.lost => "interrupted",
         Some((_, End::Failed)) if halted && is_last => "klippy_shutdown",
+        Some((_, End::Failed)) if is_last && klippy_state(engine) == DISCONNECTED => {
+            "klippy_disconnect"
+        }
         Some((_, End::Failed)) => "error",
     };
     let running = engine.job.as_ref().filter(|_| ended.is_none());

@@ -101,7 +101,8 @@ fn object(engine: &Engine, name: &str) -> Option<Value> {
         "virtual_sdcard" => virtual_sdcard(engine),
         "display_status" => {
             let job = engine.job.as_ref();
-            json!({ "progress": job.map_or(0.0, |job| thousandths(job.progress())), "message": null })
+            let progress = job.map_or(0.0, |job| thousandths(job.progress()));
+            json!({ "progress": progress, "message": null })
         }
         "extruder" => {
             let mut value = heater(engine.hotend);

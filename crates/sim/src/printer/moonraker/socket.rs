@@ -3,7 +3,7 @@
 use super::calls::text;
 use super::history::{job, unix_s};
 use super::objects::{Wanted, delta, wanted};
-use super::{Door, Failed, Params, failed};
+use super::{DISCONNECTED, Door, Failed, Params, failed, klippy_state};
 use crate::printer::http::{Life, Push};
 use axum::extract::ws::WebSocket;
 use axum::http::StatusCode;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval, sleep_until};
 struct Told {
     wanted: Wanted,
     status: Map<String, Value>,
-    halted: Option<String>,
+    klippy: &'static str,
     /// How many prints there were, and whether the last had ended.
     prints: (usize, bool),
     files_revision: u64,
@@ -29,7 +29,7 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life, id: u64, allo
     let shared = Arc::clone(&door.shared);
     let mut changes = shared.changes();
     let mut push = Push::new(socket, shared, life);
-    let mut client = Client { told: Told::new(&door), door, id, allowed };
+    let mut client = Client { told: Told::new(&door), door, id, allowed, identified: false };
     let mut seconds = interval(Duration::from_secs(1));
     let (mut next, mut waits) = (Instant::now(), false);
     loop {
@@ -67,20 +67,23 @@ struct Client {
     door: Door,
     id: u64,
     allowed: bool,
+    identified: bool,
     told: Told,
 }
 
 impl Client {
     /// The answer to a message; none to a notification.
     fn answer(&mut self, message: &str) -> Option<Value> {
-        let Ok(Value::Object(request)) = serde_json::from_str(message) else {
-            return Some(error(&Value::Null, -32700, "Parse error"));
+        let request = match serde_json::from_str(message) {
+            Ok(Value::Object(request)) => request,
+            // Of a batch it answers each request, and here is none.
+            Ok(_) => return None,
+            Err(_) => return Some(error(&Value::Null, -32700, "Parse error")),
         };
         let id = request.get("id").cloned();
         let given = request.get("id").unwrap_or(&Value::Null);
-        let Some(method) = request.get("method").and_then(Value::as_str) else {
-            return Some(error(given, -32600, "Invalid Request"));
-        };
+        // Without a method it is an answer, and we have asked nothing.
+        let method = request.get("method").and_then(Value::as_str)?;
         if request.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
             return Some(error(given, -32600, "Invalid Request"));
         }
@@ -101,11 +104,16 @@ impl Client {
         if method == "server.connection.identify" {
             return self.identify(params);
         }
-        if !self.allowed && !matches!(method, "server.info" | "access.info") {
+        if !self.allowed && method != "access.info" {
             return Err(Failed::unauthorized());
         }
         match method {
             "server.websocket.id" => Ok(json!({ "websocket_id": self.id })),
+            "printer.objects.subscribe"
+                if self.door.shared.with(|engine| klippy_state(engine)) == DISCONNECTED =>
+            {
+                failed(StatusCode::SERVICE_UNAVAILABLE, "Klippy Host not connected")
+            }
             "printer.objects.subscribe" => {
                 self.told.wanted = wanted(params)?;
                 self.told.status = self.door.status(&self.told.wanted);
@@ -121,17 +129,22 @@ impl Client {
         }
         let kinds = ["web", "mobile", "desktop", "display", "bot", "agent", "other"];
         if !kinds.contains(&text(params, "type")?.as_str()) {
-            return failed(StatusCode::BAD_REQUEST, "Invalid client type");
+            let text = format!("Invalid Client Type: {}", text(params, "type")?);
+            return failed(StatusCode::BAD_REQUEST, text);
+        }
+        if self.identified {
+            return failed(StatusCode::BAD_REQUEST, "Connection already identified");
         }
         if let Ok(key) = text(params, "api_key") {
             if !self.door.shared.is_secret(&key) {
-                return Err(Failed::unauthorized());
+                return failed(StatusCode::UNAUTHORIZED, "Invalid API Key");
             }
             self.allowed = true;
         }
         if !self.allowed {
             return Err(Failed::unauthorized());
         }
+        self.identified = true;
         Ok(json!({ "connection_id": self.id }))
     }
 
@@ -156,12 +169,11 @@ impl Told {
 
     fn news(&mut self, door: &Door) -> Vec<Value> {
         let mut news = Vec::new();
-        let halted = door.shared.with(|engine| Door::halted(engine));
-        if halted.is_some() != self.halted.is_some() {
-            let what = if halted.is_some() { "shutdown" } else { "ready" };
-            news.push(note(&format!("notify_klippy_{what}"), json!([])));
+        let klippy = door.shared.with(|engine| klippy_state(engine));
+        if klippy != self.klippy {
+            news.push(note(&format!("notify_klippy_{klippy}"), json!([])));
         }
-        self.halted = halted;
+        self.klippy = klippy;
         let status = door.status(&self.wanted);
         let changed = delta(&self.status, &status);
         if !changed.is_empty() {
@@ -234,3 +246,28 @@ fn error(id: &Value, code: i32, message: &str) -> Value {
 
 /// Klipper's own.
 const DELTA_EVERY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::printer::{Protocol, Spec, shared::Shared};
+
+    proptest::proptest! {
+        #[test]
+        fn any_message_does_no_harm(
+            text: String,
+            method in "(server|printer)\\.(info|files|print|objects|history)(\\.[a-z]{1,8})?",
+            name in "objects|filename|script|limit|path",
+            value in "null|1|-1e300|\"x\"|\\[1\\]|\\{\"a\":null\\}",
+        ) {
+            let shared = Shared::new(Spec::new(Protocol::Moonraker, "any"));
+            let door = Door { shared, own: Arc::default() };
+            let told = Told::new(&door);
+            let mut client = Client { door, id: 1, allowed: true, identified: false, told };
+            client.answer(&text);
+            client.answer(&format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"{name}":{value}}}}}"#
+            ));
+        }
+    }
+}

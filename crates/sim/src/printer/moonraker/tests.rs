@@ -1,3 +1,5 @@
+//! Over real sockets.
+
 use super::*;
 use crate::printer::tests::{Bench, CUBE, code, soon};
 use crate::printer::{Act, Fault, Protocol};
@@ -73,11 +75,12 @@ async fn who_may() {
     let bench = Bench::new(Protocol::Moonraker, 1.0).await;
     let stranger = bench.client.get(bench.url("/printer/info"));
     assert_eq!(code(stranger).await, 401);
-    assert_eq!(code(bench.client.get(bench.url("/server/info"))).await, 200);
+    assert_eq!(code(bench.client.get(bench.url("/server/info"))).await, 401);
+    assert_eq!(code(bench.client.get(bench.url("/access/info"))).await, 200);
     let mut socket = Socket::new(&bench).await;
     assert_eq!(socket.call("printer.info", json!({})).await["error"]["code"], -32602);
     let wrong = socket.call("server.connection.identify", who("1")).await;
-    assert_eq!(wrong["error"]["message"], "Unauthorized");
+    assert_eq!(wrong["error"]["message"], "Invalid API Key");
     socket.identify().await;
     assert_eq!(socket.call("printer.info", json!({})).await["result"]["state"], "ready");
     let token = bench.get("/access/oneshot_token").await["result"].clone();
@@ -93,8 +96,6 @@ async fn what_is_no_json_rpc() {
     socket.identify().await;
     for (text, expected) in [
         ("{", -32700),
-        ("[]", -32700),
-        (r#"{"jsonrpc":"2.0","id":1}"#, -32600),
         (r#"{"method":"printer.info","id":1}"#, -32600),
         (r#"{"jsonrpc":"2.0","method":"printer.info","params":[],"id":1}"#, -32602),
         (r#"{"jsonrpc":"2.0","method":"no.such","id":1}"#, -32601),
@@ -164,7 +165,19 @@ async fn klipper_stops_and_comes_back() {
     assert_eq!(bench.status("POST", "/printer/firmware_restart").await, 200);
     socket.until("notify_klippy_ready").await;
     assert_eq!(bench.status("POST", &start).await, 200);
-    bench.printer.act(Act::Fail { code: "1".to_owned(), text: "move out of range".to_owned() });
+    let fail = |code: &str, text: &str| {
+        bench.printer.act(Act::Fail { code: code.to_owned(), text: text.to_owned() });
+    };
+    fail("disconnected", "the board has no power");
+    socket.until("notify_klippy_disconnected").await;
+    assert_eq!(bench.status("POST", &start).await, 503);
+    assert_eq!(bench.get("/server/info").await["result"]["klippy_connected"], false);
+    let history = bench.get("/server/history/list").await;
+    assert_eq!(history["result"]["jobs"][0]["status"], "klippy_disconnect");
+    bench.printer.act(Act::Clear);
+    socket.until("notify_klippy_ready").await;
+    assert_eq!(bench.status("POST", &start).await, 200);
+    fail("1", "move out of range");
     let stats = bench.get("/printer/objects/query?print_stats").await;
     let stats = &stats["result"]["status"]["print_stats"];
     assert_eq!(stats["state"], "error");
@@ -203,9 +216,18 @@ async fn files_by_their_hash() {
     assert_eq!(list["result"].as_array().unwrap().len(), 2);
     let folder = bench.get("/server/files/directory?path=gcodes").await;
     assert_eq!(folder["result"]["dirs"][0]["dirname"], "deep");
+    bench
+        .printer
+        .put_file("cura.gcode", b";TIME:3600\n;Generated with Cura_SteamEngine 5\n".to_vec());
     let metadata = bench.get(&format!("/server/files/metadata?filename={CUBE}")).await;
+    assert_eq!(metadata["result"]["slicer"], "Unknown");
+    assert!(metadata["result"].get("estimated_time").is_none());
+    let metadata = bench.get("/server/files/metadata?filename=cura.gcode").await;
     assert_eq!(metadata["result"]["estimated_time"], 3600);
     assert_eq!(bench.status("GET", "/server/files/metadata?filename=none").await, 404);
     assert_eq!(bench.status("POST", "/printer/print/cancel").await, 200);
+    assert_eq!(bench.status("GET", "/server/files/gcodes/deep").await, 403);
     assert_eq!(bench.status("DELETE", path).await, 200);
+    assert_eq!(bench.status("DELETE", path).await, 400);
+    assert_eq!(bench.status("GET", "/printer/print/pause").await, 405);
 }

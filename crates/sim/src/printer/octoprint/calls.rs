@@ -2,7 +2,7 @@
 
 use super::keys::USER;
 use super::state::temperatures;
-use super::{Door, NOT_OPERATIONAL, done, ok, refuse};
+use super::{Door, NOT_OPERATIONAL, Serial, done, ok, refuse};
 use crate::printer::engine::{Engine, Heater, Phase};
 use crate::printer::gcode;
 use crate::printer::http::Query;
@@ -77,7 +77,7 @@ impl Door {
         let connected = self.serial().connected;
         ok(&json!({
             "current": {
-                "state": self.state_text(),
+                "state": if connected { self.state_text() } else { "Closed".to_owned() },
                 "port": connected.then_some("/dev/ttyACM0"),
                 "baudrate": connected.then_some(115_200),
                 "printerProfile": "_default",
@@ -94,18 +94,21 @@ impl Door {
     fn connect(&self, command: &str) -> Response {
         match command {
             "connect" => {
+                if !self.is_operational() {
+                    self.shared.with(Engine::clear);
+                }
                 self.serial().connected = true;
-                self.shared.with(Engine::clear);
                 done()
             }
             "disconnect" => {
-                self.serial().connected = false;
                 // The printer hears nothing any more, and stops where it is.
                 let _ = self.shared.with(Engine::cancel);
+                *self.serial() = Serial { connected: false, selected: None };
+                self.shared.with(Engine::clear);
                 done()
             }
             "fake_ack" => done(),
-            _ => refuse(StatusCode::BAD_REQUEST, "Unknown command"),
+            _ => refuse(StatusCode::BAD_REQUEST, "command is invalid"),
         }
     }
 
@@ -138,7 +141,9 @@ impl Door {
             ),
             "start" => match selected.map(|path| self.start(&path)) {
                 Some(Ok(())) => done(),
-                Some(Err(_)) | None => conflict("No file is selected"),
+                Some(Err(_)) => conflict("Cannot print"),
+                // OctoPrint says yes, and does nothing.
+                None => done(),
             },
             "restart" if !paused => conflict(
                 "Printer does not have an active print job or is not \
@@ -167,7 +172,7 @@ impl Door {
                 }
                 done()
             }
-            _ => refuse(StatusCode::BAD_REQUEST, "Unknown command"),
+            _ => refuse(StatusCode::BAD_REQUEST, "command is invalid"),
         }
     }
 
@@ -189,7 +194,7 @@ impl Door {
             }
             ["tool"] => ok(&json!({ "tool0": temps["tool0"] })),
             ["bed"] => ok(&json!({ "bed": temps["bed"] })),
-            ["chamber"] => refuse(StatusCode::CONFLICT, "Printer has no heated chamber"),
+            ["chamber"] => refuse(StatusCode::CONFLICT, "Printer does not have a heated chamber"),
             ["sd"] => ok(&json!({ "ready": false })),
             _ => refuse(StatusCode::NOT_FOUND, ""),
         }
@@ -208,15 +213,18 @@ impl Door {
     fn command_tool(&self, command: &str, body: &Value) -> Response {
         match command {
             "target" => {
-                let target = body["targets"]["tool0"].as_f64();
-                let only = body["targets"].as_object().is_some_and(|targets| targets.len() == 1);
-                match target.filter(|_| only) {
+                let targets = body["targets"].as_object();
+                let Some(targets) = targets.filter(|all| all.values().all(Value::is_number)) else {
+                    return refuse(StatusCode::BAD_REQUEST, "targets contains invalid value");
+                };
+                // One that it does not have is passed over.
+                match targets.get("tool0").and_then(Value::as_f64) {
                     Some(celsius) => self.set_target(Heater::Hotend, celsius),
-                    None => refuse(StatusCode::BAD_REQUEST, "Invalid target temperature"),
+                    None => done(),
                 }
             }
             "offset" | "select" => done(),
-            "extrude" if self.shared.with(|engine| engine.is_active()) => {
+            "extrude" if self.shared.with(|engine| is_printing(engine)) => {
                 refuse(StatusCode::CONFLICT, "Printer is currently printing")
             }
             "extrude" => done(),
@@ -227,15 +235,16 @@ impl Door {
                 }
                 None => refuse(StatusCode::BAD_REQUEST, "Invalid factor"),
             },
-            _ => refuse(StatusCode::BAD_REQUEST, "Unknown command"),
+            _ => refuse(StatusCode::BAD_REQUEST, "command is invalid"),
         }
     }
 
     fn command_bed(&self, command: &str, body: &Value) -> Response {
         match (command, body["target"].as_f64()) {
             ("target", Some(celsius)) => self.set_target(Heater::Bed, celsius),
+            ("target", None) => refuse(StatusCode::BAD_REQUEST, "Mandatory parameters missing"),
             ("offset", _) => done(),
-            _ => refuse(StatusCode::BAD_REQUEST, "Unknown command"),
+            _ => refuse(StatusCode::BAD_REQUEST, "command is invalid"),
         }
     }
 
@@ -248,11 +257,11 @@ impl Door {
                 }
                 None => refuse(StatusCode::BAD_REQUEST, "Invalid factor"),
             },
-            "home" | "jog" if self.shared.with(|engine| engine.is_active()) => {
+            "home" | "jog" if self.shared.with(|engine| is_printing(engine)) => {
                 refuse(StatusCode::CONFLICT, "Printer is currently printing")
             }
             "home" | "jog" => done(),
-            _ => refuse(StatusCode::BAD_REQUEST, "Unknown command"),
+            _ => refuse(StatusCode::BAD_REQUEST, "command is invalid"),
         }
     }
 
@@ -271,5 +280,10 @@ fn factor(body: &Value) -> Option<u16> {
         Some(percent) => percent as f64,
         None => body["factor"].as_f64()? * 100.0,
     };
-    (50.0..=200.0).contains(&percent).then_some(percent as u16)
+    (1.0..=10_000.0).contains(&percent).then_some(percent as u16)
+}
+
+/// It may be moved by hand while it is paused.
+fn is_printing(engine: &Engine) -> bool {
+    matches!(engine.phase, Phase::Preparing | Phase::Printing)
 }

@@ -5,7 +5,7 @@ use super::{Door, done, lock, ok, refuse};
 use crate::printer::End;
 use crate::printer::engine::{FILES_BYTES_MAX, Refused};
 use crate::printer::file::File;
-use crate::printer::http::{self, Request, encode, header, json, parts, ranged};
+use crate::printer::http::{self, Request, encode, header, json, parts, query, ranged};
 use axum::http::header::{CONTENT_TYPE, HOST, LOCATION, RANGE};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -22,12 +22,17 @@ impl Door {
         let missing = || refuse(StatusCode::NOT_FOUND, "File not found");
         let host = header(&request, &HOST).unwrap_or_default().to_owned();
         match (request.method().clone(), path) {
-            (Method::GET, [] | ["local"]) => self.list(&host),
+            (Method::GET, [] | ["local"]) => {
+                let deep = query(request.uri()).get("recursive").is_some_and(|text| text == "true");
+                ok(&self.list(deep, &host))
+            }
             (Method::GET, ["sdcard"]) => ok(&json!({ "files": [] })),
             (Method::POST, ["local"]) => self.upload(request, &host).await,
             (Method::GET, ["local", path @ ..]) => {
-                let entry = self.entry(&path.join("/"));
-                entry.map_or_else(missing, |entry| ok(&self.value(&entry, &host)))
+                let path = path.join("/");
+                let file = self.entry(&path).map(|entry| self.value(&entry, &host));
+                let found = file.or_else(|| find(&self.list(true, &host)["files"], &path));
+                found.map_or_else(missing, |value| ok(&value))
             }
             (Method::POST, ["local", path @ ..]) => {
                 match http::read_json(request.into_body()).await {
@@ -59,8 +64,8 @@ impl Door {
         Some(Entry { path: path.to_owned(), file })
     }
 
-    /// Flat: files in folders are inside of them only, as with `recursive=true`.
-    fn list(&self, host: &str) -> Response {
+    /// Without what is in folders, unless it is to go deep.
+    fn list(&self, deep: bool, host: &str) -> Value {
         let paths: Vec<String> =
             self.shared.with(|engine| engine.files().keys().cloned().collect());
         let entries = paths.iter().filter_map(|path| self.entry(path));
@@ -72,7 +77,12 @@ impl Door {
             put(&mut files, "", &entry.path, value);
         }
         let free = FILES_BYTES_MAX.saturating_sub(used);
-        ok(&json!({ "files": files, "free": free, "total": FILES_BYTES_MAX }))
+        if !deep {
+            for folder in files.iter_mut().filter(|item| item["type"] == "folder") {
+                folder["children"] = json!([]);
+            }
+        }
+        json!({ "files": files, "free": free, "total": FILES_BYTES_MAX })
     }
 
     fn value(&self, Entry { path, file }: &Entry, host: &str) -> Value {
@@ -173,7 +183,10 @@ impl Door {
         }
         let end = path.rsplit('.').next().unwrap_or_default().to_lowercase();
         if !["gcode", "gco", "g"].contains(&end.as_str()) {
-            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Could not upload, invalid type");
+            return refuse(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Could not upload file, invalid type",
+            );
         }
         let print = is_true("print");
         self.finish(&path, file.content.clone(), is_true("select") || print, print, host)
@@ -225,7 +238,8 @@ fn put(list: &mut Vec<Value>, parent: &str, rest: &str, value: Value) {
     let at = at.unwrap_or_else(|| {
         list.push(json!({
             "name": folder, "display": folder, "path": path, "origin": "local",
-            "type": "folder", "typePath": ["folder"], "children": [],
+            "type": "folder", "typePath": ["folder"], "children": [], "date": 0, "size": 0,
+            "prints": { "success": 0, "failure": 0 },
         }));
         list.len() - 1
     });
@@ -242,10 +256,16 @@ fn refs(path: &str, host: &str) -> Value {
     })
 }
 
-/// OctoPrint keeps no spaces.
+/// What lies at a path in a tree of folders.
+fn find(list: &Value, path: &str) -> Option<Value> {
+    list.as_array()?.iter().find_map(|item| {
+        if item["path"] == path { Some(item.clone()) } else { find(&item["children"], path) }
+    })
+}
+
+/// The name without folders.
 fn sane(name: &str) -> String {
-    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    name.trim().replace(' ', "_")
+    name.rsplit(['/', '\\']).next().unwrap_or(name).trim().to_owned()
 }
 
 const NO_FILE: &str = "No file to upload and no folder to create";

@@ -5,7 +5,7 @@
 
 use super::{Door, OctoPrint, lock, refuse};
 use crate::printer::Fault;
-use crate::printer::http::{self, Request, header, json, value};
+use crate::printer::http::{self, Request, header, json};
 use axum::http::header::{AUTHORIZATION, LOCATION};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -56,8 +56,10 @@ impl Door {
         keys.asked.insert(token.clone(), Asked { app: app.to_owned(), polled: false });
         drop(keys);
         let place = format!("http://{host}/plugin/appkeys/request/{token}");
-        let mut response = json(StatusCode::CREATED, &json!({ "app_token": token }));
-        response.headers_mut().insert(LOCATION, value(&place));
+        let dialog = format!("http://{host}/plugin/appkeys/auth/{token}");
+        let value = json!({ "app_token": token, "auth_dialog": dialog });
+        let mut response = json(StatusCode::CREATED, &value);
+        response.headers_mut().insert(LOCATION, http::value(&place));
         response
     }
 
@@ -101,6 +103,7 @@ impl OctoPrint {
     }
 }
 
-pub(super) const USER: &str = "admin";
+/// Whom the key of the printer itself belongs to.
+pub(super) const USER: &str = "_api";
 const ASKED_MAX: usize = 100;
 const SESSIONS_MAX: usize = 100;

@@ -1,5 +1,7 @@
 //! `/sockjs/websocket`: one JSON object in each message, without SockJS's frames.
 
+use super::keys::USER;
+use super::state::PAUSING;
 use super::{Door, has_error};
 use crate::printer::End;
 use crate::printer::engine::Phase;
@@ -14,7 +16,8 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
     let shared = Arc::clone(&door.shared);
     let mut changes = shared.changes();
     let mut push = Push::new(socket, shared, life);
-    let mut client = Client { seen: Seen::of(&door), door, allowed: false, throttle: 1 };
+    let seen = Seen::of(&door);
+    let mut client = Client { seen, door, allowed: false, throttle: 1, temps: Value::Null };
     if push.send(&client.connected()).await.is_err() {
         return;
     }
@@ -23,7 +26,11 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
     loop {
         let sent = tokio::select! {
             message = push.receive() => match message {
-                Ok(text) => client.hear(&text, &mut push).await,
+                Ok(text) => {
+                    let heard = client.hear(&text, &mut push).await;
+                    (next, quiet) = (next.min(client.next()), client.next());
+                    heard
+                }
                 Err(closed) => Err(closed),
             },
             changed = changes.changed(), if !waits => {
@@ -35,12 +42,14 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
             }
             () = sleep_until(next.min(quiet)), if waits => {
                 waits = false;
-                (next, quiet) = (client.next(), Instant::now() + QUIET_MAX);
-                client.send_news(&mut push).await
+                let sent = client.send_news(&mut push).await;
+                (next, quiet) = (client.next(), client.quiet());
+                sent
             }
             () = sleep_until(quiet), if !waits && client.allowed => {
-                (next, quiet) = (client.next(), Instant::now() + QUIET_MAX);
-                client.send_news(&mut push).await
+                let sent = client.send_news(&mut push).await;
+                (next, quiet) = (client.next(), client.quiet());
+                sent
             }
         };
         if sent.is_err() {
@@ -53,6 +62,8 @@ struct Client {
     door: Door,
     allowed: bool,
     throttle: u32,
+    /// The temperatures that it was told last.
+    temps: Value,
     seen: Seen,
 }
 
@@ -71,6 +82,12 @@ impl Client {
         Instant::now() + CURRENT_EVERY * self.throttle
     }
 
+    /// When it is told something though nothing was done.
+    fn quiet(&self) -> Instant {
+        let pausing = self.seen.state == "Pausing";
+        Instant::now() + if pausing { PAUSING } else { QUIET_MAX }
+    }
+
     async fn hear(&mut self, text: &str, push: &mut Push) -> Result<(), Closed> {
         let Ok(message) = serde_json::from_str::<Value>(text) else { return Ok(()) };
         if let Some(auth) = message["auth"].as_str() {
@@ -79,8 +96,13 @@ impl Client {
             }
             self.allowed = true;
             self.seen = Seen::of(&self.door);
-            push.send(&json!({ "history": self.door.current() })).await?;
-            return push.send(&json!({ "current": self.door.current() })).await;
+            let mut history = self.door.current(&mut self.temps);
+            history.as_object_mut().map(|history| history.remove("busyFiles"));
+            push.send(&json!({ "history": history })).await?;
+            push.send(&json!({ "timelapse": null })).await?;
+            let payload = json!({ "username": USER, "remoteAddress": "127.0.0.1" });
+            let event = json!({ "type": "ClientAuthed", "payload": payload });
+            return push.send(&json!({ "event": event })).await;
         }
         if let Some(throttle) = message["throttle"].as_u64() {
             self.throttle = u32::try_from(throttle).unwrap_or(1).clamp(1, 100);
@@ -98,7 +120,8 @@ impl Client {
         for (kind, payload) in events {
             push.send(&json!({ "event": { "type": kind, "payload": payload } })).await?;
         }
-        push.send(&json!({ "current": self.door.current() })).await
+        let current = self.door.current(&mut self.temps);
+        push.send(&json!({ "current": current })).await
     }
 }
 
@@ -174,7 +197,9 @@ impl Seen {
         }
         if new.state != self.state || new.phase != self.phase {
             let id = match new.state.as_str() {
-                "Operational" | "Printing" | "Paused" | "Offline" => new.state.to_uppercase(),
+                "Operational" | "Printing" | "Pausing" | "Paused" | "Offline" => {
+                    new.state.to_uppercase()
+                }
                 _ => "ERROR".to_owned(),
             };
             let payload = json!({ "state_id": id, "state_string": new.state });
@@ -221,7 +246,7 @@ impl Seen1 {
 
 fn file_payload(path: &str) -> Value {
     let name = path.rsplit('/').next();
-    json!({ "name": name, "path": path, "storage": "local", "origin": "local" })
+    json!({ "name": name, "path": path, "origin": "local", "owner": USER, "user": USER })
 }
 
 /// At throttle 1.

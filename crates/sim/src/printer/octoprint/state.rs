@@ -4,7 +4,7 @@ use super::files::Entry;
 use super::{Door, has_error};
 use crate::printer::engine::{Engine, Heat, Phase};
 use serde_json::{Value, json};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 impl Door {
     pub(super) fn state_text(&self) -> String {
@@ -18,6 +18,7 @@ impl Door {
             }
             match engine.phase {
                 Phase::Preparing | Phase::Printing => "Printing",
+                Phase::Paused if is_pausing(engine) => "Pausing",
                 Phase::Paused => "Paused",
                 Phase::Idle | Phase::Finished | Phase::Cancelled | Phase::Failed => "Operational",
             }
@@ -31,7 +32,8 @@ impl Door {
         self.shared.with(|engine| {
             let error = has_error(engine);
             let operational = connected && !error;
-            let printing = matches!(engine.phase, Phase::Preparing | Phase::Printing);
+            let pausing = operational && is_pausing(engine);
+            let printing = matches!(engine.phase, Phase::Preparing | Phase::Printing) || pausing;
             let message = engine.trouble.as_ref().filter(|_| error).map_or("", |t| t.text.as_str());
             json!({
                 "text": text,
@@ -40,12 +42,12 @@ impl Door {
                     "operational": operational,
                     "printing": operational && printing,
                     "cancelling": false,
-                    "pausing": false,
+                    "pausing": pausing,
                     "resuming": false,
                     "finishing": false,
                     "closedOrError": !operational,
                     "error": error,
-                    "paused": operational && engine.phase == Phase::Paused,
+                    "paused": operational && engine.phase == Phase::Paused && !pausing,
                     "ready": operational && !engine.is_active(),
                     "sdReady": false,
                 },
@@ -93,22 +95,32 @@ impl Door {
                     "completion": job.progress() * 100.0,
                     "filepos": (job.progress() * bytes as f64) as u64,
                     "printTime": job.elapsed().as_secs(),
-                    "printTimeLeft": job.remaining().as_secs(),
-                    "printTimeLeftOrigin": "genius",
+                    // Until it has seen some of the print it has nothing to go by.
+                    "printTimeLeft":
+                        (job.layer() > 0).then(|| job.remaining().as_secs()),
+                    "printTimeLeftOrigin": "linear",
                 }),
             }
         })
     }
 
-    /// As the socket sends it.
-    pub(super) fn current(&self) -> Value {
+    /// As the socket sends it. Temperatures are new ones only.
+    pub(super) fn current(&self, last: &mut Value) -> Value {
         let (job, progress) = self.job();
         let (temps, z, time) = self.shared.with(|engine| {
             let z = engine.job.as_ref().map(|job| f64::from(job.layer()) * 0.2);
-            (temperatures(engine), z, unix_s(engine.now()))
+            let temps =
+                json!({ "tool0": heat(engine.hotend, false), "bed": heat(engine.bed, false) });
+            (temps, z, unix_s(engine.now()))
         });
-        let mut temps = temps;
-        temps["time"] = json!(time);
+        let mut new = Vec::new();
+        if *last != temps {
+            last.clone_from(&temps);
+            let mut temps = temps;
+            temps["time"] = json!(time);
+            temps["chamber"] = json!({ "actual": null, "target": null });
+            new.push(temps);
+        }
         json!({
             "state": self.state(),
             "job": job,
@@ -117,7 +129,7 @@ impl Door {
             "offsets": {},
             "resends": { "count": 0, "transmitted": 100, "ratio": 0 },
             "serverTime": self.shared.age().as_secs_f64(),
-            "temps": [temps],
+            "temps": new,
             "logs": [],
             "messages": [],
             "busyFiles": [],
@@ -126,6 +138,17 @@ impl Door {
         })
     }
 }
+
+/// It has been told to, and has lines in its buffer that it still obeys.
+fn is_pausing(engine: &Engine) -> bool {
+    let pause = engine.records.last().and_then(|record| record.print.pauses.last());
+    let began = pause.filter(|_| engine.phase == Phase::Paused).map(|(began, _)| *began);
+    let since = began.and_then(|began| engine.now().duration_since(began).ok());
+    since.is_some_and(|since| since < PAUSING)
+}
+
+/// As long as the real one was seen to take.
+pub(super) const PAUSING: Duration = Duration::from_millis(200);
 
 pub(super) fn temperatures(engine: &Engine) -> Value {
     json!({ "tool0": heat(engine.hotend, true), "bed": heat(engine.bed, true) })

@@ -58,6 +58,7 @@ impl Door {
             "display_name": split(path).1,
             "type": "PRINT_FILE",
             "ro": false,
+            "read_only": false,
             "m_timestamp": unix_s(file.changed),
             "refs": refs,
         })

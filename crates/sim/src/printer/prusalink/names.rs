@@ -96,4 +96,21 @@ mod tests {
         assert_eq!(names.long_path("CUBE~2.GCO"), "cube.gcoda");
         assert_eq!(names.long_path("new.gcode"), "new.gcode");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_name_has_a_short_one(
+            paths in proptest::collection::vec("[a-cA-C .ä]{1,12}", 1..30),
+        ) {
+            let mut names = Names::default();
+            for path in &paths {
+                let short = names.short(path);
+                assert!(short.len() <= 12 && short.is_ascii(), "{path:?} {short:?}");
+            }
+            for path in &paths {
+                let short = names.short(path);
+                assert_eq!(&names.long_path(&short), path);
+            }
+        }
+    }
 }

@@ -1,3 +1,5 @@
+//! Over real sockets.
+
 use super::*;
 use crate::printer::tests::{Bench, CUBE, code, soon};
 use crate::printer::{Act, Fault, Protocol, Spec};

@@ -1,0 +1,231 @@
+//! A shop that several hubs share: who watches which printer, and what the others see of it.
+//!
+//! Each printer is watched by the hub that holds its lease in the database. A hub prolongs its
+//! leases every two seconds; one that was killed loses them after six, and another takes them. A
+//! hub that cannot reach the database gives its printers up when its leases are over, so that no
+//! printer is watched by two. A shop in SQLite has one hub, and none of this.
+
+use crate::feed::News;
+use crate::fleet::{Inner, now_us};
+use crate::view::Link;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use store::shop::Change;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wire::DeviceId;
+
+/// The printers that this hub may watch.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    /// `None` where no other hub could.
+    mine: Option<watch::Sender<BTreeSet<String>>>,
+}
+
+impl Leases {
+    pub(crate) fn new(shared: bool) -> Self {
+        Self { mine: shared.then(watch::Sender::default) }
+    }
+
+    /// Resolves when this hub may watch the printer.
+    pub(crate) async fn granted(&self, id: &DeviceId) {
+        if let Some(mine) = &self.mine {
+            let held = |mine: &BTreeSet<String>| mine.contains(id.as_str());
+            let _ = mine.subscribe().wait_for(held).await;
+        }
+    }
+
+    /// Resolves when it may no longer.
+    pub(crate) async fn lost(&self, id: &DeviceId) {
+        match &self.mine {
+            Some(mine) => {
+                let gone = |mine: &BTreeSet<String>| !mine.contains(id.as_str());
+                let _ = mine.subscribe().wait_for(gone).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn holds(&self, id: &DeviceId) -> bool {
+        self.mine.as_ref().is_none_or(|mine| mine.borrow().contains(id.as_str()))
+    }
+}
+
+/// Keeps leases and the view of what is elsewhere, as long as the fleet runs.
+pub(crate) async fn run(inner: Arc<Inner>, stopping: CancellationToken) {
+    let Some(mine) = &inner.leases.mine else { return };
+    let kept = keep(&inner, mine);
+    let followed = follow(&inner);
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        () = kept => {}
+        () = followed => {}
+    }
+    mine.send_replace(BTreeSet::new());
+}
+
+async fn keep(inner: &Inner, mine: &watch::Sender<BTreeSet<String>>) {
+    let mut told = BTreeMap::new();
+    let mut sure_until = Instant::now();
+    loop {
+        let asked = Instant::now();
+        match held(inner).await {
+            Ok(held) => {
+                sure_until = asked + LEASE;
+                mine.send_if_modified(|mine| {
+                    let news = *mine != held;
+                    *mine = held;
+                    news
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "leases of printers cannot be prolonged");
+                if Instant::now() + EVERY > sure_until {
+                    mine.send_replace(BTreeSet::new());
+                }
+            }
+        }
+        if let Err(error) = exchange(inner, &mut told).await {
+            tracing::debug!(%error, "what other hubs see cannot be exchanged");
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// The printers whose leases this hub has, after it took those that are free.
+async fn held(inner: &Inner) -> Result<BTreeSet<String>, store::Error> {
+    let for_us = i64::try_from(LEASE.as_micros()).expect("seconds");
+    let renewed = inner.shop.renew_leases(&inner.hub, now_us(), for_us).await?;
+    let mut held: BTreeSet<_> = renewed.into_iter().collect();
+    let wanted: Vec<_> = {
+        let printers = inner.lock();
+        let enabled = printers.iter().filter(|(_, entry)| entry.row.enabled);
+        enabled.map(|(id, _)| id.as_str().to_owned()).collect()
+    };
+    held.retain(|id| wanted.contains(id));
+    for id in wanted {
+        if !held.contains(&id) && inner.shop.take_lease(&id, &inner.hub, now_us(), for_us).await? {
+            held.insert(id);
+        }
+    }
+    Ok(held)
+}
+
+/// Shows others what is seen here, and takes over what they see.
+async fn exchange(
+    inner: &Inner,
+    told: &mut BTreeMap<DeviceId, String>,
+) -> Result<(), store::Error> {
+    let states: Vec<_> = {
+        let printers = inner.lock();
+        let here = printers.iter().filter(|(id, _)| inner.leases.holds(id));
+        let state = |id: &DeviceId, state: &printer::PrinterState| {
+            (id.clone(), crate::printers::json(state))
+        };
+        here.filter_map(|(id, entry)| Some(state(id, entry.state.as_ref()?))).collect()
+    };
+    for (id, state) in states {
+        if told.get(&id) != Some(&state) {
+            inner.shop.put_seen(id.as_str(), &state, now_us()).await?;
+            told.insert(id, state);
+        }
+    }
+    for (id, state, time_us) in inner.shop.seen().await? {
+        let Ok(id) = id.parse::<DeviceId>() else { continue };
+        let elsewhere = |entry: &crate::fleet::Entry| {
+            entry.health.link == Link::Elsewhere && entry.health.heard_us != Some(time_us)
+        };
+        if inner.look(&id, elsewhere) != Some(true) {
+            continue;
+        }
+        if let Ok(state) = serde_json::from_str(&state) {
+            inner.change(&id, |entry| {
+                entry.state = Some(state);
+                entry.health.heard_us = Some(time_us);
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Takes over what other hubs write.
+async fn follow(inner: &Arc<Inner>) {
+    let mut changes = inner.shop.changes();
+    loop {
+        let change = match changes.recv().await {
+            Ok(change) => change,
+            Err(RecvError::Lagged(_)) => Change::Lost,
+            Err(RecvError::Closed) => return,
+        };
+        if let Err(error) = take_over(inner, change).await {
+            tracing::warn!(%error, "what another hub has changed cannot be read");
+        }
+    }
+}
+
+async fn take_over(inner: &Arc<Inner>, change: Change) -> Result<(), crate::Error> {
+    match change {
+        Change::Printer(id) => printer_changed(inner, &id).await?,
+        Change::Job(id) => {
+            let Some(job) = inner.shop.job(&id).await? else { return Ok(()) };
+            let Ok(printer) = job.printer_id.parse::<DeviceId>() else { return Ok(()) };
+            if !inner.leases.holds(&printer) {
+                let open = job.ended_us.is_none().then(|| job.id.clone());
+                inner.change(&printer, |entry| entry.job_id = open);
+                inner.feed.news(News::Job(Arc::new(job.into())));
+            }
+        }
+        Change::File(id) => {
+            if let Some(file) = inner.shop.file(&id).await? {
+                inner.feed.news(News::Files(file.place.into()));
+            }
+        }
+        Change::Queue(_) => {
+            inner.feed.news(News::Queue);
+            inner.wake_queue();
+        }
+        Change::Channel(_) => inner.feed.news(News::Channels),
+        Change::Folder(_) | Change::Lease(_) => {}
+        Change::Lost => {
+            let rows = inner.shop.printers().await?;
+            let gone: Vec<_> = {
+                let printers = inner.lock();
+                let known = printers.keys().map(|id| id.as_str().to_owned());
+                known.filter(|id| !rows.iter().any(|row| row.id == *id)).collect()
+            };
+            for id in rows.into_iter().map(|row| row.id).chain(gone) {
+                printer_changed(inner, &id).await?;
+            }
+            inner.feed.news(News::Queue);
+        }
+    }
+    Ok(())
+}
+
+async fn printer_changed(inner: &Arc<Inner>, id: &str) -> Result<(), crate::Error> {
+    let Ok(printer) = id.parse::<DeviceId>() else { return Ok(()) };
+    let Some(row) = inner.shop.printer(id).await? else {
+        inner.drop_printer(&printer);
+        return Ok(());
+    };
+    let known = inner.look(&printer, |entry| (entry.row.clone(), entry.secret.clone()));
+    let Some((known, secret)) = known else {
+        return inner.clone().take_up(row, false).await;
+    };
+    let stored = inner.shop.printer_secret(id).await?.unwrap_or_default();
+    if crate::printers::is_other_connection(&known, &row) || stored != secret.expose() {
+        inner.clone().take_up(row, false).await?;
+    } else if known != row {
+        inner.change(&printer, |entry| entry.row = row);
+        inner.roll.send_modify(|count| *count += 1);
+        inner.wake_queue();
+    }
+    Ok(())
+}
+
+/// For how long a printer is one hub's without another word.
+const LEASE: Duration = Duration::from_secs(6);
+const EVERY: Duration = Duration::from_secs(2);

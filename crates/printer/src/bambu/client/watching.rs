@@ -1,0 +1,274 @@
+//! What goes on while a printer is watched: what it says, what it is told, and when it is too
+//! quiet.
+
+use super::super::command::{self, Message};
+use super::super::report::{Heard, Reply, Report};
+use super::super::{json, status};
+use super::{Link, Pace};
+use crate::{Command, Connection, Error, Fingerprint, Order, PrinterState, Reason, Told};
+use rumqttc::QoS;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+/// What is going on with one printer.
+pub(super) struct Watching<'a> {
+    connection: &'a Connection,
+    pace: Pace,
+    report: Report,
+    /// The last that was told.
+    told: Option<PrinterState>,
+    /// Whether something has come that was not told yet.
+    changed: bool,
+    told_at: Option<Instant>,
+    pub(super) certificate: Option<Fingerprint>,
+    files_changed: bool,
+    /// Which files it spoke of last.
+    files: Option<[Value; 3]>,
+    pub(super) pending: Option<Pending>,
+    heard_at: Instant,
+    asked: bool,
+    refreshed_at: Instant,
+    unreadable: u64,
+}
+
+/// A command that waits for its answer.
+pub(super) struct Pending {
+    command: Command,
+    name: &'static str,
+    sequence_id: String,
+    until: Instant,
+    pub(super) done: oneshot::Sender<Result<(), Error>>,
+}
+
+impl<'a> Watching<'a> {
+    pub(super) fn new(connection: &'a Connection, pace: Pace) -> Self {
+        let now = Instant::now();
+        Self {
+            connection,
+            pace,
+            report: Report::default(),
+            told: None,
+            changed: false,
+            told_at: None,
+            certificate: None,
+            files_changed: false,
+            files: None,
+            pending: None,
+            heard_at: now,
+            asked: false,
+            refreshed_at: now,
+            unreadable: 0,
+        }
+    }
+
+    pub(super) async fn run(
+        &mut self,
+        link: &mut Link,
+        told: &mpsc::Sender<Told>,
+        orders: &mut mpsc::Receiver<Order>,
+    ) -> Error {
+        loop {
+            let now = Instant::now();
+            if let Err(error) = self.at(link, now) {
+                return error;
+            }
+            let due = self.has_news(now);
+            tokio::select! {
+                heard = link.next() => match heard {
+                    Ok(Some(publish)) => self.hear(&publish.payload),
+                    Ok(None) => {}
+                    Err(error) => return error,
+                },
+                permit = told.reserve(), if due => match permit {
+                    Ok(permit) => if let Some(news) = self.news() {
+                        permit.send(news);
+                    },
+                    Err(_) => return nobody_listens(),
+                },
+                () = told.closed(), if !due => return nobody_listens(),
+                order = orders.recv(), if self.pending.is_none() => match order {
+                    Some(order) => self.order(link, order),
+                    None => return Error::new(Reason::Local, "the connection was ended by us"),
+                },
+                () = sleep_until(self.next_at(due)) => {}
+            }
+        }
+    }
+
+    /// Does what is due.
+    fn at(&mut self, link: &Link, now: Instant) -> Result<(), Error> {
+        if self.pending.as_ref().is_some_and(|pending| pending.until <= now) {
+            self.unanswered();
+        }
+        let (ask, lost) = self.pace.silence;
+        if now >= self.heard_at + lost {
+            let text = format!("the printer has said nothing for {} s", lost.as_secs());
+            return Err(Error::new(Reason::Lost, text));
+        }
+        if now >= self.heard_at + ask && !self.asked {
+            self.asked = true;
+            link.send(&command::get_version(), QoS::AtMostOnce)?;
+        }
+        if now >= self.refreshed_at + self.pace.refresh {
+            self.refreshed_at = now;
+            link.send(&command::push_all(), QoS::AtMostOnce)?;
+        }
+        Ok(())
+    }
+
+    fn next_at(&self, due: bool) -> Instant {
+        let (ask, lost) = self.pace.silence;
+        let silence = self.heard_at + if self.asked { lost } else { ask };
+        let state = self.told_at.filter(|_| self.changed && !due);
+        let state = state.map(|told_at| told_at + self.pace.between_states);
+        let pending = self.pending.as_ref().map(|pending| pending.until);
+        let always = silence.min(self.refreshed_at + self.pace.refresh);
+        [state, pending].into_iter().flatten().fold(always, Instant::min)
+    }
+
+    fn hear(&mut self, payload: &[u8]) {
+        let Some(heard) = self.report.take(payload) else {
+            self.unreadable += 1;
+            tracing::debug!(
+                printer = self.connection.serial_number,
+                bytes = payload.len(),
+                so_far = self.unreadable,
+                "a message that cannot be read"
+            );
+            return;
+        };
+        self.heard_at = Instant::now();
+        self.asked = false;
+        match heard {
+            Heard::Status => {
+                self.changed = true;
+                self.notice_files();
+            }
+            Heard::Version => self.changed = true,
+            Heard::Reply(reply) => self.reply(&reply),
+            Heard::Other => {}
+        }
+    }
+
+    /// What lies on it may have changed when it takes a file, and when another is printed.
+    fn notice_files(&mut self) {
+        let value = |key: &str| self.report.status.get(key).cloned().unwrap_or(Value::Null);
+        let upload = json::at(&self.report.status, &["upload", "status"]).cloned();
+        let now = [upload.unwrap_or(Value::Null), value("gcode_file"), value("sdcard")];
+        let before = self.files.replace(now);
+        self.files_changed |= before.is_some() && before != self.files;
+    }
+
+    fn has_news(&self, now: Instant) -> bool {
+        let may = self.told_at.is_none_or(|told_at| now >= told_at + self.pace.between_states);
+        let state = self.changed && self.report.has_state && may;
+        self.certificate.is_some() || self.files_changed || state
+    }
+
+    /// What is told next, if it is news after all.
+    fn news(&mut self) -> Option<Told> {
+        if let Some(fingerprint) = self.certificate.take() {
+            return Some(Told::Certificate(fingerprint));
+        }
+        if std::mem::take(&mut self.files_changed) {
+            return Some(Told::Files);
+        }
+        self.changed = false;
+        self.told_at = Some(Instant::now());
+        let state = self.state();
+        if self.told.as_ref() == Some(&state) {
+            return None;
+        }
+        self.told = Some(state.clone());
+        Some(Told::State(Box::new(state)))
+    }
+
+    fn state(&self) -> PrinterState {
+        status::state(&self.report, &self.connection.host, &self.connection.serial_number)
+    }
+
+    fn order(&mut self, link: &Link, order: Order) {
+        let Order { command, done } = order;
+        let state = self.state();
+        let sent = self.allowed(&command, &state).and_then(|()| {
+            let message = command::message(&command, &state)?;
+            // A print must not get lost on the way, nor its stop.
+            link.send(&message, QoS::AtLeastOnce)?;
+            Ok(message)
+        });
+        match sent {
+            Ok(Message { command: name, sequence_id, .. }) => {
+                let until = Instant::now() + self.pace.answer;
+                self.pending = Some(Pending { command, name, sequence_id, until, done });
+            }
+            Err(error) => {
+                done.send(Err(error)).ok();
+            }
+        }
+    }
+
+    fn allowed(&self, command: &Command, state: &PrinterState) -> Result<(), Error> {
+        if !self.report.has_state {
+            return Err(Error::new(Reason::Busy, "the printer has not told its state yet"));
+        }
+        // A refusal of before may be over by now; what the printer says of itself is not.
+        if state.read_only.is_some() && !self.report.unsigned_refused {
+            return Err(read_only());
+        }
+        let needs = command.needs();
+        if state.read_only.is_none() && !state.abilities.contains(&needs) {
+            return Err(Error::new(Reason::Unable, "this printer cannot do that now"));
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        let ours = |pending: &mut Pending| {
+            pending.sequence_id == reply.sequence_id && pending.name == reply.command
+        };
+        let Some(pending) = self.pending.take_if(ours) else { return };
+        let result = match &reply.result {
+            Ok(()) => {
+                self.report.unsigned_refused = false;
+                if pending.command == Command::Stop {
+                    self.report.stop_accepted();
+                }
+                Ok(())
+            }
+            Err(reason) if reason.to_ascii_lowercase().contains("verify failed") => {
+                self.report.unsigned_refused = true;
+                Err(read_only())
+            }
+            Err(reason) => {
+                let reason: String = reason.chars().take(200).collect();
+                Err(Error::new(Reason::Unacceptable, format!("the printer refused: {reason}")))
+            }
+        };
+        self.changed = true;
+        pending.done.send(result).ok();
+    }
+
+    fn unanswered(&mut self) {
+        let Some(pending) = self.pending.take() else { return };
+        let state = self.state();
+        let result = if command::is_visible(&pending.command, &state) {
+            Ok(())
+        } else if state.read_only.is_some() {
+            Err(read_only())
+        } else {
+            Err(Error::new(Reason::NoAnswer, "the printer did not answer to that")
+                .hint("look at the printer: it may have done it all the same"))
+        };
+        pending.done.send(result).ok();
+    }
+}
+
+fn read_only() -> Error {
+    Error::new(Reason::ReadOnly, "the printer takes no commands: developer mode is off")
+        .hint("switch on LAN Only and Developer Mode at the printer's panel")
+}
+
+fn nobody_listens() -> Error {
+    Error::new(Reason::Local, "nobody listens to this printer any more")
+}

@@ -5,8 +5,6 @@
 
 mod streams;
 
-pub(crate) use streams::Download;
-
 use crate::error::{Error, Exit};
 use crate::sse::{Event, Sse};
 use crate::{cli::Global, data};

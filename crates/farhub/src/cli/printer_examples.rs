@@ -143,8 +143,8 @@ Examples:
   farhub backup --files farhub.tar                with what printed files contain
   farhub backup \"/mnt/nas/farhub-$(date +%F).tar\"";
 pub(super) const RESTORE: &str = "\
-The backup is checked as a whole before anything is written. The hub must not run here; and two
-hubs with one key must not run anywhere.
+The backup is checked as a whole before anything takes the place of what is there. The hub must not
+run here; and two hubs with one key must not run anywhere.
 
 Examples:
   farhub restore farhub.tar

@@ -6,6 +6,7 @@ mod examples;
 mod machines;
 mod printer_examples;
 pub(crate) mod printers;
+mod shop;
 
 pub(crate) use machines::{Arm, Changes, Console, Job, Machine, PROFILES, Run, Said, Set, Stop};
 

@@ -1,10 +1,9 @@
 //! `farhub printer`, `farhub backup` and `farhub restore`, as they are typed.
 
 use super::printer_examples::*;
-use crate::when::{When, when};
+pub(crate) use super::shop::{Jobs, Notices, NoticesAdd, Queue, QueueAdd};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use hub::fleet::view::Notice;
 use printer::{Heater, Protocol};
 use std::path::PathBuf;
 use wire::Name;
@@ -254,138 +253,6 @@ pub(crate) struct Set {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Jobs {
-    /// NAME or HUB/NAME, of one hub [default: all of the hub]
-    pub printer: Vec<String>,
-    /// finished, failed, cancelled, printing, paused, preparing, unknown (may be repeated)
-    #[arg(long, value_delimiter = ',')]
-    pub state: Vec<String>,
-    /// Words in name, printer and note
-    #[arg(long, value_name = "WORDS")]
-    pub search: Option<String>,
-    /// Begun not before: 7d (ago), 2026-11-21, 2026-11-21T08:00
-    #[arg(long, value_name = "TIME", value_parser = when)]
-    pub since: Option<When>,
-    /// The newest so many, 500 at most
-    #[arg(long, value_name = "N", default_value = "50",
-        value_parser = clap::value_parser!(u32).range(1..=500))]
-    pub limit: u32,
-    /// All of them, for a spreadsheet, to stdout
-    #[arg(long, conflicts_with_all = ["json", "limit"])]
-    pub csv: bool,
-    /// As German spreadsheets have it: semicolons between, commas in numbers
-    #[arg(long, requires = "csv")]
-    pub german: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Queue {
-    /// Show what waits, and why
-    List {
-        /// Also what is done or cancelled
-        #[arg(long)]
-        over: bool,
-    },
-    /// Add a job: it begins when a printer that fits is free and its bed is clear
-    Add(QueueAdd),
-    /// Let a job wait until it is released
-    Hold { id: String },
-    /// Let a held job go
-    Release { id: String },
-    /// Take a job from the queue; what is printing goes on
-    Cancel { id: String },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct QueueAdd {
-    /// A file of this computer, or the id of one that the hub has
-    pub file: String,
-    /// Only this printer of the hub (may be repeated)
-    #[arg(long, value_name = "PRINTER")]
-    pub on: Vec<String>,
-    /// Only printers of this group (may be repeated)
-    #[arg(long)]
-    pub tag: Vec<String>,
-    /// How often to print it
-    #[arg(long, value_name = "N", default_value = "1",
-        value_parser = clap::value_parser!(i64).range(1..=1000))]
-    pub copies: i64,
-    /// The higher, the sooner
-    #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true)]
-    pub priority: i64,
-    /// What people call it [default: the file's name]
-    #[arg(long)]
-    pub title: Option<String>,
-    /// Only printers with this material, such as PETG
-    #[arg(long)]
-    pub material: Option<String>,
-    /// Let it wait until it is released
-    #[arg(long)]
-    pub hold: bool,
-    /// For those who look at the queue
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub note: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Notices {
-    /// Show where notices go, and how it went last
-    List,
-    /// Tell what happens there as well
-    Add(Box<NoticesAdd>),
-    /// Send a test now, and say what goes wrong
-    Test {
-        /// Name or id
-        channel: String,
-    },
-    /// No longer tell what happens there
-    Remove {
-        /// Name or id
-        channel: String,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct NoticesAdd {
-    /// What people call it
-    pub name: String,
-    #[command(flatten)]
-    pub way: Way,
-    /// Who writes the e-mail
-    #[arg(long, value_name = "ADDRESS", requires = "email")]
-    pub from: Option<String>,
-    /// The server that takes the e-mail
-    #[arg(long, value_name = "HOST[:PORT]", requires = "email")]
-    pub smtp: Option<String>,
-    /// tls (port 465), starttls (port 587), or none
-    #[arg(long, requires = "email", default_value = "tls", value_parser = ["tls", "starttls", "none"])]
-    pub security: String,
-    /// Who logs in at the server; the password is typed now, or read from stdin
-    #[arg(long, requires = "email")]
-    pub user: Option<String>,
-    /// Type a secret, or read it from stdin: signs a webhook, logs in to ntfy
-    #[arg(long, conflicts_with = "email")]
-    pub secret: bool,
-    /// What to tell (may be repeated) [default: all that ends, fails or waits for somebody]
-    #[arg(long = "event", value_name = "EVENT", value_delimiter = ',', value_parser = notice())]
-    pub events: Vec<Notice>,
-}
-
-#[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Way {
-    /// POSTs JSON there; - to type the URL, or read it from stdin
-    #[arg(long, value_name = "URL")]
-    pub webhook: Option<String>,
-    /// A topic of an ntfy server, as in ntfy.sh/TOPIC
-    #[arg(long, value_name = "SERVER/TOPIC")]
-    pub ntfy: Option<String>,
-    /// An e-mail to this address
-    #[arg(long, value_name = "ADDRESS", requires_all = ["from", "smtp"])]
-    pub email: Option<String>,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct Backup {
     /// Is made; there must be none of that name
     pub file: PathBuf,
@@ -415,21 +282,6 @@ fn switch() -> impl TypedValueParser<Value = bool> {
 fn protocol() -> impl TypedValueParser<Value = Protocol> {
     PossibleValuesParser::new(Protocol::ALL.map(|one| one.as_str()))
         .map(|text| text.parse().expect("each is a protocol"))
-}
-
-fn notice() -> impl TypedValueParser<Value = Notice> {
-    PossibleValuesParser::new([
-        "job_started",
-        "job_finished",
-        "job_failed",
-        "job_cancelled",
-        "job_paused",
-        "printer_offline",
-        "printer_online",
-        "printer_fault",
-        "queue_stuck",
-    ])
-    .map(|text| super::word(&text).expect("each is an event"))
 }
 
 fn heater(text: &str) -> Result<Heater, String> {

@@ -54,6 +54,7 @@ pub(crate) async fn printer(client: &Client, out: Out, action: Printer) -> Resul
         Printer::Queue(action) => return queue::queue(client, out, action).await,
         Printer::Notices(action) => return notices::notices(client, out, action).await,
         Printer::Start { one, path, plate } => {
+            let path = files::path_of(&Place::of(client, &one.printer).await?, path).await?;
             (one, Command::Start(Box::new(Start { path, plate, ..Start::default() })))
         }
         Printer::Pause(one) => (one, Command::Pause),

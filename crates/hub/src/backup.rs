@@ -64,7 +64,7 @@ impl Hub {
         }
         let inner = &self.0;
         inner.audit(&caller.actor(), "hub.backup", "", "").await.map_err(internal)?;
-        let folder = inner.data.join(format!("backup-{:08x}", rand::random::<u32>()));
+        let folder = inner.data.join(format!("{COPIES}{:08x}", rand::random::<u32>()));
         make_folder(&folder).map_err(internal)?;
         let view::Hub { id, name, version, .. } = self.state(caller).hub;
         let mut backup = Backup { about: Value::Null, parts: vec![], folder };
@@ -104,6 +104,17 @@ impl Hub {
     }
 }
 
+/// Removes what a hub that was killed left of a backup.
+pub(crate) fn sweep(data: &Path) {
+    let Ok(entries) = fs::read_dir(data) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(COPIES) {
+            // the next start tries again
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 impl Backup {
     fn part(&mut self, name: &str, file: PathBuf) {
         if file.is_file() {
@@ -130,5 +141,7 @@ impl Backup {
     }
 }
 
+/// How folders with copies of databases begin.
+const COPIES: &str = "backup-";
 /// Of what is in a backup.
 const FORMAT: u32 = 1;

@@ -1,7 +1,7 @@
 //! A hub from start to stop.
 
 use crate::access::timer::{self, WallClock};
-use crate::backup::Elsewhere;
+use crate::backup::{self, Elsewhere};
 use crate::benching::Benches;
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
@@ -99,6 +99,7 @@ impl Hub {
         let data = config.data.clone();
         make_folder(&data)?;
         let lock = lock(&data)?;
+        backup::sweep(&data);
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join(DATABASE)).await?;
         let login = Login::load(&store).await?;

@@ -55,7 +55,10 @@ async fn backup(
     let (pieces, written) = mpsc::channel(PIECES_MAX);
     tokio::task::spawn_blocking(move || {
         let mut to = Pieces { to: pieces };
-        if let Err(error) = archive(&backup, &mut to) {
+        let written = archive(&backup, &mut to);
+        // before whoever reads sees the end of it
+        drop(backup);
+        if let Err(error) = written {
             // whoever reads sees that it broke off; one who is gone does not care
             let _ = to.to.blocking_send(Err(error));
         }

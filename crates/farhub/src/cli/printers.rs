@@ -51,7 +51,7 @@ pub(crate) enum Printer {
     Start {
         #[command(flatten)]
         one: One,
-        /// As `farhub printer files` shows it
+        /// Path or name, as `farhub printer files` shows it
         path: String,
         /// Of a project with several plates; the first is 1
         #[arg(long, value_name = "N")]
@@ -135,7 +135,7 @@ pub(crate) enum Printer {
     Fetch {
         #[command(flatten)]
         one: One,
-        /// As `farhub printer files` shows it
+        /// Path or name, as `farhub printer files` shows it
         path: String,
         /// Where to write it [default: under its name in this folder]
         #[arg(long, value_name = "FILE")]

@@ -137,7 +137,10 @@ fn cannot(problem: &Problem, whom: &str, or: &str) -> Error {
         | Reason::Lost
         | Reason::Local => Exit::Failed,
     };
-    let hint = problem.hint.as_ref().map_or_else(|| or.to_owned(), |hint| format!("{hint}; {or}"));
+    let hint = match &problem.hint {
+        Some(hint) => format!("{}; {or}", hint.trim_end_matches('.')),
+        None => or.to_owned(),
+    };
     Error::new(exit, format!("{whom}: {}", problem.message)).hint(hint)
 }
 

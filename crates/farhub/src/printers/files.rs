@@ -27,7 +27,8 @@ pub(super) async fn list(at: &Place, out: Out, refresh: bool, search: &str) -> R
         eprintln!("No files are known of {}. Ask it: --refresh", at.shown);
         return Ok(());
     }
-    let mut table = Table::titled(["PATH", "SIZE", "CHANGED", "HERE", "PRINTS FOR", "MATERIAL"]);
+    let mut table =
+        Table::titled(["NAME", "PATH", "SIZE", "CHANGED", "HERE", "PRINTS FOR", "MATERIAL"]);
     for file in &files {
         let (here, tone) = match file.state.as_str() {
             "downloaded" | "local" => ("yes", Tone::Good),
@@ -37,6 +38,7 @@ pub(super) async fn list(at: &Place, out: Out, refresh: bool, search: &str) -> R
         };
         let meta = file.meta.clone().unwrap_or_default();
         table.row([
+            Cell::from(&file.name),
             Cell::from(&file.path),
             Cell::from(file.bytes.map(size).unwrap_or_default()),
             Cell::from(file.changed_us.map(words::at).unwrap_or_default()),
@@ -172,6 +174,12 @@ pub(super) async fn fetch(
     }
     eprintln!("{} is here, and in the library of the hub.", file.name);
     out.line(&to.display().to_string())
+}
+
+/// What a printer calls a file, of which people may know the name only.
+pub(super) async fn path_of(at: &Place, typed: String) -> Result<String, Error> {
+    let printer = at.printer().await?;
+    Ok(named(at, &printer, &typed).await?.map_or(typed, |file| file.path))
 }
 
 async fn named(at: &Place, printer: &Printer, path: &str) -> Result<Option<view::File>, Error> {

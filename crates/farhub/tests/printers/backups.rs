@@ -57,10 +57,7 @@ async fn a_hub_comes_back_with_its_printers_jobs_and_secrets() {
     assert_eq!(shown["id"], id, "its secret was in the backup too");
     assert_eq!(until_job(&hub, "printing")["total"], 1, "and it is the same job");
     let back = hub.data.path().join("back.gcode");
-    let files = hub.run(&["printer", "files", "mk4"]);
-    let path = files.lines().find(|line| line.contains("part")).unwrap();
-    let path = path.split_whitespace().next().unwrap();
-    hub.run(&["printer", "fetch", "mk4", path, "--to", back.to_str().unwrap()]);
+    hub.run(&["printer", "fetch", "mk4", "part.gcode", "--to", back.to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(back).unwrap(), PART);
 }
 

@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 pub(crate) async fn backup(client: &Client, out: Out, args: Backup) -> Result<(), Error> {
     let shown = args.file.display().to_string();
     let body = serde_json::to_vec(&json!({ "files": args.files })).expect("our types are JSON");
-    let mut archive = client.download(Method::POST, "/backup", Some(body)).await?;
     let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.file);
     let mut file = new.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
@@ -27,6 +26,7 @@ pub(crate) async fn backup(client: &Client, out: Out, args: Backup) -> Result<()
         _ => Error::failed(format!("{shown}: {error}")),
     })?;
     let mut half = Half { file: Some(args.file.clone()) };
+    let mut archive = client.download(Method::POST, "/backup", Some(body)).await?;
     let mut bytes = 0;
     while let Some(piece) = archive.next().await? {
         file.write_all(&piece).map_err(|error| Error::failed(format!("{shown}: {error}")))?;

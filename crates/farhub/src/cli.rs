@@ -645,6 +645,18 @@ mod tests {
     }
 
     #[test]
+    fn every_command_for_printers_has_examples() {
+        fn leaves(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let end = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(end.contains(&format!("  {path}")), "{path} has no example");
+            let parts = command.get_subcommands().filter(|part| part.get_name() != "help");
+            parts.for_each(|part| leaves(part, &path));
+        }
+        leaves(Cli::command().find_subcommand("printer").unwrap(), "farhub");
+    }
+
+    #[test]
     fn a_mistyped_role_is_not_a_grant() {
         let parsed = |text: &str| grant(text).map(|grant| (grant.selector, grant.role));
         assert_eq!(parsed("*"), Ok(("*".into(), Role::Use)));

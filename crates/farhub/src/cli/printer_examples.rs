@@ -124,6 +124,7 @@ Examples:
   farhub printer queue list
   farhub printer queue add bracket.gcode --copies 4 --tag pla
   farhub printer queue add plate.gcode.3mf --on p1s --hold
+  farhub printer queue hold 0193a7c2               the beginning of an id is enough
   farhub printer queue release 0193a7c2
   farhub printer queue cancel 0193a7c2";
 pub(super) const NOTICES: &str = "\
@@ -132,6 +133,7 @@ Examples:
   farhub printer notices add chat --webhook - --event job_failed,printer_fault
   farhub printer notices add mail --email me@example.org --from farm@example.org \\
       --smtp mail.example.org --user farm
+  farhub printer notices list
   farhub printer notices test phone
   farhub printer notices remove phone";
 pub(super) const BACKUP: &str = "\

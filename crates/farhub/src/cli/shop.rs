@@ -1,5 +1,6 @@
 //! What belongs to the print shop as a whole, as it is typed: jobs, the queue, notices.
 
+use super::printer_examples::{NOTICES, QUEUE};
 use crate::when::{When, when};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
@@ -33,18 +34,23 @@ pub(crate) struct Jobs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Queue {
     /// Show what waits, and why
+    #[command(after_help = QUEUE)]
     List {
         /// Also what is done or cancelled
         #[arg(long)]
         over: bool,
     },
     /// Add a job: it begins when a printer that fits is free and its bed is clear
+    #[command(after_help = QUEUE)]
     Add(QueueAdd),
     /// Let a job wait until it is released
+    #[command(after_help = QUEUE)]
     Hold { id: String },
     /// Let a held job go
+    #[command(after_help = QUEUE)]
     Release { id: String },
     /// Take a job from the queue; what is printing goes on
+    #[command(after_help = QUEUE)]
     Cancel { id: String },
 }
 
@@ -82,15 +88,19 @@ pub(crate) struct QueueAdd {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Notices {
     /// Show where notices go, and how it went last
+    #[command(after_help = NOTICES)]
     List,
     /// Tell what happens there as well
+    #[command(after_help = NOTICES)]
     Add(Box<NoticesAdd>),
     /// Send a test now, and say what goes wrong
+    #[command(after_help = NOTICES)]
     Test {
         /// Name or id
         channel: String,
     },
     /// No longer tell what happens there
+    #[command(after_help = NOTICES)]
     Remove {
         /// Name or id
         channel: String,

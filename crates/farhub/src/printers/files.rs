@@ -12,7 +12,7 @@ use hyper::Method;
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) async fn list(at: &Place, out: Out, refresh: bool, search: &str) -> Result<(), Error> {
     let printer = at.printer().await?;
@@ -84,8 +84,8 @@ pub(super) async fn send(at: &Place, out: Out, file: &Path, start: bool) -> Resu
     let printer = at.printer().await?;
     let kept = upload(&at.client, file).await?;
     let body = json!({ "printer": printer.id, "start": start });
-    at.client.post_only(&format!("/shop/files/{}/send", encode(&kept.id)), &body).await?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    at.client.post_only(&format!("/shop/files/{}/send", encode(&kept.id)), &body).await?;
     let sent = tokio::select! {
         sent = follow(at, &printer, &kept.id) => sent,
         _ = interrupt.recv() => {
@@ -164,9 +164,10 @@ pub(super) async fn fetch(
     let file = file.ok_or_else(none)?;
     let to = to.unwrap_or_else(|| PathBuf::from(file.name.replace('/', "_")));
     let place = format!("/shop/files/{}", encode(&file.id));
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let begun: view::File = at.client.post(&format!("{place}/download"), &json!({})).await?;
     if begun.hash.is_none() {
-        arrive(at, &printer, &begun, &place).await?;
+        arrive(at, &printer, &begun, &place, &mut interrupt).await?;
     }
     write(&at.client, &format!("{place}/content"), &to, file.bytes).await?;
     if out.json {
@@ -194,8 +195,8 @@ async fn arrive(
     printer: &Printer,
     file: &view::File,
     place: &str,
+    interrupt: &mut Signal,
 ) -> Result<(), Error> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let arrived = tokio::select! {
         arrived = follow(at, printer, &file.id) => arrived,
         _ = interrupt.recv() => {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -23,6 +23,14 @@ pub(crate) struct Ran {
     pub status: i32,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let status = output.status.code().unwrap_or(-1);
+        Self { status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
 }
 
 impl Hub {
@@ -63,12 +71,17 @@ impl Hub {
         ran(&self.folder, args)
     }
 
+    /// A run that goes on.
+    pub(crate) fn begin(&self, args: &[&str]) -> Child {
+        farhub(&self.folder).args(args).spawn().unwrap()
+    }
+
     /// With a secret piped in.
     pub(crate) fn says(&self, args: &[&str], secret: &str) -> Ran {
         let mut command = farhub(&self.folder);
         let mut child = command.args(args).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(format!("{secret}\n").as_bytes()).unwrap();
-        told(&child.wait_with_output().unwrap())
+        Ran::of(&child.wait_with_output().unwrap())
     }
 
     /// What it writes to stdout.
@@ -99,13 +112,7 @@ impl Drop for Hub {
 }
 
 pub(crate) fn ran(folder: &Path, args: &[&str]) -> Ran {
-    told(&farhub(folder).args(args).output().unwrap())
-}
-
-fn told(output: &std::process::Output) -> Ran {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let status = output.status.code().unwrap_or(-1);
-    Ran { status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    Ran::of(&farhub(folder).args(args).output().unwrap())
 }
 
 fn farhub(folder: &Path) -> Command {

@@ -8,9 +8,10 @@ mod backups;
 mod hub;
 
 use hub::{Hub, Ran, SOON};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
-use sim::printer::{Act, Printer, Protocol, Spec};
-use std::time::Instant;
+use sim::printer::{Act, Fault, Printer, Protocol, Spec};
+use std::time::{Duration, Instant};
 
 /// What a slicer writes, as far as anybody looks at it.
 const PART: &str = "; estimated printing time (normal mode) = 1h 0m 0s\n;LAYER_COUNT:100\nG28\n";
@@ -133,6 +134,25 @@ async fn a_file_is_sent_printed_and_fetched_and_the_job_is_kept() {
     hub.run(&["printer", "start", "mk4", "old.gcode"]);
     until_job(&hub, "printing");
     assert_eq!(printer.truth().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_leaves_a_transfer_to_the_hub() {
+    let printer = prusa().await;
+    let hub = Hub::up("garage", "");
+    add(&hub, &printer);
+    // its answers come late, so that there is a transfer to leave
+    printer.set_fault(Fault::Slow(Duration::from_secs(5)));
+    let part = hub.file("part.gcode", PART);
+    let child = hub.begin(&["printer", "send", "mk4", &part]);
+    until(&hub, "mk4", |printer| printer["transfer"].is_object());
+    rustix::process::kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ran = Ran::of(&child.wait_with_output().unwrap());
+    assert_eq!(ran.status, 130, "{ran:?}");
+    assert!(ran.stderr.contains("part.gcode goes on to mk4"), "{ran:?}");
+    printer.set_fault(Fault::None);
+    until(&hub, "mk4", |printer| printer["transfer"].is_null());
+    assert_eq!(printer.files().len(), 1, "it has arrived");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,7 @@ impl Feed {
         };
         ids.into_iter()
             .map(|id| {
-                let now = self.printers.get(&id).map(|now| Printer::deserialize(now));
+                let now = self.printers.get(&id).map(Printer::deserialize);
                 let now = now.transpose().map_err(|error| {
                     Error::failed(format!(
                         "the hub's answer is not understood ({error}): it is of another version"

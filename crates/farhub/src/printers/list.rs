@@ -121,10 +121,7 @@ pub(super) async fn watch(client: &Client, out: Out) -> Result<(), Error> {
                 out.json_line(&printer.as_ref().map_or_else(gone, |one| of_hub(&hub, one)))?;
                 continue;
             }
-            let line = match &printer {
-                Some(printer) => Some((printer.name.clone(), line(printer))),
-                None => None,
-            };
+            let line = printer.as_ref().map(|printer| (printer.name.clone(), line(printer)));
             let last: Option<(Name, String)> = before.get(&key).cloned();
             match (&line, last) {
                 (line, last) if *line == last => {}

@@ -4,6 +4,9 @@
 
 mod examples;
 mod machines;
+mod printer_examples;
+pub(crate) mod printers;
+mod shop;
 
 pub(crate) use machines::{Arm, Changes, Console, Job, Machine, PROFILES, Run, Said, Set, Stop};
 
@@ -13,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use examples::*;
 use hub::view::{Doors, Grant, Role, Via};
 use hub::{Kind, Lookup};
+use printer_examples::{BACKUP, PRINTER, RESTORE};
 use serde::de::DeserializeOwned;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -138,6 +142,15 @@ pub(crate) enum Command {
     /// Show a machine, change its settings, arm it, take a stop back
     #[command(subcommand, disable_help_subcommand = true, after_help = MACHINE)]
     Machine(Machine),
+    /// Add, watch and drive 3D printers; their files, jobs and queue
+    #[command(subcommand, disable_help_subcommand = true, after_help = PRINTER)]
+    Printer(printers::Printer),
+    /// Write all that the hub knows into one file, while it runs
+    #[command(after_help = BACKUP)]
+    Backup(printers::Backup),
+    /// Make a hub anew from a backup
+    #[command(after_help = RESTORE)]
+    Restore(printers::Restore),
     /// Open the web UI to the network: its password, and who is logged in
     #[command(subcommand, disable_help_subcommand = true, after_help = WEB)]
     Web(Web),
@@ -629,6 +642,18 @@ mod tests {
             let name = command.get_name();
             assert!(end.contains(&format!("  farhub {name}")), "{name} has no example");
         }
+    }
+
+    #[test]
+    fn every_command_for_printers_has_examples() {
+        fn leaves(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let end = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(end.contains(&format!("  {path}")), "{path} has no example");
+            let parts = command.get_subcommands().filter(|part| part.get_name() != "help");
+            parts.for_each(|part| leaves(part, &path));
+        }
+        leaves(Cli::command().find_subcommand("printer").unwrap(), "farhub");
     }
 
     #[test]

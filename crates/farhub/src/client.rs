@@ -3,13 +3,16 @@
 //! A socket in a folder that only its owner may enter needs no password, and other users and
 //! browsers cannot reach it. With `--hub NAME` our hub hands each request to that peer.
 
+mod streams;
+
 use crate::error::{Error, Exit};
 use crate::sse::{Event, Sse};
 use crate::{cli::Global, data};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hub::view::{Failure, State};
 use hyper::body::Incoming;
+use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -52,6 +55,11 @@ impl Client {
         }
         let prefix = format!("/api/v1/hubs/{peer}/api/v1");
         Ok(Self { folder: self.folder.clone(), prefix, remote: true })
+    }
+
+    /// Whether both ask the same hub.
+    pub(crate) fn asks_as(&self, other: &Self) -> bool {
+        self.prefix == other.prefix
     }
 
     pub(crate) async fn state(&self) -> Result<State, Error> {
@@ -125,33 +133,27 @@ impl Client {
         read(accept(answer).await?).await
     }
 
-    async fn request(
+    async fn connect(
         &self,
         tasks: &mut JoinSet<()>,
-        method: Method,
-        path: &str,
-        body: Option<Vec<u8>>,
-    ) -> Result<Response<Incoming>, Error> {
+    ) -> Result<http1::SendRequest<streams::Outgoing>, Error> {
         let socket = data::socket(&self.folder);
         let stream =
             UnixStream::connect(&socket).await.map_err(|e| self.unreachable(&socket, &e))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
         // Its errors are the request's, which tells them.
         tasks.spawn(async move { drop(connection.await) });
-        let request = Request::builder()
+        Ok(sender)
+    }
+
+    fn asking<B>(&self, method: Method, path: &str, body: B) -> Request<B> {
+        Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.prefix))
             .header(header::HOST, "localhost")
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body.unwrap_or_default())))
-            .expect("every part of a path is encoded");
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
-        let silent = || {
-            let seconds = ANSWER_TIMEOUT.as_secs();
-            Error::new(Exit::TimedOut, format!("no answer from the hub in {seconds} s"))
-        };
-        answer.map_err(|_| silent())?.map_err(gone)
+            .body(body)
+            .expect("every part of a path is encoded")
     }
 
     /// Why nobody listens at the socket, and what to do.

@@ -10,6 +10,7 @@ use crate::{cli, when};
 use hub::{Discovery, Kinds, Lookup, StopButton};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,9 +47,31 @@ pub(crate) struct Config {
     pub discovery: Discovery,
     #[serde(default)]
     pub serial_ports: Vec<PathBuf>,
+    #[serde(default, deserialize_with = "database")]
+    pub database: Option<Database>,
+    pub shop_key: Option<PathBuf>,
     pub log: Option<String>,
     #[serde(default, deserialize_with = "stop_button::read")]
     pub stop_button: Vec<StopButton>,
+}
+
+/// The URL of a PostgreSQL database, which may hold a password: it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Database(pub String);
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://…")
+    }
+}
+
+fn database<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Database>, D::Error> {
+    let url = String::deserialize(from)?;
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        let wrong = "the URL of a PostgreSQL database begins with postgres://";
+        return Err(serde::de::Error::custom(wrong));
+    }
+    Ok(Some(Database(url)))
 }
 
 /// As on the command line: `90s`, `10m`.
@@ -103,6 +126,7 @@ impl Config {
         if let Some(tls) = &mut self.tls {
             (tls.cert, tls.key) = (folder.join(&tls.cert), folder.join(&tls.key));
         }
+        self.shop_key = self.shop_key.map(|file| folder.join(file));
         self
     }
 }
@@ -116,6 +140,11 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         // a line may hold a secret, which is behind a #
         let line = text.lines().nth(number).unwrap_or_default().trim();
         let line = line.split('#').next().unwrap_or_default().trim();
+        // or the password of a database
+        let line = match line.split_once('=') {
+            Some((key, _)) if key.trim() == "database" => "database = …",
+            _ => line,
+        };
         let sentence = e.message().replace('`', "'").replace('\n', ": ");
         format!("line {}: {sentence} (in: {line})", number + 1)
     })
@@ -155,6 +184,10 @@ mod tests {
         assert_eq!(config.grace_others, Some(Duration::from_secs(60)));
         assert_eq!(config.discovery, Discovery::Off);
         assert_eq!(config.serial_ports, [PathBuf::from("/dev/ttyMXC0")]);
+        let database = config.database.unwrap();
+        assert!(database.0.starts_with("postgres://farhub:"));
+        assert!(!format!("{database:?}").contains("farhub"), "its password is not shown");
+        assert_eq!(config.shop_key, Some(PathBuf::from("shop.key")));
         assert_eq!(config.log.as_deref(), Some("info,hub=debug"));
         let [foot, lid] = config.stop_button.try_into().unwrap();
         assert_eq!((foot.button.name.as_str(), foot.machines.unwrap().len()), ("foot", 2));
@@ -168,8 +201,8 @@ mod tests {
             wrong("# mine\nname = \"a\"\nlisen = \"127.0.0.1:1\"\n"),
             "line 3: unknown field 'lisen', expected one of 'name', 'listen', 'hosts', 'login', \
              'tls', 'bind', 'relay', 'public_relays', 'public_discovery', 'offline', 'paths', \
-             'grace_disks', 'grace_others', 'discovery', 'serial_ports', 'log', \
-             'stop_button' (in: lisen = \"127.0.0.1:1\")"
+             'grace_disks', 'grace_others', 'discovery', 'serial_ports', 'database', 'shop_key', \
+             'log', 'stop_button' (in: lisen = \"127.0.0.1:1\")"
         );
         assert!(wrong("offline = \"no\"").starts_with("line 1: invalid type"));
         assert!(wrong("discovery = \"wan\"").contains("expected 'lan' or 'off'"));
@@ -178,6 +211,10 @@ mod tests {
         assert!(wrong("relay = [\"relay.example.org\"]").contains("not the URL of a relay"));
         assert!(wrong("paths = [\"wifi\"]").contains("lan, direct or relay"));
         assert!(wrong("paths = []").contains("at least one"));
+        let database = wrong("database = \"mysql://anna:hunter2@db/shop\"");
+        assert!(database.contains("begins with postgres://"), "{database}");
+        assert!(!database.contains("hunter2"), "{database}");
+        assert!(!wrong("database = [\"postgres://a:hunter2@db/shop\"]").contains("hunter2"));
         assert!(wrong("name = \"a\"\nname = \"b\"").starts_with("line 2: duplicate key"));
     }
 

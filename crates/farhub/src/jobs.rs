@@ -165,7 +165,7 @@ async fn upload(at: &At, args: &cli::Run) -> Result<Job, Error> {
     Ok(job)
 }
 
-fn unreadable(file: &Path, error: io::Error) -> Error {
+pub(crate) fn unreadable(file: &Path, error: io::Error) -> Error {
     let exit = Error::from(io::Error::from(error.kind())).exit;
     Error::new(exit, format!("{}: {error}", file.display()))
 }
@@ -227,7 +227,7 @@ fn how_far(job: &Job) -> String {
     format!("{held}line {} of {} ({share} %){left}", job.line, job.found.lines)
 }
 
-fn time(seconds: u32) -> String {
+pub(crate) fn time(seconds: u32) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
@@ -292,14 +292,14 @@ pub(crate) fn word(state: JobState) -> &'static str {
 }
 
 /// For people who look; a log needs none of it.
-fn progress(text: &str) {
+pub(crate) fn progress(text: &str) {
     if io::stderr().is_terminal() {
         // without a terminal there is nobody to tell
         let _ = write!(io::stderr(), "\r\x1b[K{}", clean(text));
     }
 }
 
-fn progress_ends() {
+pub(crate) fn progress_ends() {
     if io::stderr().is_terminal() {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }

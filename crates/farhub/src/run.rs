@@ -6,8 +6,9 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
-    attach, audit, bench, cli, console, data, devices, doctor, grants, invite, jobs, machines,
-    nearby, pair, paths, peers, relay, requests, service, up, web_login,
+    attach, audit, backup, bench, cli, console, data, devices, doctor, grants, invite, jobs,
+    machines, nearby, pair, paths, peers, printers, relay, requests, restore, service, up,
+    web_login,
 };
 
 pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
@@ -19,7 +20,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             here(&global, "up")?;
             let folder = data::of_hub(global.data.as_deref());
             let config = Config::load(global.config.as_deref(), &folder)?;
-            up::up(up::Args::new(typed, config, folder, global.json)).await
+            let settings = global.config.clone().unwrap_or_else(|| data::config(&folder));
+            let args = up::Args::new(typed, config, folder, global.json);
+            up::up(up::Args { settings: Some(settings), ..args }).await
         }
         Command::Devices(args) if args.watch => devices::watch(&client, out).await,
         Command::Devices(_) => devices::list(&client, out).await,
@@ -59,6 +62,16 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Job(action) => jobs::job(&client, out, action).await,
         Command::Console(args) => console::console(&client, out, args).await,
         Command::Machine(action) => machines::machine(&client, out, action).await,
+        Command::Printer(action) => printers::printer(&client, out, action).await,
+        Command::Backup(args) => {
+            here(&global, "backup")?;
+            backup::backup(&client, out, args).await
+        }
+        Command::Restore(args) => {
+            here(&global, "restore")?;
+            let folder = data::of_hub(global.data.as_deref());
+            restore::restore(out, &args, &folder, global.config.as_deref()).await
+        }
         Command::Web(action) => {
             here(&global, "web")?;
             let folder = data::of_client(global.data.as_deref());

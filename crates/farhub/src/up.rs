@@ -1,6 +1,6 @@
 //! `farhub up`: the hub itself.
 
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify};
 use hub::{Caller, Discovery, Grace, Hub, Kinds, Lookup, StopButton, view};
@@ -31,6 +31,10 @@ pub(crate) struct Args {
     pub discovery: Discovery,
     pub serial_ports: Vec<PathBuf>,
     pub stop_buttons: Vec<StopButton>,
+    pub database: Option<Database>,
+    pub shop_key: Option<PathBuf>,
+    /// The file of the settings, for backups.
+    pub settings: Option<PathBuf>,
     pub log: String,
     pub demo: bool,
     /// Whether to tell on stdout that the hub is ready.
@@ -65,6 +69,9 @@ impl Args {
             discovery: config.discovery,
             serial_ports: config.serial_ports,
             stop_buttons: config.stop_button,
+            database: config.database,
+            shop_key: config.shop_key,
+            settings: None,
             log: config.log.unwrap_or_else(|| "info".to_owned()),
             demo: typed.demo,
             json,
@@ -154,6 +161,9 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         serial_ports: args.serial_ports.clone(),
         stop_buttons: args.stop_buttons.clone(),
         guard: guard(),
+        database: args.database.as_ref().map(|Database(url)| url.clone()),
+        shop_key: args.shop_key.clone(),
+        settings: args.settings.clone(),
         real: true,
         ..hub::Config::new(args.data.clone(), args.name.clone().unwrap_or_else(computer))
     })

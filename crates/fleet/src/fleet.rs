@@ -139,6 +139,14 @@ impl Fleet {
         Ok(())
     }
 
+    /// Writes a copy of the shop's database to a new file.
+    ///
+    /// # Errors
+    /// [`store::Error::NotAFile`] where it is in PostgreSQL; when the file cannot be written.
+    pub async fn backup_to(&self, file: &std::path::Path) -> Result<(), store::Error> {
+        self.0.shop.backup_to(file).await
+    }
+
     /// One who looks from now on.
     #[must_use]
     pub fn listen(&self) -> Listener {

@@ -40,6 +40,8 @@ pub struct Config {
     pub database: Option<String>,
     /// A file with the key that seals the shop's secrets, where several hubs share one shop.
     pub shop_key: Option<PathBuf>,
+    /// The file with these settings, for backups.
+    pub settings: Option<PathBuf>,
     /// Where 3D printers are listened for that announce themselves.
     pub printers: fleet::Finding,
     /// Look for real devices as well.
@@ -69,6 +71,7 @@ impl Config {
             stop_buttons: vec![],
             database: None,
             shop_key: None,
+            settings: None,
             printers: fleet::Finding::default(),
             real: false,
             demo: false,

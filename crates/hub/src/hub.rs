@@ -1,6 +1,7 @@
 //! A hub from start to stop.
 
 use crate::access::timer::{self, WallClock};
+use crate::backup::{self, Elsewhere};
 use crate::benching::Benches;
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
@@ -84,6 +85,8 @@ pub(crate) struct Inner {
     pub(crate) login: Login,
     /// Who has asked to pair by code of late.
     pub(crate) asks: Mutex<Asks>,
+    /// Files elsewhere that a backup needs.
+    pub(crate) elsewhere: Elsewhere,
     _lock: File,
 }
 
@@ -96,9 +99,11 @@ impl Hub {
         let data = config.data.clone();
         make_folder(&data)?;
         let lock = lock(&data)?;
+        backup::sweep(&data);
         let key = identity::load_or_make(&data.join("key"))?;
         let store = Store::open(&data.join(DATABASE)).await?;
         let login = Login::load(&store).await?;
+        let elsewhere = Elsewhere { settings: config.settings, shop_key: config.shop_key.clone() };
         let shop = printers::open(&data, config.database.as_deref(), config.shop_key).await?;
         let relayed = !config.offline && config.only.has(Kind::Relay);
         let relays = if relayed { Relays::new(config.relays) } else { Relays::never() };
@@ -156,6 +161,7 @@ impl Hub {
             drawings: Semaphore::new(DRAWINGS_MAX),
             login,
             asks: Mutex::default(),
+            elsewhere,
             _lock: lock,
         });
         inner.audit("local", "hub.start", env!("CARGO_PKG_VERSION"), "").await?;

@@ -10,6 +10,7 @@ mod access;
 mod attaching;
 mod attachments;
 mod audit;
+mod backup;
 mod benching;
 mod buttons;
 mod config;
@@ -48,6 +49,7 @@ pub mod view;
 mod why;
 
 pub use access::requests::ACCEPTED;
+pub use backup::{Backup, Content, Part};
 pub use buttons::StopButton;
 pub use config::Config;
 pub use core::{Caller, PeerId};

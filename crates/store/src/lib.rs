@@ -7,6 +7,7 @@
 
 mod attachments;
 mod audit;
+mod backup;
 mod devices;
 mod grants;
 mod invites;
@@ -17,6 +18,7 @@ mod web;
 
 pub use attachments::Attachment;
 pub use audit::{Broken, Entry, Filter, How, Verified, WORDS_MAX};
+pub use backup::check;
 pub use devices::Device;
 pub use grants::Grant;
 pub use jobs::Job;

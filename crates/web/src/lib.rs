@@ -9,6 +9,7 @@ mod access;
 mod answer;
 mod assets;
 mod audit;
+mod backup;
 mod crowd;
 mod devices;
 mod events;
@@ -75,6 +76,7 @@ pub(crate) use api;
         (path = "/api/v1", api = peers::Described),
         (path = "/api/v1", api = access::Described),
         (path = "/api/v1", api = audit::Described),
+        (path = "/api/v1", api = backup::Described),
         (path = "/api/v1", api = printers::Described),
         (path = "/api/v1", api = print_jobs::Described),
         (path = "/api/v1", api = files::Described),
@@ -100,6 +102,7 @@ fn router(hub: Hub) -> Router {
         .merge(peers::routes())
         .merge(access::routes())
         .merge(audit::routes())
+        .merge(backup::routes())
         .merge(printers::routes())
         .merge(print_jobs::routes())
         .merge(files::routes())
@@ -166,6 +169,7 @@ mod tests {
             peers::ROUTES,
             access::ROUTES,
             audit::ROUTES,
+            backup::ROUTES,
             printers::ROUTES,
             print_jobs::ROUTES,
             files::ROUTES,

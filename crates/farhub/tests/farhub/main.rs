@@ -8,6 +8,7 @@
 mod access;
 mod fake;
 mod machines;
+mod printers;
 mod relay;
 mod state;
 mod web;
@@ -47,6 +48,18 @@ fn help_teaches() {
     golden("help-machine-set.txt", &run(folder.path(), &["machine", "set", "--help"]).told());
     golden("help-grant.txt", &run(folder.path(), &["grant", "--help"]).told());
     golden("help-web.txt", &run(folder.path(), &["web", "--help"]).told());
+    for (command, file) in [
+        (&["printer"][..], "help-printer.txt"),
+        (&["printer", "add"], "help-printer-add.txt"),
+        (&["printer", "set"], "help-printer-set.txt"),
+        (&["printer", "jobs"], "help-printer-jobs.txt"),
+        (&["printer", "queue", "add"], "help-printer-queue-add.txt"),
+        (&["printer", "notices", "add"], "help-printer-notices-add.txt"),
+        (&["backup"], "help-backup.txt"),
+        (&["restore"], "help-restore.txt"),
+    ] {
+        golden(file, &run(folder.path(), &[command, &["--help"]].concat()).told());
+    }
     golden("help-up.txt", &run(folder.path(), &["up", "--help"]).told());
 }
 

@@ -1,0 +1,139 @@
+//! Two hubs on one PostgreSQL: each printer is watched by one of them, and by the other when that
+//! one is gone.
+
+#[path = "../../store/tests/shop/place.rs"]
+#[allow(dead_code, reason = "the store's own tests use the rest of it")]
+mod place;
+
+use fleet::view::{JobFilter, Link, NewPrinter, Settings};
+use fleet::{Config, Finding, Fleet};
+use place::Place;
+use sim::printer::{Act, Printer, Protocol, Spec};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+async fn hub(place: &Place, name: &str, data: &Path) -> Fleet {
+    let data = data.join(name);
+    let (shop, hub) = (place.shop().await, name.to_owned());
+    Fleet::start(Config { data, shop, hub, discovery: Finding::default() }).await.unwrap()
+}
+
+fn new(printer: &Printer) -> NewPrinter {
+    let spec = printer.spec();
+    let protocol = match spec.protocol {
+        Protocol::Moonraker => "moonraker",
+        _ => "prusalink",
+    };
+    NewPrinter {
+        title: Some(spec.name.clone()),
+        name: None,
+        protocol: protocol.parse().unwrap(),
+        host: spec.ip.to_string(),
+        port: Some(spec.port),
+        files_port: None,
+        tls: false,
+        serial_number: String::new(),
+        user: String::new(),
+        secret: spec.secret.clone(),
+        pin: None,
+        model: String::new(),
+        location: String::new(),
+        tags: vec![],
+        settings: Settings::default(),
+    }
+}
+
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("in time: {what}"))
+}
+
+async fn all_are(fleet: &Fleet, link: Link) {
+    until("every printer has that link", async || {
+        let printers = fleet.printers();
+        printers.iter().all(|printer| printer.health.link == link).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_hub_takes_over_what_a_killed_one_watched() {
+    let Some(place) = Place::postgres() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let mut printers = vec![];
+    for (number, protocol) in [Protocol::Moonraker, Protocol::PrusaLink].into_iter().enumerate() {
+        let spec = Spec { speed: 20.0, ..Spec::new(protocol, &format!("no {number}")) };
+        let printer = Printer::start(spec).await.unwrap();
+        printer.put_file("part.gcode", b";TIME:400\n;LAYER_COUNT:10\nG28\n".to_vec());
+        printers.push(printer);
+    }
+
+    // a runtime of its own, so that it can be gone as by kill -9
+    let killed = Runtime::new().unwrap();
+    let first = std::thread::scope(|scope| {
+        let started = scope.spawn(|| killed.block_on(hub(&place, "first", data.path())));
+        started.join().unwrap()
+    });
+    for printer in &printers {
+        let (first, new) = (first.clone(), new(printer));
+        killed.spawn(async move { first.add(new, |_| false).await.unwrap() }).await.unwrap();
+    }
+    all_are(&first, Link::Online).await;
+    let second = hub(&place, "second", data.path()).await;
+    all_are(&second, Link::Elsewhere).await;
+    until("what the first sees is seen", async || {
+        second.printers().iter().all(|printer| printer.state.is_some()).then_some(())
+    })
+    .await;
+
+    for printer in &printers {
+        printer.act(Act::Start { path: "part.gcode".to_owned() });
+    }
+    let jobs = async || second.jobs(&JobFilter::default()).await.unwrap();
+    until("both prints are known at the second", async || {
+        (jobs().await.total == 2).then_some(())
+    })
+    .await;
+
+    let gone = Instant::now();
+    killed.shutdown_background();
+    all_are(&second, Link::Online).await;
+    eprintln!("watched again after {:?}", gone.elapsed());
+    let over = until("both are over", async || {
+        let page = jobs().await;
+        page.jobs.iter().all(|job| job.ended_us.is_some()).then_some(page)
+    })
+    .await;
+    assert_eq!(over.total, 2, "{over:#?}");
+    assert!(over.jobs.iter().all(|job| job.state == "finished"), "{over:#?}");
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_hub_adds_and_removes_the_other_has() {
+    let Some(place) = Place::postgres() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let printer = Printer::start(Spec::new(Protocol::Moonraker, "klipper")).await.unwrap();
+    let (first, second) =
+        (hub(&place, "first", data.path()).await, hub(&place, "second", data.path()).await);
+    let added = first.add(new(&printer), |_| false).await.unwrap();
+    let name = added.name.as_str();
+    until("it is there", async || second.printer(name).ok()).await;
+    until("one of them watches it", async || {
+        let links = [&first, &second].map(|hub| hub.printer(name).unwrap().health.link);
+        (links.contains(&Link::Online) && links.contains(&Link::Elsewhere)).then_some(())
+    })
+    .await;
+    second.remove(name).await.unwrap();
+    until("it is gone", async || first.printers().is_empty().then_some(())).await;
+    first.stop().await;
+    second.stop().await;
+}

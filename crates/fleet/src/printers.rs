@@ -183,6 +183,25 @@ impl Fleet {
         })
     }
 
+    /// Asks an OctoPrint for a key of our own, and waits until its owner has allowed it there.
+    ///
+    /// # Errors
+    /// When it is no OctoPrint, was denied, or nobody has decided in time.
+    pub async fn request_key(&self, new: &NewPrinter) -> Result<String, Error> {
+        if new.protocol != Protocol::OctoPrint {
+            let what = "only OctoPrint gives keys to those who ask";
+            return Err(Error::Unacceptable(what.to_owned()));
+        }
+        let connection = connection(new)?;
+        let asked = printer::appkey::request_key(&connection);
+        let late = || {
+            printer::Error::new(printer::Reason::NoAnswer, "nobody has allowed the key so far")
+                .hint("allow farhub on OctoPrint's own page, and ask once more")
+        };
+        let key = tokio::time::timeout(KEY_TIMEOUT, asked).await.unwrap_or_else(|_| Err(late()));
+        Ok(key?.expose().to_owned())
+    }
+
     /// Tells a printer to do something, and waits until it has answered.
     ///
     /// # Errors
@@ -420,6 +439,8 @@ pub(crate) fn json(value: &impl serde::Serialize) -> String {
 const HOST_CHARS_MAX: usize = 253;
 const TAG_CHARS_MAX: usize = 40;
 const TAGS_MAX: usize = 20;
+/// Whoever asks over HTTP waits for a minute at most.
+const KEY_TIMEOUT: Duration = Duration::from_secs(50);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longer than a driver waits for its printer: Klipper answers when it has homed.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(130);

@@ -98,10 +98,8 @@ async fn another_hub_takes_over_what_a_killed_one_watched() {
         printer.act(Act::Start { path: "part.gcode".to_owned() });
     }
     let jobs = async || second.jobs(&JobFilter::default()).await.unwrap();
-    until("both prints are known at the second", async || {
-        (jobs().await.total == 2).then_some(())
-    })
-    .await;
+    until("both prints are known at the second", async || (jobs().await.total == 2).then_some(()))
+        .await;
 
     let gone = Instant::now();
     killed.shutdown_background();

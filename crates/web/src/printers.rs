@@ -11,17 +11,18 @@ use hub::fleet::view::{NewPrinter, Order, Printer, PrinterChange, Probe, SeenPri
 use hub::fleet::{Beat, Listener, News};
 use hub::view::{Failure, Role};
 use hub::{Caller, Hub};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 api! {
     get "/printers" => printers,
     post "/printers" => add,
     post "/printers/test" => test,
+    post "/printers/app-key" => app_key,
     get "/printers/seen" => seen,
     get "/printers/events" => events,
     get "/printers/{printer}" => printer,
@@ -69,6 +70,27 @@ async fn test(
     let fleet = hub.shop(caller)?;
     let probe = fleet.probe(&new, known.printer.as_deref()).await.map_err(hub::Failure::from)?;
     Ok(Json(probe))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct AppKey {
+    /// To be given as the printer's secret.
+    secret: String,
+}
+
+/// Asks an OctoPrint for a key of our own. Answers when its owner has allowed it there, or after
+/// 50 s that nobody has.
+#[utoipa::path(post, path = "/printers/app-key", request_body = NewPrinter,
+    responses((status = 200, body = AppKey), (status = "4XX", body = Failure),
+        (status = "5XX", body = Failure)))]
+async fn app_key(
+    State(hub): State<Hub>,
+    Asking(caller): Asking,
+    Body(new): Body<NewPrinter>,
+) -> Result<Json<AppKey>, Failed> {
+    let fleet = hub.shop_for(caller, "printer.app_key", &new.host).await?;
+    let secret = fleet.request_key(&new).await.map_err(hub::Failure::from)?;
+    Ok(Json(AppKey { secret }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

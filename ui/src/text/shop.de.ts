@@ -231,6 +231,8 @@ export const shopDe: Record<keyof typeof shopEn, string> = {
   shop_secret_moonraker_help: "Nur wenn Moonraker danach fragt; in vertrauten Netzen nicht nötig.",
   shop_secret_octoprint: "Application Key",
   shop_secret_octoprint_help: "In OctoPrint: Settings → Application Keys → Manually generate.",
+  shop_key_ask: "OctoPrint um einen Schlüssel bitten",
+  shop_key_asking: "Jetzt auf der Seite von OctoPrint zulassen …",
   shop_secret_kept: "bleibt, wie es ist",
   shop_tls: "Verschlüsselt (https)",
   shop_location: "Ort",

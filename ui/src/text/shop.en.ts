@@ -228,6 +228,8 @@ export const shopEn = {
   shop_secret_moonraker_help: "Only if Moonraker asks for one; trusted networks need none.",
   shop_secret_octoprint: "Application key",
   shop_secret_octoprint_help: "In OctoPrint: Settings → Application Keys → Manually generate.",
+  shop_key_ask: "Ask OctoPrint for a key",
+  shop_key_asking: "Allow farhub on OctoPrint’s page now …",
   shop_secret_kept: "stays as it is",
   shop_tls: "Encrypted (https)",
   shop_location: "Place",

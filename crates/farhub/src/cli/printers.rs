@@ -191,6 +191,9 @@ pub(crate) struct Add {
     /// Moonraker and others that ask for none by themselves: there is a secret nevertheless
     #[arg(long)]
     pub secret: bool,
+    /// OctoPrint: ask it for a key, which is then allowed on its own page
+    #[arg(long, conflicts_with_all = ["secret", "secret_file"])]
+    pub ask_key: bool,
     /// HTTPS in place of HTTP
     #[arg(long)]
     pub tls: bool,

@@ -8,6 +8,7 @@ use crate::out::Out;
 use crate::secret;
 use hub::fleet::view::{NewPrinter, Printer, Probe, Problem, Settings};
 use printer::{Protocol, Reason};
+use serde::Deserialize;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -25,6 +26,7 @@ pub(super) async fn add(client: &Client, out: Out, args: Add) -> Result<(), Erro
     let serial = login.serial.clone().or_else(|| announced.map(|text| text.as_str().to_owned()));
     let secret = match &login.secret_file {
         Some(file) => of_file(file)?,
+        None if args.ask_key => String::new(),
         None if asks(protocol) || args.secret => secret::read(prompt(protocol))?,
         None => String::new(),
     };
@@ -45,6 +47,11 @@ pub(super) async fn add(client: &Client, out: Out, args: Add) -> Result<(), Erro
         tags: args.tag.clone(),
         settings: Settings::default(),
     };
+    if args.ask_key {
+        eprintln!("Now open OctoPrint's own page, and allow farhub there.");
+        let given: Given = client.post("/printers/app-key", &new).await?;
+        new.secret = given.secret;
+    }
     if !args.no_test {
         let probe: Probe = client.post("/printers/test", &new).await?;
         if let Some(problem) = &probe.problem {
@@ -61,6 +68,12 @@ pub(super) async fn add(client: &Client, out: Out, args: Add) -> Result<(), Erro
     }
     eprintln!("Added. What it does: farhub printer show {} --watch", added.name);
     out.line(added.name.as_str())
+}
+
+/// A key that OctoPrint gave.
+#[derive(Deserialize)]
+struct Given {
+    secret: String,
 }
 
 pub(super) async fn test(client: &Client, out: Out, typed: &str) -> Result<(), Error> {

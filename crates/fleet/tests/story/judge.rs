@@ -135,9 +135,7 @@ fn is_traceless(station: &Station, truth: &[Print], number: usize) -> bool {
     let print = &truth[number];
     let end = |(ended, _): (_, End)| station.blind_at(us(ended));
     let began = station.blind_at(us(print.started));
-    began.is_some()
-        && began == print.ended.and_then(end)
-        && leaves_nothing(station, truth, number)
+    began.is_some() && began == print.ended.and_then(end) && leaves_nothing(station, truth, number)
 }
 
 fn is_it(station: &Station, print: &Print, job: &Job) -> bool {

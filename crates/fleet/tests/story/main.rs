@@ -43,7 +43,11 @@ async fn story(seed: u64, prints: usize) {
         let (shop, station) = (shop.clone(), station.clone());
         let mine = prints / (4 * each) + usize::from(number < prints % (4 * each));
         let random = StdRng::seed_from_u64(seed ^ (number as u64) << 32);
-        actors.spawn(station::live(shop, station, mine, random));
+        actors.spawn(async move {
+            let limit = Duration::from_secs(60 + 30 * mine as u64);
+            let lived = timeout(limit, station::live(shop, station.clone(), mine, random)).await;
+            assert!(lived.is_ok(), "{} hangs: {}", station.name(), station.at());
+        });
     }
     let restarts = tokio::spawn(restarts(shop.clone(), StdRng::seed_from_u64(!seed)));
     while let Some(done) = actors.join_next().await {

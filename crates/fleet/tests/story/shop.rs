@@ -106,7 +106,13 @@ impl Shop {
     }
 
     /// Gives a file to the queue, for that printer.
-    pub(crate) async fn enqueue(&self, printer: &str, name: &str, content: Vec<u8>, copies: i64) -> bool {
+    pub(crate) async fn enqueue(
+        &self,
+        printer: &str,
+        name: &str,
+        content: Vec<u8>,
+        copies: i64,
+    ) -> bool {
         let (printer, name) = (printer.to_owned(), name.to_owned());
         let queued = self.with(move |fleet| async move {
             let file_id = receive(&fleet, &name, &content).await?;
@@ -168,7 +174,9 @@ impl Life {
     async fn end(self, how: End) {
         let Self { runtime, fleet } = self;
         if how == End::Stop {
-            runtime.spawn(async move { fleet.stop().await }).await.unwrap();
+            let stop = runtime.spawn(async move { fleet.stop().await });
+            let stopped = tokio::time::timeout(STOP, stop).await;
+            stopped.expect("it stops in a moment").unwrap();
         }
         runtime.shutdown_background();
     }
@@ -207,6 +215,8 @@ pub(crate) fn new_printer(spec: &sim::printer::Spec) -> NewPrinter {
         settings: Settings { clears_itself: true, keep_from_queue: false },
     }
 }
+
+const STOP: Duration = Duration::from_secs(20);
 
 fn key() -> SecretKey {
     SecretKey::new([7; 32])

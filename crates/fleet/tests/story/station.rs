@@ -28,6 +28,8 @@ struct Watch {
     /// Broken, cut or off.
     disturbed: bool,
     why: String,
+    /// What its actor does.
+    at: String,
     /// Prints of which nothing was left when somebody looked again, by their number.
     pub(crate) cleared: Vec<usize>,
 }
@@ -79,6 +81,14 @@ impl Station {
         self.watch.lock().unwrap().why.clone()
     }
 
+    pub(crate) fn at(&self) -> String {
+        self.watch.lock().unwrap().at.clone()
+    }
+
+    fn does(&self, what: &str) {
+        what.clone_into(&mut self.watch.lock().unwrap().at);
+    }
+
     pub(crate) async fn truth(&self) -> Vec<Print> {
         let mut truth = self.printer.lock().await.truth();
         truth.retain(|print| us(print.started) > self.added_us);
@@ -92,7 +102,11 @@ impl Station {
     /// The time around a moment in which the fleet did not see the printer.
     pub(crate) fn blind_at(&self, at_us: i64) -> Option<(i64, i64)> {
         let watch = self.watch.lock().unwrap();
-        watch.blind.iter().find(|(from, to)| (from - SLACK_US..=to + SLACK_US).contains(&at_us)).copied()
+        watch
+            .blind
+            .iter()
+            .find(|(from, to)| (from - SLACK_US..=to + SLACK_US).contains(&at_us))
+            .copied()
     }
 
     /// Looks whether the fleet sees what is.
@@ -170,10 +184,15 @@ impl Station {
 }
 
 /// Everything that happens at one printer.
-pub(crate) async fn live(shop: Arc<Shop>, station: Arc<Station>, prints: usize, mut random: StdRng) {
+pub(crate) async fn live(
+    shop: Arc<Shop>,
+    station: Arc<Station>,
+    prints: usize,
+    mut random: StdRng,
+) {
     let mut queued = false;
     while station.count().await < prints {
-        sleep(Duration::from_millis(300 + skewed(&mut random, 4000))).await;
+        sleep(Duration::from_millis(1500 + skewed(&mut random, 3000))).await;
         if random.random_bool(0.4) || needs_clearing(&station).await {
             station.clear().await;
         }
@@ -181,6 +200,7 @@ pub(crate) async fn live(shop: Arc<Shop>, station: Arc<Station>, prints: usize, 
         // mostly the same names, one after the other
         let which = if random.random_bool(0.7) { 0 } else { random.random_range(0..files.len()) };
         let (name, content) = files[which].clone();
+        station.does("asks for a print");
         let asked = match random.random_range(0..10) {
             0..6 => false,
             6..8 => shop.send(&station.name, &name, content).await,
@@ -189,6 +209,7 @@ pub(crate) async fn live(shop: Arc<Shop>, station: Arc<Station>, prints: usize, 
                 shop.enqueue(&station.name, &name, content, random.random_range(1..3)).await
             }
         };
+        station.does("waits for a print");
         let before = station.count().await;
         if !asked || !station.wait(true, Duration::from_secs(8)).await {
             let path = if station.protocol == Protocol::PrusaLink { name.clone() } else { name };
@@ -199,12 +220,14 @@ pub(crate) async fn live(shop: Arc<Shop>, station: Arc<Station>, prints: usize, 
             continue;
         }
         while station.is_printing().await {
+            station.does("prints");
             befall(&station, &mut random).await;
         }
         if queued && random.random_bool(0.7) {
             queued = !shop.empty_queue(&station.name).await;
         }
     }
+    station.does("ends");
     while queued && shop.empty_queue(&station.name).await {
         queued = false;
         station.wait(false, Duration::from_secs(40)).await;
@@ -221,7 +244,9 @@ async fn needs_clearing(station: &Station) -> bool {
 async fn befall(station: &Station, random: &mut StdRng) {
     let a_while = |random: &mut StdRng| Duration::from_millis(500 + skewed(random, 5000));
     let pause = a_while(random);
-    match random.random_range(0..24) {
+    let what = random.random_range(0..24);
+    station.does(&format!("befall {what}"));
+    match what {
         0 => station.act(Act::Cancel).await,
         1 => {
             let (code, text) = ("E1".to_owned(), "heating failed".to_owned());

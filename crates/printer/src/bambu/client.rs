@@ -192,7 +192,8 @@ struct Watching<'a> {
     pending: Option<Pending>,
     heard_at: Instant,
     asked: bool,
-    refreshed_at: Instant,
+    /// When it is to tell everything again.
+    refresh_at: Instant,
     unreadable: u64,
 }
 
@@ -221,7 +222,7 @@ impl<'a> Watching<'a> {
             pending: None,
             heard_at: now,
             asked: false,
-            refreshed_at: now,
+            refresh_at: now + pace.refresh,
             unreadable: 0,
         }
     }
@@ -274,8 +275,8 @@ impl<'a> Watching<'a> {
             self.asked = true;
             link.send(&command::get_version(), QoS::AtMostOnce)?;
         }
-        if now >= self.refreshed_at + self.pace.refresh {
-            self.refreshed_at = now;
+        if now >= self.refresh_at {
+            self.refresh_at = now + self.pace.refresh;
             link.send(&command::push_all(), QoS::AtMostOnce)?;
         }
         Ok(())
@@ -287,12 +288,16 @@ impl<'a> Watching<'a> {
         let state = self.told_at.filter(|_| self.changed && !due);
         let state = state.map(|told_at| told_at + self.pace.between_states);
         let pending = self.pending.as_ref().map(|pending| pending.until);
-        let always = silence.min(self.refreshed_at + self.pace.refresh);
+        let always = silence.min(self.refresh_at);
         [state, pending].into_iter().flatten().fold(always, Instant::min)
     }
 
     fn hear(&mut self, payload: &[u8]) {
-        let Some(heard) = self.report.take(payload) else {
+        let heard = self.report.take(payload);
+        if std::mem::take(&mut self.report.is_doubtful) {
+            self.refresh_at = self.refresh_at.min(Instant::now() + DOUBT);
+        }
+        let Some(heard) = heard else {
             self.unreadable += 1;
             tracing::debug!(
                 printer = self.connection.serial_number,
@@ -488,5 +493,7 @@ const KEEP_ALIVE_S: u16 = 20;
 const PACKET_BYTES_MAX: usize = 1 << 20;
 /// Messages that wait to be sent.
 const QUEUE: usize = 16;
+/// After something that was not understood. With each of these a P1 is busy for a while.
+const DOUBT: Duration = Duration::from_secs(3);
 const GREETING: Duration = Duration::from_secs(10);
 const GOODBYE: Duration = Duration::from_millis(500);

@@ -58,7 +58,9 @@ impl Station {
             watch: Mutex::new(watch),
         };
         // what happened before anybody ever looked is nobody's to know
+        let until = Instant::now() + Duration::from_secs(30);
         while !station.is_seen() {
+            assert!(Instant::now() < until, "{} is never seen: {}", station.name, station.why());
             station.sample(shop.view(&station.name).await).await;
             sleep(Duration::from_millis(50)).await;
         }

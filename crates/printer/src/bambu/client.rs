@@ -222,7 +222,7 @@ impl<'a> Watching<'a> {
             pending: None,
             heard_at: now,
             asked: false,
-            refresh_at: now + pace.refresh,
+            refresh_at: now + DOUBT.min(pace.refresh),
             unreadable: 0,
         }
     }
@@ -276,7 +276,9 @@ impl<'a> Watching<'a> {
             link.send(&command::get_version(), QoS::AtMostOnce)?;
         }
         if now >= self.refresh_at {
-            self.refresh_at = now + self.pace.refresh;
+            // The answer to the first can be lost.
+            let again = if self.report.has_state { self.pace.refresh } else { DOUBT };
+            self.refresh_at = now + again;
             link.send(&command::push_all(), QoS::AtMostOnce)?;
         }
         Ok(())
@@ -293,7 +295,11 @@ impl<'a> Watching<'a> {
     }
 
     fn hear(&mut self, payload: &[u8]) {
+        let had_state = self.report.has_state;
         let heard = self.report.take(payload);
+        if self.report.has_state && !had_state {
+            self.refresh_at = Instant::now() + self.pace.refresh;
+        }
         if std::mem::take(&mut self.report.is_doubtful) {
             self.refresh_at = self.refresh_at.min(Instant::now() + DOUBT);
         }

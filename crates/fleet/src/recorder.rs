@@ -607,8 +607,9 @@ fn micrometres(mm: f64) -> Option<i64> {
     um
 }
 
-/// How often the numbers of a job that goes on are written.
-const WRITE_EVERY_US: i64 = 15_000_000;
+/// How often the numbers of a job that goes on are written. After a crash, that is how well it is
+/// known until when it was seen.
+const WRITE_EVERY_US: i64 = 4_000_000;
 /// From the order to start until the printer shows the print: uploads to slow printers are over by
 /// then, heating is not counted.
 const EXPECTED_FOR_US: i64 = 10 * 60 * 1_000_000;

@@ -28,7 +28,7 @@ pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> 
         // it cannot have begun after we saw it under way
         return live || start_us(shown, now_us) <= open.job.seen_us + START_JITTER_US;
     }
-    let permille = shown.progress_percent.map_or(1000, |percent| permille(percent));
+    let permille = shown.progress_percent.map_or(1000, permille);
     live || permille + BACK_PERMILLE >= open.job.progress_permille
 }
 

@@ -293,7 +293,7 @@ mod tests {
         torn.truncate(30);
         let odd = push(json!({ "gcode_state": "DANCING" })).to_string().into_bytes();
         for lost in [torn, odd, b"[1]".to_vec(), br#"{"print":{"command":7}}"#.to_vec()] {
-            let mut report = told(&[whole.clone()]);
+            let mut report = told(std::slice::from_ref(&whole));
             assert!(!report.is_doubtful);
             report.take(&lost);
             assert!(report.is_doubtful, "{}", String::from_utf8_lossy(&lost));

@@ -127,5 +127,77 @@ async fn a_secret_is_in_nothing_that_is_shown() {
     fleet.stop().await;
 }
 
+async fn enqueue(fleet: &Fleet, copies: i64, printers: Vec<String>) -> String {
+    let mut receiving = fleet.receive("cube.gcode").await.unwrap();
+    receiving.write(b";TIME:600\n;LAYER_COUNT:20\nG28\n").await.unwrap();
+    receiving.write("G1 X1 Y1 E1\n".repeat(1000).as_bytes()).await.unwrap();
+    let file_id = receiving.finish().await.unwrap().id;
+    let new = serde_json::json!({
+        "file_id": file_id, "copies": copies, "targets": {"printers": printers, "tags": []},
+    });
+    fleet.enqueue(serde_json::from_value(new).unwrap(), "test").await.unwrap().id
+}
+
+#[tokio::test]
+async fn five_copies_are_printed_on_three_printers_whose_beds_are_cleared() {
+    let (_folder, fleet) = begin().await;
+    let (mut printers, mut names) = (vec![], vec![]);
+    for protocol in [Protocol::PrusaLink, Protocol::Moonraker, Protocol::OctoPrint] {
+        let spec = Spec { speed: 300.0, ..Spec::new(protocol, &format!("{protocol:?}")) };
+        let printer = Printer::start(spec).await.unwrap();
+        names.push(fleet.add(new(printer.spec()), |_| false).await.unwrap().name.to_string());
+        printers.push(printer);
+    }
+    for name in &names {
+        until(&fleet, name, Link::Online).await;
+    }
+    let item = enqueue(&fleet, 5, names.clone()).await;
+    let mut listener = fleet.listen();
+    let mut cleared = 0;
+    let done = async {
+        listener.snapshot();
+        while fleet.queue_item(&item).await.unwrap().state != "done" {
+            for name in &names {
+                let printer = fleet.printer(name).unwrap();
+                let free = printer.state.is_some_and(|state| state.phase.is_free());
+                if !printer.bed_clear && free && printer.job_id.is_none() {
+                    fleet.clear_bed(name).await.unwrap();
+                    cleared += 1;
+                }
+            }
+            listener.next().await.unwrap();
+        }
+    };
+    let done = timeout(2 * LIMIT, done).await;
+    let item = fleet.queue_item(&item).await.unwrap();
+    done.unwrap_or_else(|_| panic!("{item:#?}"));
+    let prints: Vec<_> = printers.iter().map(|printer| printer.truth().len()).collect();
+    assert_eq!(prints.iter().sum::<usize>(), 5, "{prints:?} {item:#?}");
+    assert!(prints.iter().all(|count| *count > 0) && cleared >= 2, "{prints:?} {cleared}");
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_did_not_arrive_whole_is_not_printed_and_holds_its_job() {
+    let (_folder, fleet) = begin().await;
+    let printer = simulated(Protocol::OctoPrint).await;
+    printer.set_fault(Fault::TruncatesFiles);
+    let name = fleet.add(new(printer.spec()), |_| false).await.unwrap().name.to_string();
+    until(&fleet, &name, Link::Online).await;
+    let mut listener = fleet.listen();
+    listener.snapshot();
+    let item = enqueue(&fleet, 1, vec![name]).await;
+    let held = async {
+        while !fleet.queue_item(&item).await.unwrap().held {
+            listener.next().await.unwrap();
+        }
+    };
+    timeout(LIMIT, held).await.unwrap();
+    let runs = fleet.queue_item(&item).await.unwrap().runs;
+    assert!(runs[0].problem.is_some() && runs[0].state == "failed", "{runs:?}");
+    assert!(printer.truth().is_empty());
+    fleet.stop().await;
+}
+
 const SECRET: &str = "s3cretXYZ";
 const LIMIT: Duration = Duration::from_secs(40);

@@ -6,7 +6,8 @@
 use fleet::view::{Link, NewPrinter, Settings};
 use fleet::{Config, Finding, Fleet, Mdns};
 use printer::Reason;
-use sim::printer::{Fault, Printer, Protocol, Spec};
+use serde_json::{Map, Value};
+use sim::printer::{Act, Fault, Printer, Protocol, Spec};
 use std::time::Duration;
 use store::shop::SecretKey;
 use tempfile::TempDir;
@@ -124,6 +125,76 @@ async fn a_secret_is_in_nothing_that_is_shown() {
     let shown = serde_json::to_string(&fleet.printers()).unwrap();
     let fed = format!("{:?}", fleet.listen().snapshot());
     assert!(!shown.contains(SECRET) && !fed.contains(SECRET) && shown.contains("has_secret"));
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_the_pinned_one_is_refused() {
+    let (_folder, fleet) = begin().await;
+    let printer = simulated(Protocol::Bambu).await;
+    let right = new(printer.spec());
+    let known = fleet.probe(&right, None).await.unwrap().pin;
+    let pinned = NewPrinter { pin: known, ..right.clone() };
+    assert_eq!(fleet.probe(&pinned, None).await.unwrap().problem, None);
+    let other = NewPrinter { pin: Some("ab".repeat(32)), ..right };
+    assert_eq!(problem(&fleet, other.clone()).await, Reason::WrongCertificate);
+    let name = fleet.add(other, |_| false).await.unwrap().name.to_string();
+    until(&fleet, &name, Link::Offline).await;
+    let health = fleet.printer(&name).unwrap().health;
+    assert_eq!(health.problem.unwrap().reason, Reason::WrongCertificate);
+    fleet.stop().await;
+}
+
+/// RFC 7386 §2
+fn apply(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    for (key, value) in patch {
+        match value {
+            Value::Null => drop(target.as_object_mut().unwrap().remove(key)),
+            _ => apply(&mut target[key], value),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_changes_make_the_state() {
+    let (_folder, fleet) = begin().await;
+    let spec = Spec { speed: 600.0, ..Spec::new(Protocol::Moonraker, "voron") };
+    let printer = Printer::start(spec).await.unwrap();
+    printer.put_file("cube.gcode", b";TIME:900\n;LAYER_COUNT:20\nG28\n".to_vec());
+    let name = fleet.add(new(printer.spec()), |_| false).await.unwrap().name.to_string();
+    let mut listener = fleet.listen();
+    let (mut count, mut told) = listener.snapshot();
+    until(&fleet, &name, Link::Online).await;
+    printer.act(Act::Start { path: "cube.gcode".to_owned() });
+    let over = async {
+        loop {
+            let beat = listener.next().await.unwrap().expect("nobody falls behind here");
+            assert_eq!(beat.count, count + 1);
+            count = beat.count;
+            for (id, patch) in &beat.printers {
+                let patch = serde_json::from_str(patch).unwrap();
+                apply(told.entry(id.clone()).or_default(), &patch);
+            }
+            let phase = told.values().next().map(|printer| printer["state"]["phase"].clone());
+            if phase == Some("finished".into()) {
+                break;
+            }
+        }
+    };
+    timeout(LIMIT, over).await.unwrap();
+    let mut whole = fleet.listen();
+    let (_, now) = whole.snapshot();
+    for (id, told) in &told {
+        assert_eq!(told["state"]["job"], now[id]["state"]["job"]);
+        assert_eq!(told["address"], now[id]["address"]);
+    }
     fleet.stop().await;
 }
 

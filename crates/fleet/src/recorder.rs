@@ -71,8 +71,8 @@ pub struct FileFacts {
 #[derive(Clone, Debug)]
 struct Open {
     job: Job,
-    /// As the printer dates its beginning.
-    printer_started_us: Option<i64>,
+    /// The date of another print, which was still shown.
+    stale: Option<String>,
     elapsed_s: Option<u32>,
     remaining_s: Option<u32>,
     paused_since_us: Option<i64>,
@@ -91,6 +91,8 @@ pub struct Recorder {
     since_us: i64,
     /// Whether the printer was seen in this connection, and in which phase.
     last: Option<Phase>,
+    /// Whether it was ever seen: what it shows then that was not there before has happened since.
+    known: bool,
     expected: Option<Expected>,
     made: u32,
 }
@@ -104,7 +106,8 @@ impl Recorder {
             stored.into_iter().partition(|job| job.ended_us.is_some());
         let open = under_way.pop().map(Open::stored);
         let printer = (id.to_owned(), name.to_owned());
-        Self { printer, open, recent, since_us, last: None, expected: None, made: 0 }
+        let known = open.is_some() || !recent.is_empty();
+        Self { printer, open, recent, since_us, last: None, known, expected: None, made: 0 }
     }
 
     /// The job that is under way.
@@ -150,12 +153,13 @@ impl Recorder {
                 self.over(state, watched, now_us, &mut changes);
             }
             Phase::Idle => self.idle(watched, now_us, &mut changes),
+            Phase::Error if state.job.is_some() => self.over(state, watched, now_us, &mut changes),
             Phase::Error => self.broken(state, watched, now_us, &mut changes),
             Phase::Attention => self.attention(state, now_us, &mut changes),
             Phase::Unknown | Phase::Busy => {}
         }
         if state.phase != Phase::Unknown {
-            self.last = Some(state.phase);
+            (self.last, self.known) = (Some(state.phase), true);
         }
         changes
     }
@@ -164,8 +168,12 @@ impl Recorder {
     #[must_use]
     pub fn remembered(&mut self, past: &[Past], now_us: i64) -> Vec<Change> {
         let mut past: Vec<_> = past.iter().collect();
-        past.sort_by_key(|past| past.started_us);
-        past.into_iter().filter_map(|past| self.reconcile(past, now_us)).collect()
+        past.sort_by_key(|past| past.started_us.unwrap_or(past.ended_us));
+        let each = |past: &Past| match past.started_us {
+            Some(started_us) => self.reconcile(past, started_us, now_us),
+            None => self.told_of_end(past, now_us),
+        };
+        past.into_iter().filter_map(each).collect()
     }
 
     fn active(
@@ -184,6 +192,10 @@ impl Recorder {
         }
         let event = match &mut self.open {
             Some(open) => open.go_on(state.phase, running, now_us),
+            // its end was told sooner than the state
+            None if self.recent.iter().any(|job| same::has_just_ended(job, running, now_us)) => {
+                return;
+            }
             None => {
                 let open = self.begin(running, state.phase, now_us);
                 let began = self.open.insert(open);
@@ -213,10 +225,21 @@ impl Recorder {
             (job.hash, job.queue_run) = (expected.hash, expected.queue_run);
             job.made_by = expected.made_by;
         }
-        let mut open = Open::stored(job);
-        open.printer_started_us = running.started_us;
+        let mut open = self.new_open(job, running);
         let _ = open.go_on(phase, running, now_us);
         open
+    }
+
+    /// A printer that has no ids may say when the print began: kept as one. It can still be that of
+    /// the print before.
+    fn new_open(&self, mut job: Job, running: &Running) -> Open {
+        let own_id = same::own_id(running);
+        let is_anothers = |id: &String| {
+            same::is_stamp(id) && self.recent.iter().any(|job| job.own_id.as_ref() == Some(id))
+        };
+        let stale = own_id.clone().filter(is_anothers);
+        job.own_id = own_id.filter(|_| stale.is_none());
+        Open { stale, ..Open::stored(job) }
     }
 
     fn blank(&mut self, running: &Running, started_us: i64, now_us: i64) -> Job {
@@ -225,7 +248,7 @@ impl Recorder {
             id: crate::id::job(started_us, &self.printer.0, self.made),
             printer_id: self.printer.0.clone(),
             printer_name: self.printer.1.clone(),
-            own_id: running.id.as_ref().map(|id| id.as_str().to_owned()),
+            own_id: None,
             name: name(running),
             path: running.path.clone(),
             hash: None,
@@ -284,22 +307,45 @@ impl Recorder {
                 return;
             }
         }
-        // begun and ended while nobody listened; without an id of its own it could be any
-        let Some(shown) = shown.filter(|shown| shown.id.is_some() && !watched) else { return };
-        let started_us = same::start_us(shown, now_us);
-        let is_ours = shown.started_us.is_some() && started_us > self.since_us;
-        if is_ours && !self.recent.iter().any(|job| same::is_recorded(job, shown, started_us)) {
-            let job = self.blank(shown, started_us, now_us);
-            let mut open = Open::stored(job);
-            open.measure(shown, now_us);
-            open.job.seen_us = started_us;
-            let ended_us = unseen::end_us(&open, Some(shown), word, now_us);
-            let began = event(&open.job, started_us, "started", "while nobody listened");
-            self.open = Some(open);
-            let mut change = self.end(word, reason, ended_us, known_by::ASSUMED);
-            change.events.insert(0, began);
-            changes.push(change);
+        if let Some(shown) = shown {
+            self.missed(shown, word, reason, watched, now_us, changes);
         }
+    }
+
+    /// A print that is over is shown. Has it begun and ended between two looks?
+    fn missed(
+        &mut self,
+        shown: &Running,
+        word: &str,
+        reason: Option<String>,
+        watched: bool,
+        now_us: i64,
+        changes: &mut Vec<Change>,
+    ) {
+        // without an id of its own it could be any
+        if same::own_id(shown).is_none() {
+            return;
+        }
+        let started_us = same::start_us(shown, now_us);
+        let is_ours =
+            if shown.started_us.is_some() { started_us > self.since_us } else { self.known };
+        if !is_ours || self.recent.iter().any(|job| same::is_recorded(job, shown, started_us)) {
+            return;
+        }
+        let job = self.blank(shown, started_us, now_us);
+        let mut open = self.new_open(job, shown);
+        open.measure(shown, now_us);
+        open.job.seen_us = started_us;
+        let (ended_us, known) = if watched {
+            (now_us, known_by::SEEN)
+        } else {
+            (unseen::end_us(&open, Some(shown), word, now_us), known_by::ASSUMED)
+        };
+        let began = event(&open.job, started_us, "started", "while nobody listened");
+        self.open = Some(open);
+        let mut change = self.end(word, reason, ended_us, known);
+        change.events.insert(0, began);
+        changes.push(change);
     }
 
     /// The printer does nothing, and shows nothing of what it did.
@@ -325,13 +371,17 @@ impl Recorder {
         now_us: i64,
         changes: &mut Vec<Change>,
     ) {
-        if let Some(open) = &self.open {
-            let seen = watched && self.last.is_some_and(Phase::is_active);
-            let ended_us = if seen { now_us } else { open.job.seen_us };
-            let known = if seen { known_by::SEEN } else { known_by::ASSUMED };
-            let reason = reason(state).or_else(|| Some("the printer is in an error".to_owned()));
-            changes.push(self.end(state::FAILED, reason, ended_us, known));
+        if self.open.is_none() {
+            return;
         }
+        // broken when we come: it may have been done long before
+        let change = if watched && self.last.is_some_and(Phase::is_active) {
+            let reason = reason(state).or_else(|| Some("the printer is in an error".to_owned()));
+            self.end(state::FAILED, reason, now_us, known_by::SEEN)
+        } else {
+            self.end_unseen(now_us)
+        };
+        changes.push(change);
     }
 
     /// Somebody is wanted at the panel: the print, if there is one, stands.
@@ -387,45 +437,78 @@ impl Recorder {
         }
     }
 
-    /// Joins what the printer remembers to what is recorded.
-    fn reconcile(&mut self, past: &Past, now_us: i64) -> Option<Change> {
+    /// A printer without a history says that a print has ended, which its state says as well; but
+    /// the state may be late, or gone before it was looked at.
+    fn told_of_end(&mut self, past: &Past, now_us: i64) -> Option<Change> {
+        let word = ended_as(past.outcome);
+        let live = self.last.is_some_and(Phase::is_active);
         if let Some(open) = &self.open
-            && same::is_past(&open.job, past)
+            && live
+            && same::is_told(&open.job, past)
+        {
+            let mut change = self.end(word, None, now_us, known_by::SEEN);
+            change.job.filament_um = past.filament_mm.and_then(micrometres);
+            self.keep(change.job.clone());
+            return Some(change);
+        }
+        if self.open.is_some() || past.id.is_some() || self.last.is_none() {
+            return None;
+        }
+        let lasted_us = i64::from(past.printed_s.unwrap_or(0)) * 1_000_000;
+        let began_us = now_us - lasted_us;
+        let told =
+            |job: &&mut Job| same::is_told(job, past) && same::is_end_of(job, began_us, now_us);
+        if let Some(job) = self.recent.last_mut().filter(told) {
+            if job.state == word || job.known_by != known_by::SEEN {
+                return None;
+            }
+            word.clone_into(&mut job.state);
+            let events = vec![event(job, job.ended_us.unwrap_or(now_us), word, "")];
+            return Some(Change { job: job.clone(), events });
+        }
+        let running = Running { name: past.name.clone(), ..Running::default() };
+        let job = self.blank(&running, began_us, now_us);
+        let began = event(&job, began_us, "started", "");
+        self.open = Some(Open::stored(job));
+        let mut change = self.end(word, None, now_us, known_by::SEEN);
+        change.events.insert(0, began);
+        Some(change)
+    }
+
+    /// Joins what the printer remembers to what is recorded.
+    fn reconcile(&mut self, past: &Past, started_us: i64, now_us: i64) -> Option<Change> {
+        if let Some(open) = &self.open
+            && same::is_past(&open.job, past, started_us)
         {
             let mut job = open.job.clone();
             job.paused_s += open.paused_since_us.map_or(0, |since| seconds(now_us - since));
             self.open = None;
-            return Some(self.settle(job, past, now_us));
+            return Some(self.settle(job, past, started_us, now_us));
         }
-        if let Some(job) = self.recent.iter().find(|job| same::is_past(job, past)) {
+        if let Some(job) = self.recent.iter().find(|job| same::is_past(job, past, started_us)) {
             if job.known_by != known_by::ASSUMED {
                 return None;
             }
             let job = job.clone();
-            return Some(self.settle(job, past, now_us));
+            return Some(self.settle(job, past, started_us, now_us));
         }
         if past.ended_us <= self.since_us || past.ended_us > now_us + CLOCKS_APART_US {
             return None;
         }
         let running =
             Running { id: past.id.clone(), name: past.name.clone(), ..Running::default() };
-        let job = self.blank(&running, past.started_us, now_us);
-        let began = event(&job, past.started_us, "started", "while nobody listened");
-        let mut change = self.settle(job, past, now_us);
+        let job = self.blank(&running, started_us, now_us);
+        let began = event(&job, started_us, "started", "while nobody listened");
+        let mut change = self.settle(job, past, started_us, now_us);
         change.events.insert(0, began);
         Some(change)
     }
 
-    fn settle(&mut self, mut job: Job, past: &Past, now_us: i64) -> Change {
-        let lasted_us = (past.ended_us - past.started_us).max(0);
+    fn settle(&mut self, mut job: Job, past: &Past, started_us: i64, now_us: i64) -> Change {
+        let lasted_us = (past.ended_us - started_us).max(0);
         // its clock may be wrong; how long it took is right all the same
         let ended_us = (job.started_us + lasted_us).min(now_us.max(job.started_us));
-        job.state = match past.outcome {
-            Outcome::Finished => state::FINISHED,
-            Outcome::Cancelled => state::CANCELLED,
-            Outcome::Failed => state::FAILED,
-        }
-        .to_owned();
+        ended_as(past.outcome).clone_into(&mut job.state);
         job.ended_us = Some(ended_us);
         job.known_by = known_by::HISTORY.to_owned();
         job.own_id = job.own_id.or_else(|| past.id.as_ref().map(|id| id.as_str().to_owned()));
@@ -451,7 +534,7 @@ impl Open {
         let written_us = job.seen_us;
         Self {
             job,
-            printer_started_us: None,
+            stale: None,
             elapsed_s: None,
             remaining_s: None,
             paused_since_us,
@@ -489,11 +572,12 @@ impl Open {
     fn measure(&mut self, running: &Running, now_us: i64) {
         let job = &mut self.job;
         (job.seen_us, job.updated_us) = (now_us, now_us);
-        self.printer_started_us = running.started_us.or(self.printer_started_us);
         self.elapsed_s = running.elapsed_s.or(self.elapsed_s);
         self.remaining_s = running.remaining_s.or(self.remaining_s);
-        let own_id = || running.id.as_ref().map(|id| id.as_str().to_owned());
-        job.own_id = job.own_id.take().or_else(own_id);
+        let better = same::own_id(running).filter(|id| self.stale.as_ref() != Some(id));
+        if better.is_some() && job.own_id.as_ref().is_none_or(|id| same::is_stamp(id)) {
+            job.own_id = better;
+        }
         job.path = running.path.clone().or(job.path.take());
         if job.name == UNNAMED {
             job.name = name(running);
@@ -511,6 +595,14 @@ impl Open {
         {
             job.estimate_s = Some(i64::from(elapsed) + i64::from(remaining));
         }
+    }
+}
+
+fn ended_as(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Finished => state::FINISHED,
+        Outcome::Cancelled => state::CANCELLED,
+        Outcome::Failed => state::FAILED,
     }
 }
 
@@ -554,8 +646,9 @@ fn micrometres(mm: f64) -> Option<i64> {
     um
 }
 
-/// How often the numbers of a job that goes on are written.
-const WRITE_EVERY_US: i64 = 15_000_000;
+/// How often the numbers of a job that goes on are written. After a crash, that is how well it is
+/// known until when it was seen.
+const WRITE_EVERY_US: i64 = 4_000_000;
 /// From the order to start until the printer shows the print: uploads to slow printers are over by
 /// then, heating is not counted.
 const EXPECTED_FOR_US: i64 = 10 * 60 * 1_000_000;

@@ -26,8 +26,10 @@ pub struct Past {
     pub id: Option<Text>,
     pub name: Text,
     pub outcome: Outcome,
-    /// Microseconds since 1970, by the printer's clock.
-    pub started_us: i64,
+    /// Microseconds since 1970, by the printer's clock; `None` where it has no history and only
+    /// says that a print has ended.
+    pub started_us: Option<i64>,
+    /// Likewise; where it only says that a print has ended, this is when it said so.
     pub ended_us: i64,
     /// Without pauses.
     pub printed_s: Option<u32>,

@@ -7,14 +7,19 @@ use store::shop::Job;
 /// Whether what a printer shows now is the job that is under way. `live` is when it was shown a
 /// moment ago too, on the same connection: what changes then is not a new print.
 pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> bool {
-    if let (Some(own), Some(shown)) = (&open.job.own_id, &shown.id) {
-        return own == shown.as_str();
+    if let (Some(own), Some(shown)) = (&open.job.own_id, own_id(shown))
+        && is_stamp(own) == is_stamp(&shown)
+    {
+        if *own == shown {
+            return true;
+        }
+        // a date may come a moment after the print it belongs to
+        if !(live && is_stamp(own)) {
+            return false;
+        }
     }
     if !shown.name.is_empty() && open.job.name != super::UNNAMED && open.job.name != name(shown) {
         return false;
-    }
-    if let (Some(was_us), Some(is_us)) = (open.printer_started_us, shown.started_us) {
-        return (was_us - is_us).abs() < START_JITTER_US;
     }
     if let Some(elapsed_s) = shown.elapsed_s {
         if open.elapsed_s.is_some_and(|was_s| elapsed_s + BACK_S < was_s) {
@@ -23,8 +28,41 @@ pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> 
         // it cannot have begun after we saw it under way
         return live || start_us(shown, now_us) <= open.job.seen_us + START_JITTER_US;
     }
-    let permille = shown.progress_percent.map_or(1000, |percent| permille(percent));
+    let permille = shown.progress_percent.map_or(1000, permille);
     live || permille + BACK_PERMILLE >= open.job.progress_permille
+}
+
+/// What the printer calls this one print, or else its own date of the beginning: no two of its
+/// prints begin in one second.
+pub(super) fn own_id(shown: &Running) -> Option<String> {
+    let stamp = || shown.started_us.map(|us| format!("@{}", us / 1_000_000));
+    shown.id.as_ref().map(|id| id.as_str().to_owned()).or_else(stamp)
+}
+
+pub(super) fn is_stamp(own_id: &str) -> bool {
+    own_id.starts_with('@')
+}
+
+/// Whether what is shown is a print of which the end was told a moment ago.
+pub(super) fn has_just_ended(job: &Job, shown: &Running, now_us: i64) -> bool {
+    let recently = job.ended_us.is_some_and(|us| now_us - us < LATE_US);
+    recently && shown.id.as_ref().is_some_and(|id| job.own_id.as_deref() == Some(id.as_str()))
+}
+
+/// Whether a printer without a history means this job, by what it tells of it.
+pub(super) fn is_told(job: &Job, past: &Past) -> bool {
+    match (&job.own_id, &past.id) {
+        (Some(own), Some(past)) => own == past.as_str(),
+        _ => job.name == past.name.as_str(),
+    }
+}
+
+/// Whether the end of a print that lasted since then at least is that of a job that was seen to end
+/// a moment ago.
+pub(super) fn is_end_of(job: &Job, began_us: i64, now_us: i64) -> bool {
+    let Some(ended_us) = job.ended_us else { return false };
+    let short = ended_us - job.started_us < SHORT_US;
+    now_us - ended_us < LATE_US && (short || began_us < ended_us - SHORT_US)
 }
 
 /// When a print began: by the printer's word, or by how long it has been going on.
@@ -38,18 +76,20 @@ pub(super) fn start_us(shown: &Running, now_us: i64) -> i64 {
 
 /// Whether a job that is over is the print that is shown.
 pub(super) fn is_recorded(job: &Job, shown: &Running, started_us: i64) -> bool {
-    if let (Some(own), Some(shown)) = (&job.own_id, &shown.id) {
-        return own == shown.as_str();
+    if let (Some(own), Some(shown)) = (&job.own_id, own_id(shown))
+        && is_stamp(own) == is_stamp(&shown)
+    {
+        return *own == shown;
     }
     job.name == name(shown) && (job.started_us - started_us).abs() < PAST_APART_US
 }
 
 /// Whether a job is the one that the printer remembers.
-pub(super) fn is_past(job: &Job, past: &Past) -> bool {
+pub(super) fn is_past(job: &Job, past: &Past, started_us: i64) -> bool {
     if let (Some(own), Some(past)) = (&job.own_id, &past.id) {
         return own == past.as_str();
     }
-    job.name == past.name.as_str() && (job.started_us - past.started_us).abs() < PAST_APART_US
+    job.name == past.name.as_str() && (job.started_us - started_us).abs() < PAST_APART_US
 }
 
 /// Whether a print is the one that was ordered here. Printers add and take away endings.
@@ -73,6 +113,9 @@ fn permille(percent: f32) -> i64 {
 
 /// A printer's own date of a beginning may move by as much when its clock is set.
 const START_JITTER_US: i64 = 90 * 1_000_000;
+/// Messages about one end come as far apart.
+const LATE_US: i64 = 10 * 1_000_000;
+const SHORT_US: i64 = 3 * 1_000_000;
 /// A firmware's count of seconds may go back by as much within a print.
 const BACK_S: u32 = 5;
 const BACK_PERMILLE: i64 = 50;

@@ -107,8 +107,9 @@ fn a_reprint_while_we_were_away_is_told_from_the_first() {
     let changes = again.observe(&shows(Phase::Printing, elapsed(100, 60)), T0 + 1000 * S);
     let jobs = stored(&[all, changes].concat());
     assert_eq!(jobs.len(), 2);
-    // the first had foretold its end, and that was long before the second began
-    assert_eq!((jobs[0].state.as_str(), jobs[0].ended_us), ("finished", Some(T0 + 50 * S)));
+    // the first had foretold its end, and that was long before the second began; how it ended was
+    // not seen
+    assert_eq!((jobs[0].state.as_str(), jobs[0].ended_us), ("unknown", Some(T0 + 50 * S)));
     assert_eq!(jobs[0].known_by, "assumed");
     assert_eq!(jobs[1].started_us, T0 + 900 * S);
 }
@@ -161,7 +162,7 @@ fn past(id: &str, started_us: i64, ended_us: i64) -> Past {
         id: Some(id.into()),
         name: "benchy.gcode".into(),
         outcome: Outcome::Finished,
-        started_us,
+        started_us: Some(started_us),
         ended_us,
         printed_s: Some(80),
         filament_mm: Some(1234.5),
@@ -236,6 +237,97 @@ fn what_we_started_is_known_by_its_file() {
     let changes = recorder.observe(&shows(Phase::Preparing, ours), T0 + 3 * S);
     assert_eq!(changes[0].job.hash.as_deref(), Some("abc"));
     assert_eq!(changes[0].job.queue_run.as_deref(), Some("run"));
+}
+
+fn dated(at_us: i64, percent: u8) -> Running {
+    Running { started_us: Some(at_us), ..benchy(percent) }
+}
+
+#[test]
+fn prints_without_ids_are_told_apart_by_their_dates() {
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, dated(T0 - S, 10)), T0);
+    let mut same = recorder(stored(&all));
+    assert!(
+        words(&same.observe(&shows(Phase::Printing, dated(T0 - S, 50)), T0 + 9 * S)).is_empty()
+    );
+    let mut other = recorder(stored(&all));
+    let changes = other.observe(&shows(Phase::Printing, dated(T0 + 4 * S, 50)), T0 + 9 * S);
+    assert_eq!(words(&changes), ["unknown", "started"]);
+    let mut over = recorder(stored(&all));
+    let changes = over.observe(&shows(Phase::Finished, dated(T0 + 4 * S, 100)), T0 + 9 * S);
+    assert_eq!(words(&changes), ["unknown", "started", "finished"]);
+    assert!(over.observe(&shows(Phase::Finished, dated(T0 + 4 * S, 100)), T0 + 99 * S).is_empty());
+}
+
+#[test]
+fn a_date_that_is_late_makes_no_other_print() {
+    let mut recorder = recorder(vec![]);
+    let mut all = recorder.observe(&shows(Phase::Printing, dated(T0 - 60 * S, 90)), T0);
+    all.extend(recorder.observe(&shows(Phase::Finished, dated(T0 - 60 * S, 100)), T0 + 5 * S));
+    // the next one still has the date of the one before
+    all.extend(recorder.observe(&shows(Phase::Preparing, dated(T0 - 60 * S, 0)), T0 + 9 * S));
+    all.extend(recorder.observe(&shows(Phase::Preparing, dated(T0 + 9 * S, 0)), T0 + 10 * S));
+    let jobs = stored(&all);
+    assert_eq!(jobs.len(), 2);
+    let own_id = format!("@{}", (T0 + 9 * S) / S);
+    assert_eq!(jobs[0].own_id.as_deref(), Some(format!("@{}", (T0 - 60 * S) / S).as_str()));
+    assert_eq!(recorder.job().and_then(|job| job.own_id.clone()), Some(own_id));
+}
+
+#[test]
+fn an_error_after_an_absence_does_not_end_another_print() {
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, with_id("4", 50)), T0);
+    let mut again = recorder(stored(&all));
+    let changes = again.observe(&shows(Phase::Error, with_id("5", 10)), T0 + 60 * S);
+    assert_eq!(words(&changes), ["unknown", "started", "failed"]);
+    let mut bare = recorder(stored(&all));
+    let error = PrinterState { phase: Phase::Error, ..PrinterState::default() };
+    assert_eq!(words(&bare.observe(&error, T0 + 60 * S)), ["unknown"]);
+}
+
+#[test]
+fn a_print_between_two_looks_is_not_lost() {
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&idle(), T0);
+    let changes = recorder.observe(&shows(Phase::Stopped, with_id("7", 3)), T0 + 2 * S);
+    assert_eq!(words(&changes), ["started", "cancelled"]);
+    assert!(recorder.observe(&shows(Phase::Stopped, with_id("7", 3)), T0 + 4 * S).is_empty());
+}
+
+fn told_end(id: Option<&str>, outcome: Outcome, printed_s: u32) -> Past {
+    let (id, printed_s) = (id.map(Into::into), Some(printed_s));
+    Past { id, outcome, printed_s, started_us: None, ..past("", 0, T0) }
+}
+
+#[test]
+fn the_word_of_an_end_dates_nothing() {
+    // an hour of pauses is no part of what it printed
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&idle(), T0);
+    let _ = recorder.observe(&shows(Phase::Printing, benchy(10)), T0 + S);
+    let told = told_end(None, Outcome::Finished, 80);
+    let changes = recorder.remembered(std::slice::from_ref(&told), T0 + 3700 * S);
+    let job = &changes[0].job;
+    assert_eq!((job.ended_us, job.known_by.as_str()), (Some(T0 + 3700 * S), "seen"));
+    assert!(recorder.observe(&shows(Phase::Finished, benchy(100)), T0 + 3701 * S).is_empty());
+    // the state was sooner, and did not know why
+    let _ = recorder.observe(&shows(Phase::Printing, benchy(10)), T0 + 4000 * S);
+    let _ = recorder.observe(&idle(), T0 + 4080 * S);
+    let told = told_end(None, Outcome::Failed, 80);
+    let changes = recorder.remembered(&[told], T0 + 4081 * S);
+    assert_eq!(words(&changes), ["failed"]);
+    // nothing was seen of it at all
+    let told = told_end(None, Outcome::Failed, 1);
+    let changes = recorder.remembered(&[told], T0 + 4200 * S);
+    assert_eq!(words(&changes), ["started", "failed"]);
+}
+
+#[test]
+fn an_end_that_is_told_sooner_than_the_state_begins_nothing() {
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&shows(Phase::Printing, with_id("7", 90)), T0);
+    let _ = recorder.remembered(&[past("7", T0 - 100 * S, T0 + S)], T0 + S);
+    assert!(recorder.observe(&shows(Phase::Printing, with_id("7", 99)), T0 + 2 * S).is_empty());
 }
 
 #[derive(Clone, Debug)]

@@ -14,16 +14,15 @@ pub(super) fn end_us(open: &Open, shown: Option<&Running>, word: &str, now_us: i
     by_length.or(foretold).unwrap_or(now_us).clamp(seen_us, now_us)
 }
 
-/// How and when a print ended of which nothing is left, before another thing was seen.
+/// How and when a print ended of which nothing is left, before another thing was seen. That there
+/// was time enough for it does not say that it was finished: it may have been cancelled, or the
+/// power may have been away.
 pub(super) fn guess(open: &Open, before_us: i64) -> (&'static str, i64) {
     let seen_us = open.job.seen_us;
-    match foretold_us(open) {
-        Some(end_us) if end_us <= before_us + SLACK_US => {
-            (state::FINISHED, end_us.clamp(seen_us, before_us.max(seen_us)))
-        }
-        None if open.job.progress_permille >= NEARLY_DONE_PERMILLE => (state::FINISHED, seen_us),
-        Some(_) | None => (state::UNKNOWN, seen_us),
-    }
+    let done = open.job.progress_permille >= NEARLY_DONE_PERMILLE;
+    let word = if done { state::FINISHED } else { state::UNKNOWN };
+    let end_us = foretold_us(open).filter(|end_us| *end_us <= before_us + SLACK_US);
+    (word, end_us.unwrap_or(seen_us).clamp(seen_us, before_us.max(seen_us)))
 }
 
 /// When it would have ended by what was last said of it, or by what was said at first.

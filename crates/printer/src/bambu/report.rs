@@ -8,6 +8,7 @@
 use super::fault;
 use super::json;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// What has been heard from one printer over one connection.
 #[derive(Debug, Default)]
@@ -24,6 +25,11 @@ pub(super) struct Report {
     /// It has refused a command for want of a signature.
     pub(super) unsigned_refused: bool,
     stop_asked: bool,
+    /// It has told everything.
+    is_whole: bool,
+    /// Something was lost or cannot be understood: what is known may be wrong until the printer
+    /// has told everything again.
+    pub(super) is_doubtful: bool,
 }
 
 /// A board of the printer and its software.
@@ -60,10 +66,16 @@ impl Report {
     /// such a message is good (bambuddy).
     pub(super) fn take(&mut self, payload: &[u8]) -> Option<Heard> {
         let text = String::from_utf8_lossy(payload);
-        let Ok(Value::Object(message)) = serde_json::from_str(&text) else { return None };
+        let Ok(Value::Object(message)) = serde_json::from_str(&text) else {
+            self.is_doubtful = true;
+            return None;
+        };
+        self.is_doubtful |= matches!(text, Cow::Owned(_));
         let mut heard = Heard::Other;
         for (kind, body) in message {
             let Value::Object(body) = body else { continue };
+            // Changes are told once: those of a message that is not understood are missing.
+            self.is_doubtful |= !body.get("command").is_some_and(Value::is_string);
             let command = body.get("command").and_then(Value::as_str).unwrap_or_default();
             match (kind.as_str(), command) {
                 ("print", "push_status") => {
@@ -92,16 +104,21 @@ impl Report {
     fn status(&mut self, new: Map<String, Value>) {
         let new = new.into_iter().map(|(key, value)| (key, limited(value))).collect();
         if is_full(&new) {
-            self.status = new;
+            (self.status, self.is_whole) = (new, true);
         } else {
             merge(&mut self.status, new);
         }
         if nodes(&self.status) > NODES_MAX {
             tracing::debug!("a printer says more than a printer has to say: forgotten");
             self.status.clear();
+            (self.is_whole, self.is_doubtful) = (false, true);
         }
         let word = self.gcode_state();
-        self.has_state |= !word.is_empty();
+        self.is_doubtful |= !word.is_empty() && !STATES.contains(&word.as_str());
+        // Changes may come before the answer to `pushall`: a state without the print's name would
+        // be taken for another print.
+        let has = |key: &&str| self.status.contains_key(*key);
+        self.has_state = has(&"gcode_state") && (self.is_whole || ESSENTIALS.iter().all(has));
         let failed = word == "FAILED";
         if self.print_error().is_some_and(fault::is_cancel) || failed && self.stop_asked {
             self.cancelled = true;
@@ -225,6 +242,12 @@ fn modules(body: &Map<String, Value>) -> Vec<Module> {
     .collect()
 }
 
+/// What every full report has, and what one print is told from another by.
+const ESSENTIALS: [&str; 2] = ["gcode_file", "subtask_name"];
+const STATES: [&str; 10] = [
+    "IDLE", "INIT", "PREPARE", "SLICING", "RUNNING", "PAUSE", "FINISH", "FAILED", "OFFLINE",
+    "UNKNOWN",
+];
 /// Lists whose members have an id, and of which only those are told that have changed.
 const BY_ID: [&str; 4] = ["ams", "tray", "vir_slot", "info"];
 /// A full report of an H2D has about 120.
@@ -253,6 +276,28 @@ mod tests {
     fn push(mut body: Value) -> Value {
         body["command"] = json!("push_status");
         json!({ "print": body })
+    }
+
+    #[test]
+    fn a_change_before_the_whole_is_no_state_yet() {
+        let mut report = told(&[push(json!({ "msg": 1, "gcode_state": "RUNNING" }))]);
+        assert!(!report.has_state, "which print it is was not told");
+        report.take(push(json!({ "msg": 0, "gcode_state": "RUNNING" })).to_string().as_bytes());
+        assert!(report.has_state);
+    }
+
+    #[test]
+    fn what_was_lost_is_asked_for_again() {
+        let whole = push(json!({ "msg": 0, "gcode_state": "RUNNING" }));
+        let mut torn = push(json!({ "gcode_state": "FINISH" })).to_string().into_bytes();
+        torn.truncate(30);
+        let odd = push(json!({ "gcode_state": "DANCING" })).to_string().into_bytes();
+        for lost in [torn, odd, b"[1]".to_vec(), br#"{"print":{"command":7}}"#.to_vec()] {
+            let mut report = told(std::slice::from_ref(&whole));
+            assert!(!report.is_doubtful);
+            report.take(&lost);
+            assert!(report.is_doubtful, "{}", String::from_utf8_lossy(&lost));
+        }
     }
 
     #[test]

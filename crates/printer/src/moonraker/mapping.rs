@@ -320,7 +320,7 @@ pub(super) fn past(job: &Value) -> Option<Past> {
         id: Some(job.text("/job_id")?),
         name: Text::from(filename.rsplit('/').next().unwrap_or(&filename)),
         outcome,
-        started_us: job.number("/start_time").and_then(micros)?,
+        started_us: Some(job.number("/start_time").and_then(micros)?),
         ended_us: job.number("/end_time").and_then(micros)?,
         printed_s: job.count("/print_duration"),
         filament_mm: job.number("/filament_used"),

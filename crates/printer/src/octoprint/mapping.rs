@@ -122,7 +122,7 @@ impl Mapping {
             id: None,
             name,
             outcome,
-            started_us: ended_us - i64::from(printed_s.unwrap_or(0)) * 1_000_000,
+            started_us: None,
             ended_us,
             printed_s,
             // What the file would use, which is what it used only when it is done.

@@ -181,7 +181,7 @@ impl Mapping {
             id: Some(job.id?),
             name: job.name,
             outcome,
-            started_us: now_us - i64::from(printed_s.unwrap_or(0)) * 1_000_000,
+            started_us: None,
             ended_us: now_us,
             printed_s,
             filament_mm: None,

@@ -28,7 +28,8 @@ pub(super) struct Watching<'a> {
     pub(super) pending: Option<Pending>,
     heard_at: Instant,
     asked: bool,
-    refreshed_at: Instant,
+    /// When it is to tell everything again.
+    refresh_at: Instant,
     unreadable: u64,
 }
 
@@ -57,7 +58,7 @@ impl<'a> Watching<'a> {
             pending: None,
             heard_at: now,
             asked: false,
-            refreshed_at: now,
+            refresh_at: now + DOUBT.min(pace.refresh),
             unreadable: 0,
         }
     }
@@ -110,8 +111,10 @@ impl<'a> Watching<'a> {
             self.asked = true;
             link.send(&command::get_version(), QoS::AtMostOnce)?;
         }
-        if now >= self.refreshed_at + self.pace.refresh {
-            self.refreshed_at = now;
+        if now >= self.refresh_at {
+            // The answer to the first can be lost.
+            let again = if self.report.has_state { self.pace.refresh } else { DOUBT };
+            self.refresh_at = now + again;
             link.send(&command::push_all(), QoS::AtMostOnce)?;
         }
         Ok(())
@@ -123,12 +126,20 @@ impl<'a> Watching<'a> {
         let state = self.told_at.filter(|_| self.changed && !due);
         let state = state.map(|told_at| told_at + self.pace.between_states);
         let pending = self.pending.as_ref().map(|pending| pending.until);
-        let always = silence.min(self.refreshed_at + self.pace.refresh);
+        let always = silence.min(self.refresh_at);
         [state, pending].into_iter().flatten().fold(always, Instant::min)
     }
 
     fn hear(&mut self, payload: &[u8]) {
-        let Some(heard) = self.report.take(payload) else {
+        let had_state = self.report.has_state;
+        let heard = self.report.take(payload);
+        if self.report.has_state && !had_state {
+            self.refresh_at = Instant::now() + self.pace.refresh;
+        }
+        if std::mem::take(&mut self.report.is_doubtful) {
+            self.refresh_at = self.refresh_at.min(Instant::now() + DOUBT);
+        }
+        let Some(heard) = heard else {
             self.unreadable += 1;
             tracing::debug!(
                 printer = self.connection.serial_number,
@@ -272,3 +283,6 @@ fn read_only() -> Error {
 fn nobody_listens() -> Error {
     Error::new(Reason::Local, "nobody listens to this printer any more")
 }
+
+/// After something that was not understood. With each of these a P1 is busy for a while.
+const DOUBT: Duration = Duration::from_secs(3);

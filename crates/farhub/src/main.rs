@@ -17,6 +17,7 @@ mod error;
 mod feed;
 mod grants;
 mod helper;
+mod import;
 mod invite;
 mod jobs;
 mod machines;

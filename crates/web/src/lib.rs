@@ -16,6 +16,7 @@ mod files;
 mod forward;
 mod front;
 mod guard;
+mod import;
 mod jobs;
 mod login;
 mod machines;
@@ -78,6 +79,7 @@ pub(crate) use api;
         (path = "/api/v1", api = print_jobs::Described),
         (path = "/api/v1", api = files::Described),
         (path = "/api/v1", api = queue::Described),
+        (path = "/api/v1", api = import::Described),
         (path = "/api/v1", api = login::Described)
     )
 )]
@@ -103,6 +105,7 @@ fn router(hub: Hub) -> Router {
         .merge(print_jobs::routes())
         .merge(files::routes())
         .merge(queue::routes())
+        .merge(import::routes())
         .merge(login::limited());
     Router::new()
         .nest("/api/v1", parts)
@@ -168,6 +171,7 @@ mod tests {
             print_jobs::ROUTES,
             files::ROUTES,
             queue::ROUTES,
+            import::ROUTES,
             login::ROUTES,
         ];
         let answered = parts.concat().into_iter();

@@ -109,15 +109,19 @@ impl Inner {
             (rows.collect(), printers.values().map(|entry| entry.row.name.clone()).collect())
         };
         let mut here = BTreeMap::new();
-        let mut new: Vec<NewPrinter> = vec![];
+        let (mut earlier, mut new): (Vec<shop::Printer>, Vec<NewPrinter>) = (vec![], vec![]);
         for mut printer in std::mem::take(&mut plan.rows.printers) {
             let id = printer.row.id.clone();
-            if let Some(same) = known.iter().find(|row| is_same(row, &printer.row)) {
-                here.insert(id, same.id.clone());
-            } else if let Some(same) = new.iter().find(|one| is_same(&one.row, &printer.row)) {
+            if let Some(same) = earlier.iter().find(|row| is_same(row, &printer.row)) {
                 let why = "another one has the same address or serial number";
                 plan.tally("printers").skip(why, &printer.row.title);
-                here.insert(id, same.row.id.clone());
+                let ours = here.get(&same.id).unwrap_or(&same.id).clone();
+                here.insert(id, ours);
+                continue;
+            }
+            earlier.push(printer.row.clone());
+            if let Some(same) = known.iter().find(|row| is_same(row, &printer.row)) {
+                here.insert(id, same.id.clone());
             } else {
                 let wanted = Name::from_text(&printer.row.name, "printer");
                 let mut tries =

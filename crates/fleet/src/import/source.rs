@@ -53,6 +53,12 @@ impl Source {
         Ok(source)
     }
 
+    /// Takes the copy away.
+    pub(super) async fn close(self) {
+        // it was only read
+        let _ = self.db.close().await;
+    }
+
     async fn check(&mut self) -> Result<(), Error> {
         let said: (String,) = sqlx::query_as("PRAGMA quick_check(1)")
             .fetch_one(&mut self.db)

@@ -98,6 +98,7 @@ pub async fn read(file: &Path, scratch: &Path) -> Result<Plan, Error> {
             plan.left.insert(table, count);
         }
     }
+    source.close().await;
     Ok(plan)
 }
 

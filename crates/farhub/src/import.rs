@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Import {
-    /// Take over the database of a Printernizer: printers, jobs, files, materials, customers, orders
+    /// Take over a Printernizer's printers, jobs, files, materials, customers and orders
     Printernizer(From),
 }
 

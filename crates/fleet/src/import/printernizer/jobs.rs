@@ -46,17 +46,7 @@ pub(super) fn read(
         if ["pending", "queued", ""].contains(&status.as_str()) && !begun {
             match order {
                 Some(order) => {
-                    let extra = row.rest();
-                    let order_id = orders[&order].clone();
-                    plan.tally("order_jobs").found += 1;
-                    let id = id("order_job", &job_id);
-                    plan.rows.order_jobs.push(OrderJob {
-                        id,
-                        order_id,
-                        job_id: None,
-                        name: name.clone(),
-                        extra,
-                    });
+                    of_order(plan, &orders[&order], (&job_id, None), &name, row.rest());
                     plan.tally("jobs").skip("never begun: kept as a plan of its order", &name);
                 }
                 None => plan.tally("jobs").skip("never begun", &name),
@@ -73,19 +63,31 @@ pub(super) fn read(
             plan.tally("jobs").repair(why, &name);
         }
         if let Some(order) = order {
-            plan.tally("order_jobs").found += 1;
-            plan.rows.order_jobs.push(OrderJob {
-                id: id("order_job", &job.id),
-                order_id: orders[&order].clone(),
-                job_id: Some(job.id.clone()),
-                name: job.name.clone(),
-                extra: "{}".to_owned(),
-            });
+            let extra = "{}".to_owned();
+            of_order(plan, &orders[&order], (&job.id, Some(job.id.clone())), &job.name, extra);
         }
         let (job, cost) = cost(job, row);
         let events = events(&job);
         plan.rows.jobs.push((job, events, Some(cost)));
     }
+}
+
+/// A print of an order: its id as it would be as a job, and the job if it became one.
+fn of_order(
+    plan: &mut Plan,
+    order_id: &str,
+    (key, job_id): (&str, Option<String>),
+    name: &str,
+    extra: String,
+) {
+    plan.tally("order_jobs").found += 1;
+    plan.rows.order_jobs.push(OrderJob {
+        id: id("order_job", key),
+        order_id: order_id.to_owned(),
+        job_id,
+        name: name.to_owned(),
+        extra,
+    });
 }
 
 /// Which job it is.
@@ -140,6 +142,30 @@ impl Times {
         end.or(self.created.map(|when| when.us)).or(self.updated.map(|when| when.us)).unwrap_or(0)
     }
 
+    /// When it ended, and how that is known; `open` is one that was left running.
+    fn end(
+        &self,
+        start_us: i64,
+        open: bool,
+        repairs: &mut Vec<&'static str>,
+    ) -> (i64, &'static str) {
+        let by_length = self.took_s.map(|took| start_us + took * SECOND_US);
+        match self.ended.map(|ended| ended.not_before(start_us)) {
+            Some(ended_us) if ended_us >= start_us => {
+                (ended_us, if open { "assumed" } else { "history" })
+            }
+            Some(_) => {
+                repairs.push("it ended before it began");
+                (by_length.unwrap_or(start_us), "assumed")
+            }
+            None if open => (self.assumed_end(start_us), "assumed"),
+            None => {
+                repairs.push("its end was not written down");
+                (by_length.unwrap_or_else(|| self.assumed_end(start_us)), "assumed")
+            }
+        }
+    }
+
     /// When a print that was never ended was last seen, or should have ended: it was looked at
     /// while it printed, so that is better, unless a later print has gone into the same row.
     fn assumed_end(&self, start_us: i64) -> i64 {
@@ -172,21 +198,7 @@ fn job(
             (state::UNKNOWN, Some(format!("{why} (it was {status:?} in Printernizer)")))
         }
     };
-    let written = times.ended.map(|ended| ended.not_before(started_us));
-    let (ended_us, known_by) = match written {
-        Some(ended_us) if ended_us >= started_us => (ended_us, "history"),
-        Some(_) => {
-            repairs.push("it ended before it began");
-            (times.took_s.map_or(started_us, |took| started_us + took * SECOND_US), "assumed")
-        }
-        None if reason.is_some() => (times.assumed_end(started_us), "assumed"),
-        None => {
-            repairs.push("its end was not written down");
-            let took = times.took_s.map(|took| started_us + took * SECOND_US);
-            (took.unwrap_or_else(|| times.assumed_end(started_us)), "assumed")
-        }
-    };
-    let known_by = if reason.is_some() { "assumed" } else { known_by };
+    let (ended_us, known_by) = times.end(started_us, reason.is_some(), &mut repairs);
     let took_s =
         times.took_s.or((known_by == "history").then(|| (ended_us - started_us) / SECOND_US));
     let progress = scaled(&row.take("progress"), 1).unwrap_or(0).clamp(0, 1000);

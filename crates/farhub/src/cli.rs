@@ -112,6 +112,9 @@ pub(crate) enum Command {
     /// Take a device from whoever uses it, and keep it for a peer
     #[command(after_help = HANDOVER)]
     Handover(Handover),
+    /// Take over what another program has
+    #[command(subcommand, after_help = IMPORT)]
+    Import(crate::import::Import),
     /// Show who did what, or check that the log is as it was written
     #[command(after_help = AUDIT)]
     Audit(Audit),

@@ -18,6 +18,7 @@ mod error;
 mod feed;
 mod grants;
 mod helper;
+mod import;
 mod invite;
 mod jobs;
 mod machines;

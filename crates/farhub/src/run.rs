@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::out::Out;
 use crate::{
-    attach, audit, backup, bench, cli, console, data, devices, doctor, grants, invite, jobs,
-    machines, nearby, pair, paths, peers, printers, relay, requests, restore, service, up,
+    attach, audit, backup, bench, cli, console, data, devices, doctor, grants, import, invite,
+    jobs, machines, nearby, pair, paths, peers, printers, relay, requests, restore, service, up,
     web_login,
 };
 
@@ -53,6 +53,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Accept(args) => requests::accept(&client, args).await,
         Command::Deny { number } => requests::deny(&client, number).await,
         Command::Handover(args) => requests::hand_over(&client, out, args).await,
+        Command::Import(what) => import::import(&client, out, what).await,
         Command::Audit(args) => audit::audit(&client, out, args).await,
         Command::Attach(args) => attach::attach(&client, out, args).await,
         Command::Detach(args) => attach::detach(&client, args).await,

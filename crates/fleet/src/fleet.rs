@@ -147,6 +147,20 @@ impl Fleet {
         self.0.shop.backup_to(file).await
     }
 
+    /// Does something that takes long to its end, also when whoever asked for it is gone by then.
+    ///
+    /// # Errors
+    /// As the work says, or when the hub stops meanwhile.
+    pub async fn go_on<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let stopping = self.0.stopping.clone();
+        let done = self.0.tasks.spawn(stopping.run_until_cancelled_owned(work)).await;
+        let stopped = || Error::Conflict("the hub stops: nothing was done".to_owned());
+        done.ok().flatten().ok_or_else(stopped)?
+    }
+
     /// One who looks from now on.
     #[must_use]
     pub fn listen(&self) -> Listener {

@@ -6,11 +6,13 @@
 //!
 //! Who may do what is not decided here: the hub asks before it calls.
 
+pub mod business;
 mod error;
 mod feed;
 pub mod files;
 mod fleet;
 mod id;
+pub mod import;
 mod jobs;
 mod notices;
 mod printers;

@@ -24,6 +24,7 @@ mod failure;
 mod grace;
 mod hub;
 mod identity;
+mod import;
 mod jobs;
 mod linking;
 mod links;

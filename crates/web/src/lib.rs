@@ -18,6 +18,7 @@ mod forward;
 mod front;
 mod guard;
 mod health;
+mod import;
 mod jobs;
 mod login;
 mod machines;
@@ -81,6 +82,7 @@ pub(crate) use api;
         (path = "/api/v1", api = print_jobs::Described),
         (path = "/api/v1", api = files::Described),
         (path = "/api/v1", api = queue::Described),
+        (path = "/api/v1", api = import::Described),
         (path = "/api/v1", api = login::Described)
     )
 )]
@@ -107,6 +109,7 @@ fn router(hub: Hub) -> Router {
         .merge(print_jobs::routes())
         .merge(files::routes())
         .merge(queue::routes())
+        .merge(import::routes())
         .merge(login::limited());
     Router::new()
         .nest("/api/v1", parts)
@@ -174,6 +177,7 @@ mod tests {
             print_jobs::ROUTES,
             files::ROUTES,
             queue::ROUTES,
+            import::ROUTES,
             login::ROUTES,
         ];
         let answered = parts.concat().into_iter();

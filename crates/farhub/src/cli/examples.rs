@@ -145,6 +145,13 @@ Examples:
   farhub handover laser office                 office gets it
   farhub handover garage/laser attic           attic gets what is used here
   farhub handover garage/laser                 this hub gets it, if it controls it";
+pub(super) const IMPORT: &str = "\
+The other program's database is only read. What is here already stays as it is: the same database
+may be imported again.
+
+Examples:
+  farhub import printernizer /srv/printernizer/data/printernizer.db --dry-run
+  farhub import printernizer /srv/printernizer/data/printernizer.db";
 pub(super) const AUDIT: &str = "\
 Each entry's hash covers the one before it: a change or a gap shows. What --verify prints is the
 hash of the last entry; kept elsewhere, it shows later that nothing was cut off at the end.

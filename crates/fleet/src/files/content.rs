@@ -151,6 +151,41 @@ impl Inner {
         Ok(hash)
     }
 
+    /// Takes a copy of a file of this computer as content, unless it is here. `None` when it is
+    /// not the content that it should be.
+    ///
+    /// # Errors
+    /// When it cannot be read, is larger than anything that is printed, or the disk or the
+    /// database does not take it.
+    pub(crate) async fn adopt(
+        &self,
+        from: &Path,
+        name: &str,
+        expected: Option<&str>,
+    ) -> Result<Option<Blob>, Error> {
+        if fs::metadata(from).await.map_err(disk(name))?.len() > BYTES_MAX {
+            return Err(Error::Unacceptable(format!("{name} is larger than 4 GiB")));
+        }
+        let hash = hash_of(from).await.map_err(disk(name))?;
+        if expected.is_some_and(|expected| expected != hash) {
+            return Ok(None);
+        }
+        if let Some(known) = self.shop.blob(&hash).await?
+            && fs::try_exists(self.blob_path(&hash)).await.unwrap_or(false)
+        {
+            return Ok(Some(known));
+        }
+        let partial = self.partial(&crate::id::fresh(now_us())).await?;
+        fs::copy(from, &partial).await.map_err(disk(name))?;
+        // it may have been written to meanwhile
+        if hash_of(&partial).await.map_err(disk(name))? != hash {
+            fs::remove_file(&partial).await.map_err(disk(name))?;
+            return Ok(None);
+        }
+        self.keep(&partial, &hash, name).await?;
+        Ok(self.shop.blob(&hash).await?)
+    }
+
     /// Takes a whole file as the content with that hash. Gives what was found in it, as words.
     pub(super) async fn keep(&self, whole: &Path, hash: &str, name: &str) -> Result<String, Error> {
         let path = self.blob_path(hash);

@@ -280,6 +280,35 @@ impl Inner {
     }
 }
 
+/// A file of the library, as it is stored; without a content there is a problem.
+pub(crate) fn library_row(
+    id: &str,
+    name: &str,
+    content: Result<&Blob, String>,
+    at_us: i64,
+) -> shop::File {
+    let name = names::safe(name);
+    let (blob, problem) = match content {
+        Ok(blob) => (Some(blob), None),
+        Err(problem) => (None, Some(problem)),
+    };
+    shop::File {
+        id: id.to_owned(),
+        place: LIBRARY.to_owned(),
+        path: format!("{}/{name}", blob.map_or(id, |blob| &blob.hash)),
+        search: names::words(&[&name, blob.map_or("", |blob| &blob.meta)]),
+        name,
+        bytes: blob.map(|blob| blob.bytes),
+        changed_us: Some(at_us),
+        hash: blob.map(|blob| blob.hash.clone()),
+        state: if problem.is_none() { "local" } else { "error" }.to_owned(),
+        problem,
+        note: String::new(),
+        seen_us: at_us,
+        created_us: at_us,
+    }
+}
+
 /// A file of a printer, as it is stored.
 pub(crate) fn row(place: &str, file: RemoteFile, now_us: i64) -> shop::File {
     let name: String = file.name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();

@@ -4,8 +4,10 @@
 //! once. What is only on a printer has a name and no content yet.
 
 use crate::shop::changes::Change;
+use crate::shop::db::Work;
 use crate::shop::db::{Arg, args, upsert};
 use crate::shop::filter::Filter;
+use crate::shop::import::fresh;
 use crate::shop::{Page, page_of};
 use crate::{Error, Shop, name_taken};
 use sqlx::FromRow;
@@ -309,6 +311,20 @@ impl FileQuery {
 }
 
 impl File {
+    /// Unless one with this id, or at this place, is there. One whose content could not be found
+    /// gets it when it is here now.
+    pub(super) async fn insert(&self, work: &mut Work) -> Result<bool, Error> {
+        if self.hash.is_some() {
+            let sql = "UPDATE files SET hash = $2, bytes = $3, state = $4, problem = NULL, \
+                       search = $5 WHERE id = $1 AND state = 'error' AND hash IS NULL";
+            let args = args![&self.id, &self.hash, self.bytes, &self.state, &self.search];
+            if work.execute(sql, args).await? == 1 {
+                return Ok(true);
+            }
+        }
+        fresh(work, "files", FILE, self.args()).await
+    }
+
     pub(super) fn args(&self) -> Vec<Arg> {
         args![
             &self.id,

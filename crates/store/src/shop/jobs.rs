@@ -5,8 +5,9 @@
 //! a newer one has come.
 
 use crate::shop::changes::Change;
-use crate::shop::db::{Work, args, upsert};
+use crate::shop::db::{Arg, Work, args, upsert};
 use crate::shop::filter::{Filter, lower};
+use crate::shop::import::fresh;
 use crate::shop::{Page, page_of};
 use crate::{Error, Shop, now_us};
 use sqlx::FromRow;
@@ -244,40 +245,50 @@ impl JobQuery {
     }
 }
 
+impl Job {
+    /// Unless it is there.
+    pub(super) async fn insert(&self, work: &mut Work) -> Result<bool, Error> {
+        fresh(work, "jobs", &format!("{COLUMNS}, search, note_search"), self.args()).await
+    }
+
+    fn args(&self) -> Vec<Arg> {
+        args![
+            &self.id,
+            &self.printer_id,
+            &self.printer_name,
+            &self.own_id,
+            &self.name,
+            &self.path,
+            &self.hash,
+            &self.queue_run,
+            &self.state,
+            &self.reason,
+            self.started_us,
+            self.ended_us,
+            self.seen_us,
+            self.printed_s,
+            self.paused_s,
+            self.progress_permille,
+            self.layer,
+            self.layers,
+            self.filament_um,
+            self.filament_mg,
+            self.estimate_s,
+            &self.known_by,
+            &self.made_by,
+            &self.note,
+            self.created_us,
+            self.updated_us,
+            lower(&format!("{} {}", self.name, self.printer_name)),
+            lower(&self.note),
+        ]
+    }
+}
+
 async fn write(work: &mut Work, job: &Job) -> Result<(), Error> {
-    let args = args![
-        &job.id,
-        &job.printer_id,
-        &job.printer_name,
-        &job.own_id,
-        &job.name,
-        &job.path,
-        &job.hash,
-        &job.queue_run,
-        &job.state,
-        &job.reason,
-        job.started_us,
-        job.ended_us,
-        job.seen_us,
-        job.printed_s,
-        job.paused_s,
-        job.progress_permille,
-        job.layer,
-        job.layers,
-        job.filament_um,
-        job.filament_mg,
-        job.estimate_s,
-        &job.known_by,
-        &job.made_by,
-        &job.note,
-        job.created_us,
-        job.updated_us,
-        lower(&format!("{} {}", job.name, job.printer_name)),
-        lower(&job.note),
-    ];
     let columns = format!("{COLUMNS}, search, note_search");
     let sql = upsert("jobs", &columns, "id", &["note", "note_search", "created_us"]);
-    work.execute(sql, args).await?;
+    work.execute(sql, job.args()).await?;
     Ok(())
 }
 

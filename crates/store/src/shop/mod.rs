@@ -1,4 +1,5 @@
-//! The print shop: printers, jobs, files, the queue, and who watches what.
+//! The print shop: printers, jobs, files, the queue, who watches what, and what a shop that sells
+//! knows besides.
 //!
 //! Beside the hub's own database, since several hubs may share it: on SQLite in the data folder,
 //! or on PostgreSQL. One set of SQL texts serves both (`db`). What a shop remembers of one thing
@@ -11,12 +12,16 @@
 mod backup;
 mod changes;
 mod channels;
+mod customers;
 mod db;
 mod files;
 mod filter;
 mod folders;
+mod import;
 mod jobs;
 mod leases;
+mod materials;
+mod orders;
 mod printers;
 mod queue;
 mod secret;
@@ -24,10 +29,14 @@ mod sync;
 
 pub use changes::Change;
 pub use channels::Channel;
+pub use customers::Customer;
 pub use files::{Blob, File, FileOrder, FileQuery, FileRow};
 pub use folders::Folder;
+pub use import::{Import, Imported, Keep, NewPrinter};
 pub use jobs::{Job, JobEvent, JobQuery};
 pub use leases::Lease;
+pub use materials::{Material, MaterialUse};
+pub use orders::{JobCost, Order, OrderFile, OrderJob};
 pub use printers::Printer;
 pub use queue::{QueueItem, QueueRun};
 pub use secret::SecretKey;

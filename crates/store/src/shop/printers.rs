@@ -1,7 +1,8 @@
 //! Printers: where they are, what they are called, and the secret that lets us in.
 
 use crate::shop::changes::Change;
-use crate::shop::db::{args, upsert};
+use crate::shop::db::{Arg, Work, args, upsert};
+use crate::shop::import::fresh;
 use crate::{Error, Shop, name_taken, now_us};
 use sqlx::FromRow;
 
@@ -60,29 +61,8 @@ impl Shop {
     pub async fn put_printer(&self, printer: &Printer, secret: Option<&str>) -> Result<(), Error> {
         let mut work = self.begin().await?;
         let Printer { id, name, .. } = printer;
-        let args = args![
-            id,
-            name,
-            &printer.title,
-            &printer.protocol,
-            &printer.host,
-            printer.port,
-            printer.files_port,
-            printer.tls,
-            &printer.serial_number,
-            &printer.user_name,
-            &printer.pin,
-            &printer.model,
-            &printer.location,
-            &printer.tags,
-            &printer.settings,
-            printer.enabled,
-            printer.bed_clear,
-            printer.created_us,
-            printer.updated_us,
-        ];
         let sql = upsert("printers", COLUMNS, "id", &["bed_clear", "created_us"]);
-        work.execute(sql, args).await.map_err(name_taken(name))?;
+        work.execute(sql, printer.args()).await.map_err(name_taken(name))?;
         if let Some(secret) = secret {
             let sealed = self.key.seal(secret, &place(id))?;
             let sql = "UPDATE printers SET secret = $2 WHERE id = $1";
@@ -110,6 +90,7 @@ impl Shop {
         work.execute("DELETE FROM printers WHERE id = $1", args![id]).await?;
         work.execute("DELETE FROM leases WHERE printer_id = $1", args![id]).await?;
         work.execute("DELETE FROM seen WHERE printer_id = $1", args![id]).await?;
+        work.execute("DELETE FROM printer_extras WHERE printer_id = $1", args![id]).await?;
         work.tell(Change::Printer(id.to_owned()));
         work.commit().await
     }
@@ -125,7 +106,40 @@ impl Shop {
     }
 }
 
-fn place(id: &str) -> String {
+impl Printer {
+    /// Unless one with this id or name is there.
+    pub(super) async fn insert(&self, work: &mut Work, sealed: Vec<u8>) -> Result<bool, Error> {
+        let mut args = self.args();
+        args.push(Arg::from(Some(sealed)));
+        fresh(work, "printers", &format!("{COLUMNS}, secret"), args).await
+    }
+
+    fn args(&self) -> Vec<Arg> {
+        args![
+            &self.id,
+            &self.name,
+            &self.title,
+            &self.protocol,
+            &self.host,
+            self.port,
+            self.files_port,
+            self.tls,
+            &self.serial_number,
+            &self.user_name,
+            &self.pin,
+            &self.model,
+            &self.location,
+            &self.tags,
+            &self.settings,
+            self.enabled,
+            self.bed_clear,
+            self.created_us,
+            self.updated_us,
+        ]
+    }
+}
+
+pub(super) fn place(id: &str) -> String {
     format!("printers/{id}/secret")
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
+mod business;
 mod changes;
 mod files;
 mod jobs;

@@ -8,6 +8,7 @@ use super::{Link, Pace};
 use crate::{Command, Connection, Error, Fingerprint, Order, PrinterState, Reason, Told};
 use rumqttc::QoS;
 use serde_json::Value;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 

@@ -355,6 +355,10 @@ impl Recorder {
             let done = open.job.progress_permille >= NEARLY_DONE_PERMILLE;
             let (word, why) = if done {
                 (state::FINISHED, None)
+            } else if open.job.own_id.is_some() {
+                // those with ids show a result; without one it was started anew, or is dismissed
+                let why = "it ended, and the printer does not show how".to_owned();
+                (state::UNKNOWN, Some(why))
             } else {
                 (state::CANCELLED, Some("the printer ended it before it was complete".to_owned()))
             };

@@ -294,6 +294,13 @@ fn a_print_between_two_looks_is_not_lost() {
     assert!(recorder.observe(&shows(Phase::Stopped, with_id("7", 3)), T0 + 4 * S).is_empty());
 }
 
+#[test]
+fn a_printer_that_starts_anew_has_not_cancelled_its_print() {
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&shows(Phase::Printing, with_id("7", 50)), T0);
+    assert_eq!(words(&recorder.observe(&idle(), T0 + S)), ["unknown"]);
+}
+
 fn told_end(id: Option<&str>, outcome: Outcome, printed_s: u32) -> Past {
     let (id, printed_s) = (id.map(Into::into), Some(printed_s));
     Past { id, outcome, printed_s, started_us: None, ..past("", 0, T0) }

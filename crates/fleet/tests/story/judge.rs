@@ -43,7 +43,10 @@ impl Verdict {
         for (number, print) in truth.iter().enumerate() {
             self.count(station, "prints");
             let traceless = is_traceless(station, truth, number);
-            match jobs.next_if(|job| !traceless || is_it(station, print, job)) {
+            let to_come = (number + 1..truth.len()).filter(|n| !is_traceless(station, truth, *n));
+            // a job that one of the later prints needs is not this one's
+            let spare = jobs.len() > to_come.count();
+            match jobs.next_if(|job| !traceless || spare && is_it(station, print, job)) {
                 Some(job) => self.job(station, truth, number, job),
                 None if traceless => self.count(station, "traceless"),
                 None => self.wrong(station, "lost", format!("{print:?}")),

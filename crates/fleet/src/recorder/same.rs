@@ -18,6 +18,11 @@ pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> 
             return false;
         }
     }
+    // what had an id keeps it
+    let had_id = open.job.own_id.as_ref().is_some_and(|own| !is_stamp(own));
+    if !live && had_id && shown.id.is_none() && shown.started_us.is_some() {
+        return false;
+    }
     if !shown.name.is_empty() && open.job.name != super::UNNAMED && open.job.name != name(shown) {
         return false;
     }

@@ -260,6 +260,14 @@ fn prints_without_ids_are_told_apart_by_their_dates() {
 }
 
 #[test]
+fn a_print_without_an_id_is_not_the_one_that_had_one() {
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, with_id("7", 10)), T0);
+    let mut again = recorder(stored(&all));
+    let changes = again.observe(&shows(Phase::Printing, dated(T0 + 4 * S, 50)), T0 + 9 * S);
+    assert_eq!(words(&changes), ["unknown", "started"]);
+}
+
+#[test]
 fn a_date_that_is_late_makes_no_other_print() {
     let mut recorder = recorder(vec![]);
     let mut all = recorder.observe(&shows(Phase::Printing, dated(T0 - 60 * S, 90)), T0);

@@ -1,6 +1,8 @@
 //! Two hubs on one PostgreSQL: each printer is watched by one of them, and by the other when that
 //! one is gone.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 #[path = "../../store/tests/shop/place.rs"]
 #[allow(dead_code, reason = "the store's own tests use the rest of it")]
 mod place;

@@ -1,3 +1,5 @@
+//! Discovery over loopback: what real printers send, and what nobody should.
+
 use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};

@@ -11,10 +11,13 @@
 //! And a printer's clock may be wrong, so that only *our* clock dates what we saw, and durations
 //! are taken from the printer where we did not see.
 
+mod history;
+mod open;
 mod same;
 mod unseen;
 
-use printer::{Outcome, Past, Phase, PrinterState, Running};
+use open::Open;
+use printer::{Past, Phase, PrinterState, Running};
 use store::shop::{Job, JobEvent};
 
 /// A job as it is to be written, and what has happened to it.
@@ -65,20 +68,6 @@ pub struct FileFacts {
     /// For the whole print.
     pub filament_um: Option<i64>,
     pub filament_mg: Option<i64>,
-}
-
-/// The job that is under way, and what it looked like last.
-#[derive(Clone, Debug)]
-struct Open {
-    job: Job,
-    /// The date of another print, which was still shown.
-    stale: Option<String>,
-    elapsed_s: Option<u32>,
-    remaining_s: Option<u32>,
-    paused_since_us: Option<i64>,
-    /// When it was last written.
-    written_us: i64,
-    file: Option<FileFacts>,
 }
 
 #[derive(Debug)]
@@ -440,174 +429,6 @@ impl Recorder {
             self.recent.remove(0);
         }
     }
-
-    /// A printer without a history says that a print has ended, which its state says as well; but
-    /// the state may be late, or gone before it was looked at.
-    fn told_of_end(&mut self, past: &Past, now_us: i64) -> Option<Change> {
-        let word = ended_as(past.outcome);
-        let live = self.last.is_some_and(Phase::is_active);
-        if let Some(open) = &self.open
-            && live
-            && same::is_told(&open.job, past)
-        {
-            let mut change = self.end(word, None, now_us, known_by::SEEN);
-            change.job.filament_um = past.filament_mm.and_then(micrometres);
-            self.keep(change.job.clone());
-            return Some(change);
-        }
-        if self.open.is_some() || past.id.is_some() || self.last.is_none() {
-            return None;
-        }
-        let lasted_us = i64::from(past.printed_s.unwrap_or(0)) * 1_000_000;
-        let began_us = now_us - lasted_us;
-        let told =
-            |job: &&mut Job| same::is_told(job, past) && same::is_end_of(job, began_us, now_us);
-        if let Some(job) = self.recent.last_mut().filter(told) {
-            if job.state == word || job.known_by != known_by::SEEN {
-                return None;
-            }
-            word.clone_into(&mut job.state);
-            let events = vec![event(job, job.ended_us.unwrap_or(now_us), word, "")];
-            return Some(Change { job: job.clone(), events });
-        }
-        let running = Running { name: past.name.clone(), ..Running::default() };
-        let job = self.blank(&running, began_us, now_us);
-        let began = event(&job, began_us, "started", "");
-        self.open = Some(Open::stored(job));
-        let mut change = self.end(word, None, now_us, known_by::SEEN);
-        change.events.insert(0, began);
-        Some(change)
-    }
-
-    /// Joins what the printer remembers to what is recorded.
-    fn reconcile(&mut self, past: &Past, started_us: i64, now_us: i64) -> Option<Change> {
-        if let Some(open) = &self.open
-            && same::is_past(&open.job, past, started_us)
-        {
-            let mut job = open.job.clone();
-            job.paused_s += open.paused_since_us.map_or(0, |since| seconds(now_us - since));
-            self.open = None;
-            return Some(self.settle(job, past, started_us, now_us));
-        }
-        if let Some(job) = self.recent.iter().find(|job| same::is_past(job, past, started_us)) {
-            if job.known_by != known_by::ASSUMED {
-                return None;
-            }
-            let job = job.clone();
-            return Some(self.settle(job, past, started_us, now_us));
-        }
-        if past.ended_us <= self.since_us || past.ended_us > now_us + CLOCKS_APART_US {
-            return None;
-        }
-        let running =
-            Running { id: past.id.clone(), name: past.name.clone(), ..Running::default() };
-        let job = self.blank(&running, started_us, now_us);
-        let began = event(&job, started_us, "started", "while nobody listened");
-        let mut change = self.settle(job, past, started_us, now_us);
-        change.events.insert(0, began);
-        Some(change)
-    }
-
-    fn settle(&mut self, mut job: Job, past: &Past, started_us: i64, now_us: i64) -> Change {
-        let lasted_us = (past.ended_us - started_us).max(0);
-        // its clock may be wrong; how long it took is right all the same
-        let ended_us = (job.started_us + lasted_us).min(now_us.max(job.started_us));
-        ended_as(past.outcome).clone_into(&mut job.state);
-        job.ended_us = Some(ended_us);
-        job.known_by = known_by::HISTORY.to_owned();
-        job.own_id = job.own_id.or_else(|| past.id.as_ref().map(|id| id.as_str().to_owned()));
-        job.updated_us = now_us;
-        if past.outcome == Outcome::Finished {
-            (job.progress_permille, job.reason) = (1000, None);
-        }
-        let whole_s = seconds(ended_us - job.started_us);
-        job.printed_s = past.printed_s.map(i64::from).or(Some((whole_s - job.paused_s).max(0)));
-        if let Some(printed_s) = job.printed_s {
-            job.paused_s = (whole_s - printed_s).max(0);
-        }
-        job.filament_um = past.filament_mm.and_then(micrometres).or(job.filament_um);
-        let event = event(&job, ended_us, &job.state, "as the printer remembers");
-        self.keep(job.clone());
-        Change { job, events: vec![event] }
-    }
-}
-
-impl Open {
-    fn stored(job: Job) -> Self {
-        let paused_since_us = (job.state == state::PAUSED).then_some(job.seen_us);
-        let written_us = job.seen_us;
-        Self {
-            job,
-            stale: None,
-            elapsed_s: None,
-            remaining_s: None,
-            paused_since_us,
-            written_us,
-            file: None,
-        }
-    }
-
-    /// Takes in the print as it is shown; gives what has happened, if something has.
-    fn go_on(&mut self, phase: Phase, running: &Running, now_us: i64) -> Option<JobEvent> {
-        self.measure(running, now_us);
-        let word = word(phase);
-        if self.job.state == word {
-            return None;
-        }
-        let was_paused = self.job.state == state::PAUSED;
-        word.clone_into(&mut self.job.state);
-        if let Some(since_us) = self.paused_since_us.take_if(|_| was_paused) {
-            self.job.paused_s += seconds(now_us - since_us);
-        }
-        let what = match phase {
-            Phase::Paused => {
-                self.paused_since_us = Some(now_us);
-                "paused"
-            }
-            Phase::Printing if was_paused => "resumed",
-            Phase::Printing => "printing",
-            _ => "preparing",
-        };
-        let detail = running.stage.as_ref().map_or("", |stage| stage.as_str());
-        Some(event(&self.job, now_us, what, detail))
-    }
-
-    /// Takes over the numbers.
-    fn measure(&mut self, running: &Running, now_us: i64) {
-        let job = &mut self.job;
-        (job.seen_us, job.updated_us) = (now_us, now_us);
-        self.elapsed_s = running.elapsed_s.or(self.elapsed_s);
-        self.remaining_s = running.remaining_s.or(self.remaining_s);
-        let better = same::own_id(running).filter(|id| self.stale.as_ref() != Some(id));
-        if better.is_some() && job.own_id.as_ref().is_none_or(|id| same::is_stamp(id)) {
-            job.own_id = better;
-        }
-        job.path = running.path.clone().or(job.path.take());
-        if job.name == UNNAMED {
-            job.name = name(running);
-        }
-        if let Some(percent) = running.progress_percent {
-            #[expect(clippy::cast_possible_truncation, reason = "it is clamped")]
-            let permille = (percent.clamp(0.0, 100.0) * 10.0) as i64;
-            job.progress_permille = permille;
-        }
-        job.layer = running.layer.map(i64::from).or(job.layer);
-        job.layers = running.layers.map(i64::from).or(job.layers);
-        job.filament_um = running.filament_mm.and_then(micrometres).or(job.filament_um);
-        if job.estimate_s.is_none()
-            && let (Some(elapsed), Some(remaining)) = (running.elapsed_s, running.remaining_s)
-        {
-            job.estimate_s = Some(i64::from(elapsed) + i64::from(remaining));
-        }
-    }
-}
-
-fn ended_as(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Finished => state::FINISHED,
-        Outcome::Cancelled => state::CANCELLED,
-        Outcome::Failed => state::FAILED,
-    }
 }
 
 fn is_over(phase: Phase) -> bool {
@@ -658,8 +479,6 @@ const WRITE_EVERY_US: i64 = 4_000_000;
 const EXPECTED_FOR_US: i64 = 10 * 60 * 1_000_000;
 /// Printers report whole percents, and some stop at 99.
 const NEARLY_DONE_PERMILLE: i64 = 985;
-/// As a printer's clock may differ from ours before its history is not believed.
-const CLOCKS_APART_US: i64 = 24 * 3600 * 1_000_000;
 const RECENT_MAX: usize = 100;
 const UNNAMED: &str = "a print without a name";
 

@@ -1,7 +1,7 @@
 //! Prints as printers tell of them, with all that is missed in between.
 
 use super::*;
-use printer::Fault;
+use printer::{Fault, Outcome};
 use proptest::prelude::*;
 
 const S: i64 = 1_000_000;

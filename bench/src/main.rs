@@ -1,6 +1,6 @@
 //! Speeds of farhub beside a peer's, in the same run: `bench agents`, the same simulated disk and
 //! the same driver; `bench paths`, the path between two hubs ([`paths`]);
-//! `bench serial`, serial ports ([`serial`]). And `bench soak`, what has no time to be a test
+//! `bench serial`, serial ports ([`serial`]); `bench fleet`, five hundred printers ([`fleet`]). And `bench soak`, what has no time to be a test
 //! ([`soak`]).
 //!
 //! For agents the peer is the server of the `usbip` crate, twice: through a tunnel with the
@@ -10,6 +10,7 @@
 
 mod client;
 mod farhub;
+mod fleet;
 mod paths;
 mod peer;
 mod quic;
@@ -58,9 +59,10 @@ fn main() -> Result<()> {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["agents"] => agents(&runtime),
         ["paths", farhub] => runtime.block_on(paths::run(Path::new(farhub))),
+        ["fleet", farhub] => runtime.block_on(fleet::run(Path::new(farhub))),
         ["serial"] => runtime.block_on(serial::run()),
         ["soak", name, farhub] => runtime.block_on(soak::run(name, Path::new(farhub))),
-        _ => bail!("usage: bench agents | paths FARHUB | serial | soak NAME FARHUB"),
+        _ => bail!("usage: bench agents | paths FARHUB | fleet FARHUB | serial | soak NAME FARHUB"),
     }
 }
 

@@ -28,6 +28,8 @@ enum What {
     Agents,
     /// The path between two hubs, beside iroh's own and TCP with TLS, directly and by a relay
     Paths(Paths),
+    /// Five hundred simulated printers at one hub, and fifty dashboards
+    Fleet,
     /// Serial ports through two hubs on this machine, beside socat, ser2net and pyserial
     Serial,
 }
@@ -91,6 +93,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         What::Paths(paths) => paths.run(),
+        What::Fleet => {
+            let lab = Lab::open()?;
+            let farhub = lab.build("farhub", "farhub")?.display().to_string();
+            let bench = lab.build("bench", "bench")?.display().to_string();
+            run::run(run::program(".", &bench, ["fleet", &farhub]), NATIVE_LIMIT)?;
+            Ok(ExitCode::SUCCESS)
+        }
         What::Serial => {
             run::need_packages(&["python3-serial", "ser2net", "socat"])?;
             let bench = Lab::open()?.build("bench", "bench")?.display().to_string();

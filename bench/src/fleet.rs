@@ -1,0 +1,151 @@
+//! Five hundred simulated printers at one hub, and fifty dashboards that look.
+//!
+//! The hub is the real program, a process of its own; printers and dashboards are in this one, so
+//! that the hub's processor time and memory are its own. Latency is from what a printer does (its
+//! panel is pressed) until a dashboard has read it.
+
+mod hub;
+mod look;
+
+use anyhow::{Context, Result, ensure};
+use hub::Hub;
+use look::{Dashboards, Heard};
+use sim::printer::{Act, Fault, Printer, Protocol, Spec};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// What DESIGN asks for: 300 that say something each second, and 200 of the others.
+const FARM: [(Protocol, &str, usize); 4] = [
+    (Protocol::Bambu, "bambu", 300),
+    (Protocol::PrusaLink, "prusalink", 100),
+    (Protocol::Moonraker, "moonraker", 50),
+    (Protocol::OctoPrint, "octoprint", 50),
+];
+const DASHBOARDS: usize = 50;
+const PRESSES: usize = 60;
+const JOBS: usize = 10_000;
+const MEASURED: Duration = Duration::from_secs(30);
+const SETTLE: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(300);
+/// Every fifth stops answering for the second half.
+const BLACK_HOLED: usize = 5;
+
+pub(crate) async fn run(farhub: &Path) -> Result<()> {
+    let data = tempfile::tempdir()?;
+    eprintln!("{JOBS} jobs into the database");
+    hub::write_jobs(data.path(), JOBS).await?;
+    let hub = Hub::start(farhub, data.path()).await?;
+    let bare = hub.resident_mb()?;
+    println!("| 10 000 jobs | median of 20 |\n|---|---:|");
+    for (what, path) in [
+        ("list, 50 of them", "/shop/jobs?limit=50"),
+        ("search for two words", "/shop/jobs?limit=50&search=part%20printer"),
+        ("export as CSV", "/shop/jobs/export"),
+    ] {
+        println!("| {what} | {:.0} ms |", hub.median_ms(path, 20).await?);
+    }
+    let printers = farm(&hub).await?;
+    for printer in &printers {
+        printer.act(Act::Start { path: "long.gcode".to_owned() });
+    }
+    let mut dashboards = Dashboards::open(&hub, DASHBOARDS).await?;
+    tokio::time::sleep(SETTLE).await;
+    println!("\n| 500 printers, 50 dashboards | all well | 100 silent |\n|---|---:|---:|");
+    let well = measure(&hub, &printers, &mut dashboards, 1).await?;
+    for printer in printers.iter().step_by(BLACK_HOLED) {
+        printer.set_fault(Fault::Silent);
+    }
+    tokio::time::sleep(SETTLE).await;
+    let holed = measure(&hub, &printers, &mut dashboards, BLACK_HOLED).await?;
+    for (line, silent) in well.iter().zip(holed) {
+        println!("| {} | {} | {} |", line.0, line.1, silent.1);
+    }
+    println!("\nMemory before the first printer: {bare:.0} MB.");
+    Ok(())
+}
+
+/// Starts the printers, and adds each to the hub.
+async fn farm(hub: &Hub) -> Result<Vec<Printer>> {
+    let mut printers = vec![];
+    for (protocol, word, count) in FARM {
+        for number in 0..count {
+            let name = format!("{word}-{number}");
+            let serial_number = format!("01P00A{:09}", printers.len());
+            let spec = Spec { serial_number, ..Spec::new(protocol, &name) };
+            let printer = Printer::start(spec).await?;
+            let content = b";TIME:86400\n;LAYER_COUNT:400\nG28\n".to_vec();
+            printer.put_file("long.gcode", content);
+            printers.push(printer);
+        }
+    }
+    eprintln!("{} printers", printers.len());
+    let mut adding = JoinSet::new();
+    for printer in &printers {
+        if adding.len() >= 8 {
+            adding.join_next().await.context("one of them")???;
+        }
+        let (hub, spec) = (hub.clone(), printer.spec().clone());
+        adding.spawn(async move { hub.add(&spec).await });
+    }
+    while let Some(added) = adding.join_next().await {
+        added??;
+    }
+    let began = Instant::now();
+    loop {
+        let online = hub.online().await?;
+        if online == printers.len() {
+            return Ok(printers);
+        }
+        ensure!(began.elapsed() < SOON, "{online} of {} are online", printers.len());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// What it costs, and how soon something is seen. Of printers whose number `holes` divides, none is
+/// pressed when `holes` is above 1.
+async fn measure(
+    hub: &Hub,
+    printers: &[Printer],
+    dashboards: &mut Dashboards,
+    holes: usize,
+) -> Result<Vec<(&'static str, String)>> {
+    let (cpu, at) = (hub.cpu()?, Instant::now());
+    tokio::time::sleep(MEASURED).await;
+    let share = (hub.cpu()? - cpu).as_secs_f64() / at.elapsed().as_secs_f64();
+    let mut lines = vec![
+        ("processor, of one core", format!("{:.1} %", share * 100.0)),
+        ("memory", format!("{:.0} MB", hub.resident_mb()?)),
+        ("threads", hub.threads()?.to_string()),
+    ];
+    for (pushes, p50, p99) in [
+        (true, "change to dashboard, pushed, p50", "pushed, p99"),
+        (false, "change to dashboard, polled, p50", "polled, p99"),
+    ] {
+        let mut times = vec![];
+        let pressed: Vec<_> = printers
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| holes == 1 || number % holes != 0)
+            .filter(|(_, printer)| (printer.spec().protocol != Protocol::PrusaLink) == pushes)
+            .map(|(_, printer)| printer)
+            .step_by(if pushes { 6 } else { 2 })
+            .take(PRESSES)
+            .collect();
+        for printer in pressed {
+            let name = printer.spec().name.clone();
+            dashboards.drain();
+            let at = Instant::now();
+            printer.act(Act::Pause);
+            times.extend(dashboards.all_heard(&Heard { name, phase: "paused" }, at).await?);
+            printer.act(Act::Resume);
+        }
+        times.sort();
+        let ms = |percent: usize| {
+            let time = times.get(times.len() * percent / 100).or(times.last());
+            time.map_or("-".to_owned(), |time| format!("{:.0} ms", time.as_secs_f64() * 1e3))
+        };
+        lines.extend([(p50, ms(50)), (p99, ms(99))]);
+    }
+    Ok(lines)
+}

@@ -1,0 +1,92 @@
+//! Dashboards: whoever has the page of the printers open.
+
+use super::hub::Hub;
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncBufReadExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// That a printer is in a phase now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) name: String,
+    pub(crate) phase: &'static str,
+}
+
+pub(crate) struct Dashboards {
+    count: usize,
+    heard: mpsc::Receiver<(usize, String, String, Instant)>,
+    _looking: JoinSet<Result<()>>,
+}
+
+impl Dashboards {
+    pub(crate) async fn open(hub: &Hub, count: usize) -> Result<Self> {
+        let (tell, heard) = mpsc::channel(HEARD_MAX);
+        let mut looking = JoinSet::new();
+        for number in 0..count {
+            let (hub, tell) = (hub.clone(), tell.clone());
+            looking.spawn(async move { look(&hub, number, tell).await });
+        }
+        Ok(Self { count, heard, _looking: looking })
+    }
+
+    /// Forgets what was heard so far.
+    pub(crate) fn drain(&mut self) {
+        while self.heard.try_recv().is_ok() {}
+    }
+
+    /// How long it took each of them to hear it.
+    pub(crate) async fn all_heard(&mut self, wanted: &Heard, at: Instant) -> Result<Vec<Duration>> {
+        let mut times = BTreeMap::new();
+        while times.len() < self.count {
+            let next = tokio::time::timeout(LIMIT, self.heard.recv()).await;
+            let next = next.with_context(|| format!("{wanted:?}: {} of them", times.len()))?;
+            let (number, name, phase, when) = next.context("the dashboards have ended")?;
+            if name == wanted.name && phase == wanted.phase {
+                times.entry(number).or_insert(when.saturating_duration_since(at));
+            }
+        }
+        ensure!(!times.is_empty(), "nobody looks");
+        Ok(times.into_values().collect())
+    }
+}
+
+async fn look(
+    hub: &Hub,
+    number: usize,
+    tell: mpsc::Sender<(usize, String, String, Instant)>,
+) -> Result<()> {
+    let mut lines = hub.open("GET", "/printers/events", "", "keep-alive").await?.lines();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    while let Some(line) = lines.next_line().await? {
+        let Some(data) = line.strip_prefix("data:") else { continue };
+        let now = Instant::now();
+        let Ok(data) = serde_json::from_str::<Value>(data.trim()) else { continue };
+        match &data["printers"] {
+            Value::Array(printers) => {
+                for printer in printers {
+                    let text = |key: &str| printer[key].as_str().unwrap_or_default().to_owned();
+                    names.insert(text("id"), text("name"));
+                }
+            }
+            Value::Object(changes) => {
+                for (id, patch) in changes {
+                    let phase = patch["state"]["phase"].as_str();
+                    if let (Some(phase), Some(name)) = (phase, names.get(id)) {
+                        // what does not fit is missed, and the wait for it ends the bench
+                        let _ = tell.try_send((number, name.clone(), phase.to_owned(), now));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+const LIMIT: Duration = Duration::from_secs(30);
+/// Changes of phase that wait to be looked at.
+const HEARD_MAX: usize = 1 << 16;

@@ -204,7 +204,10 @@ impl Watching {
                     self.list_files();
                 }
                 let job_id = self.recorder.job().map(|job| job.id.clone());
-                self.inner.change(&self.id, |entry| {
+                let model = state.identity.model.clone();
+                let named = self.inner.change(&self.id, |entry| {
+                    let known = entry.state.as_ref().and_then(|state| state.identity.model.clone());
+                    let named = known != model;
                     entry.state = Some(*state);
                     entry.job_id = job_id;
                     if entry.health.link != Link::Online {
@@ -216,7 +219,12 @@ impl Watching {
                     if entry.health.heard_us.is_none_or(|us| now_us - us > HEARD_STEP_US) {
                         entry.health.heard_us = Some(now_us);
                     }
+                    named
                 });
+                if named == Some(true) {
+                    // the shelf shows what it is
+                    self.inner.roll.send_modify(|count| *count += 1);
+                }
             }
             Told::Ended(past) => {
                 let changes = self.recorder.remembered(&past, now_us);

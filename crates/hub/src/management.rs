@@ -2,6 +2,7 @@
 
 use crate::attachments::{self, Attachment};
 use crate::core::{Caller, PeerId};
+use crate::devices::Local;
 use crate::failure::Failure;
 use crate::pairing::{self, Target};
 use crate::pairing::{EXPIRES, internal};
@@ -12,6 +13,7 @@ use futures_util::stream::Stream;
 use link::Duplex;
 use std::time::Duration;
 use tokio::sync::watch;
+use wire::device::Kind;
 use wire::pair::Ticket;
 use wire::{Address, DeviceId, HostPort, Name, Open, Priority};
 
@@ -373,6 +375,13 @@ impl Inner {
     ) -> Result<view::Device> {
         let gone = || Failure::not_found("the device was pulled out meanwhile");
         if let Some(name) = &name {
+            let printer = |local: &Local| matches!(local.kind, Kind::Printer(_));
+            let fixed = |local: &Local| printer(local) && local.name != *name;
+            if self.shared.look(|core| core.devices.get(id).is_some_and(fixed)) {
+                let message = "a printer keeps the name that it was added under";
+                return Err(Failure::bad_request(message)
+                    .hint("its title can be changed: farhub printer set NAME --title TITLE"));
+            }
             let other = self.shared.look(|core| {
                 core.devices.iter().any(|(known, local)| known != id && local.name == *name)
             });

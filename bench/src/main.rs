@@ -1,6 +1,6 @@
 //! Speeds of farhub beside a peer's, in the same run: `bench agents`, the same simulated disk and
 //! the same driver; `bench paths`, the path between two hubs ([`paths`]);
-//! `bench serial`, serial ports ([`serial`]); `bench fleet`, five hundred printers ([`fleet`]). And `bench soak`, what has no time to be a test
+//! `bench serial`, serial ports ([`serial`]); `bench fleet`, printers ([`fleet`]). And `bench soak`, what has no time to be a test
 //! ([`soak`]).
 //!
 //! For agents the peer is the server of the `usbip` crate, twice: through a tunnel with the

@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
     pub(crate) queue: Notify,
+    /// Folders were added.
+    pub(crate) folders: Notify,
     pub(crate) leases: Leases,
     /// So that not all printers are asked for their files at once.
     pub(crate) listings: Semaphore,
@@ -100,6 +102,7 @@ impl Fleet {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             queue: Notify::new(),
+            folders: Notify::new(),
             leases,
             listings: Semaphore::new(LISTINGS_MAX),
             notices: post,

@@ -54,6 +54,7 @@ impl Fleet {
         };
         self.0.shop.put_folder(&folder).await?;
         self.0.look_into(&folder).await?;
+        self.0.folders.notify_one();
         Ok(shown(&folder))
     }
 
@@ -106,11 +107,14 @@ impl Inner {
 /// Looks into all folders as long as the fleet runs.
 pub(crate) async fn run(inner: Arc<Inner>, stopping: CancellationToken) {
     loop {
+        let folders = inner.shop.folders().await.unwrap_or_default();
+        // a hub without folders sleeps
+        let pause = if folders.is_empty() { IDLE } else { EVERY };
         tokio::select! {
             () = stopping.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = inner.folders.notified() => continue,
+            () = tokio::time::sleep(pause) => {}
         }
-        let folders = inner.shop.folders().await.unwrap_or_default();
         for folder in folders.iter().filter(|folder| folder.enabled) {
             if let Err(error) = inner.look_into(folder).await {
                 tracing::warn!(folder = folder.path, %error, "a folder cannot be looked into");
@@ -181,6 +185,8 @@ fn problem(folder: &Path) -> Option<String> {
     }
 }
 
+/// Until folders that another hub has added are seen too.
+const IDLE: Duration = Duration::from_secs(300);
 const EVERY: Duration = Duration::from_secs(10);
 const DEPTH_MAX: u32 = 8;
 const FILES_MAX: usize = 10_000;

@@ -269,4 +269,4 @@ fn kinds(protocol: Protocol) -> &'static [&'static str] {
 /// So that several changes are looked at together.
 const BREATH: Duration = Duration::from_millis(200);
 /// Nothing should need it: whatever makes a job ready wakes the queue.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! Speeds of farhub beside a peer's, in the same run: `bench agents`, the same simulated disk and
 //! the same driver; `bench paths`, the path between two hubs ([`paths`]);
-//! `bench serial`, serial ports ([`serial`]); `bench fleet`, printers ([`fleet`]). And `bench soak`,
-//! what has no time to be a test ([`soak`]).
+//! `bench serial`, serial ports ([`serial`]); `bench fleet`, printers ([`fleet`]). And
+//! `bench soak`, what has no time to be a test ([`soak`]).
 //!
 //! For agents the peer is the server of the `usbip` crate, twice: through a tunnel with the
 //! encryption that farhub has, which is the fair comparison, and in plain TCP straight to the

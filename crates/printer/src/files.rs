@@ -1,5 +1,5 @@
 //! The files on a printer. Each call is a connection of its own, beside the one that
-//! [`watch`](crate::watch)es; one at a time for each printer, which is up to the caller.
+//! [`watch`](crate::watch())es; one at a time for each printer, which is up to the caller.
 
 use crate::{Connection, Error, Protocol};
 use crate::{bambu, moonraker, octoprint, prusalink};

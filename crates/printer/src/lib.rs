@@ -2,7 +2,7 @@
 //!
 //! One module for each protocol. Each has a *mapping* without I/O (bytes or JSON in, a
 //! [`PrinterState`] out; a [`Command`] in, messages out) and a thin client around it. There is no
-//! trait for printers: [`watch`], [`probe`] and [`files`] are each one `match` on the
+//! trait for printers: [`watch()`], [`probe`] and [`files`] are each one `match` on the
 //! [`Protocol`].
 //!
 //! What a printer cannot do is absent from its [`PrinterState::abilities`], and nothing else.

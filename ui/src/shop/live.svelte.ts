@@ -56,10 +56,13 @@ export class HubShop {
   readonly ledger = new Ledger();
   link = $state<HubLink>("connecting");
   problem = $state.raw<Problem | null>(null);
+  /** Which printers it has was told, and can be looked at. */
+  known = $state(false);
   #feed: Feed | null = null;
   #poll: ReturnType<typeof setInterval> | undefined;
   #asking = false;
   #polls = 0;
+  #told = false;
 
   constructor(
     readonly hub: string,
@@ -108,6 +111,7 @@ export class HubShop {
 
   #look(all: Snapshot): void {
     this.ledger.snapshot(all);
+    this.#told = true;
     paintSoon();
   }
 
@@ -154,6 +158,11 @@ export class HubShop {
       const { problem } = await attempt(() => Promise.reject(error));
       if (problem) this.#lose(problem);
     }
+  }
+
+  /** What was told is in the cells now. */
+  painted(): void {
+    this.known = this.#told;
   }
 
   #lose(problem: Problem): void {
@@ -307,6 +316,7 @@ function paint(): void {
       else next.delete(key);
       structure ||= !printer || !cell;
     }
+    each.painted();
   }
   if (structure) cells = next;
   frame += 1;

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use hub::Hub;
 use hub::fleet::view::{NewPrinter, Settings};
+use mdns_sd::{IfKind, ServiceDaemon, ServiceInfo};
 use sim::printer::{Act, Printer, Protocol, Spec};
+use std::fmt;
 use std::io::{Cursor, Write};
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
@@ -14,6 +16,14 @@ use zip::write::SimpleFileOptions;
 #[derive(Debug)]
 pub(crate) struct Farm {
     _running: JoinSet<()>,
+    _unpacked: Option<Unpacked>,
+}
+
+/// A printer that nobody has added yet and that tells of itself inside this computer, for whoever
+/// tries to add one.
+struct Unpacked {
+    announced: ServiceDaemon,
+    _printer: Printer,
 }
 
 /// One printer of the table below.
@@ -33,18 +43,7 @@ pub(crate) async fn start(hub: &Hub, which: Which) -> Result<Farm> {
     };
     let mut printers = vec![];
     for (number, model) in models.iter().enumerate() {
-        let spec = Spec {
-            model: model.model.to_owned(),
-            serial_number: model.serial_number.to_owned(),
-            speed: SPEED,
-            seed: number as u64,
-            ..Spec::new(model.protocol, model.title)
-        };
-        let printer = Printer::start(spec).await.context("a simulated printer")?;
-        for (name, minutes, layers) in FILES {
-            let (name, content) = file(model.protocol, name, *minutes, *layers)?;
-            printer.put_file(&name, content);
-        }
+        let printer = simulate(model, number).await?;
         add(hub, model, number, &printer).await?;
         printers.push(printer);
     }
@@ -52,7 +51,61 @@ pub(crate) async fn start(hub: &Hub, which: Which) -> Result<Farm> {
     let free = models.iter().enumerate().filter(|(_, model)| model.tags.contains(&FREE));
     let free: Vec<_> = free.map(|(number, _)| number).collect();
     running.spawn(keep_busy(printers, free));
-    Ok(Farm { _running: running })
+    let unpacked = match which {
+        Which::Here => unpack(models.len()).await?,
+        Which::Garage => None,
+    };
+    Ok(Farm { _running: running, _unpacked: unpacked })
+}
+
+async fn simulate(model: &Model, number: usize) -> Result<Printer> {
+    let spec = Spec {
+        model: model.model.to_owned(),
+        serial_number: model.serial_number.to_owned(),
+        speed: SPEED,
+        seed: number as u64,
+        ..Spec::new(model.protocol, model.title)
+    };
+    let printer = Printer::start(spec).await.context("a simulated printer")?;
+    for (name, minutes, layers) in FILES {
+        let (name, content) = file(model.protocol, name, *minutes, *layers)?;
+        printer.put_file(&name, content);
+    }
+    Ok(printer)
+}
+
+/// None where this computer has no mDNS: then there is nothing to be found.
+async fn unpack(number: usize) -> Result<Option<Unpacked>> {
+    let printer = simulate(&NEW, number).await?;
+    Ok(match announce(printer.spec()) {
+        Ok(announced) => Some(Unpacked { announced, _printer: printer }),
+        Err(error) => {
+            tracing::debug!(%error, "the new printer cannot be found");
+            None
+        }
+    })
+}
+
+fn announce(spec: &Spec) -> Result<ServiceDaemon, mdns_sd::Error> {
+    let daemon = ServiceDaemon::new()?;
+    daemon.disable_interface(IfKind::All)?;
+    daemon.enable_interface(IfKind::LoopbackV4)?;
+    let host = format!("farhub-demo-{}.local.", spec.port);
+    let nothing: &[(&str, &str)] = &[];
+    daemon.register(ServiceInfo::new(MDNS, &spec.name, &host, spec.ip, spec.port, nothing)?)?;
+    Ok(daemon)
+}
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        self.announced.shutdown().ok();
+    }
+}
+
+impl fmt::Debug for Unpacked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unpacked").finish_non_exhaustive()
+    }
 }
 
 /// At which of the two hubs.
@@ -182,6 +235,10 @@ const GARAGE: &[Model] = &[
     one(Protocol::Bambu, "P1S in the garage", "P1S", "01P00A000000004", &[]),
     one(Protocol::Moonraker, "Big Klipper", "Voron", "", &[]),
 ];
+/// It has no secret: a click adds it.
+const NEW: Model = one(Protocol::Moonraker, "New Voron", "Voron", "", &[]);
+/// As Moonraker announces itself (its component `zeroconf`).
+const MDNS: &str = "_moonraker._tcp.local.";
 /// Tag of those that the queue may use.
 const FREE: &str = "queue";
 /// Name, minutes on a real printer, layers.

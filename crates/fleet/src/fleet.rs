@@ -2,6 +2,7 @@
 
 use crate::feed::{self, Feed, Listener};
 use crate::notices::{self, Message};
+use crate::progress::{self, Progress};
 use crate::recorder::Expected;
 use crate::sharing::{self, Leases};
 use crate::view::{self, Health, Link};
@@ -49,6 +50,8 @@ pub(crate) struct Inner {
     /// Folders were added.
     pub(crate) folders: Notify,
     pub(crate) leases: Leases,
+    /// Of jobs under way, until it is written.
+    pub(crate) progress: Progress,
     /// So that not all printers are asked for their files at once.
     pub(crate) listings: Semaphore,
     pub(crate) notices: mpsc::Sender<Message>,
@@ -104,6 +107,7 @@ impl Fleet {
             queue: Notify::new(),
             folders: Notify::new(),
             leases,
+            progress: Progress::default(),
             listings: Semaphore::new(LISTINGS_MAX),
             notices: post,
             roll: tokio::sync::watch::Sender::new(0),
@@ -113,6 +117,7 @@ impl Fleet {
         }
         let stopping = || inner.stopping.clone();
         inner.tasks.spawn(feed::run(inner.clone(), stopping()));
+        inner.tasks.spawn(progress::run(inner.clone(), stopping()));
         inner.tasks.spawn(sharing::run(inner.clone(), stopping()));
         inner.tasks.spawn(queue::run(inner.clone(), stopping()));
         inner.tasks.spawn(notices::run(inner.clone(), posted, stopping()));
@@ -125,6 +130,9 @@ impl Fleet {
         self.0.stopping.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        if let Err(error) = self.0.write_progress().await {
+            tracing::error!(%error, "how far prints have come cannot be written");
+        }
         if self.0.shop.is_shared()
             && let Err(error) = self.0.shop.drop_leases(&self.0.hub).await
         {

@@ -8,19 +8,27 @@ use fleet::{Config, Finding, Fleet, Mdns};
 use printer::Reason;
 use serde_json::{Map, Value};
 use sim::printer::{Act, Fault, Printer, Protocol, Spec};
-use std::time::Duration;
-use store::shop::SecretKey;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::shop::{Change, SecretKey};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 async fn begin() -> (TempDir, Fleet) {
     let folder = tempfile::tempdir().unwrap();
+    let shop = open(&folder).await;
+    let fleet = start(&folder, shop).await;
+    (folder, fleet)
+}
+
+async fn open(folder: &TempDir) -> store::Shop {
     let file = folder.path().join("shop.db");
-    let shop = store::Shop::open(&file, SecretKey::new([7; 32])).await.unwrap();
+    store::Shop::open(&file, SecretKey::new([7; 32])).await.unwrap()
+}
+
+async fn start(folder: &TempDir, shop: store::Shop) -> Fleet {
     let discovery = Finding { ssdp_ports: vec![], ask: vec![], mdns: Mdns::Off };
     let data = folder.path().to_owned();
-    let config = Config { data, shop, hub: "test".to_owned(), discovery };
-    (folder, Fleet::start(config).await.unwrap())
+    Fleet::start(Config { data, shop, hub: "test".to_owned(), discovery }).await.unwrap()
 }
 
 async fn simulated(protocol: Protocol) -> Printer {
@@ -196,6 +204,63 @@ async fn the_changes_make_the_state() {
         assert_eq!(told["address"], now[id]["address"]);
     }
     fleet.stop().await;
+}
+
+/// What a hub that is killed finds again.
+#[tokio::test]
+async fn prints_that_go_on_are_known_to_five_seconds_and_are_written_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = open(&folder).await;
+    let fleet = start(&folder, shop.clone()).await;
+    let (mut printers, mut ids) = (vec![], vec![]);
+    for protocol in [Protocol::Moonraker, Protocol::PrusaLink, Protocol::OctoPrint] {
+        let spec = Spec { speed: 600.0, ..Spec::new(protocol, &format!("{protocol:?}")) };
+        let printer = Printer::start(spec).await.unwrap();
+        let content = b";TIME:36000\n;LAYER_COUNT:9000\nG28\n".to_vec();
+        printer.put_file("cube.gcode", content);
+        let added = fleet.add(new(printer.spec()), |_| false).await.unwrap();
+        until(&fleet, added.name.as_str(), Link::Online).await;
+        printer.act(Act::Start { path: "cube.gcode".to_owned() });
+        ids.push(added.id.to_string());
+        printers.push(printer);
+    }
+    let prints = async || {
+        let mut open = vec![];
+        for id in &ids {
+            open.extend(shop.open_jobs(id).await.unwrap());
+        }
+        open
+    };
+    let mut listener = fleet.listen();
+    listener.snapshot();
+    let begun = async {
+        while !(prints().await.iter().map(|job| &*job.state).eq(["printing"; 3])) {
+            listener.next().await.unwrap();
+        }
+    };
+    timeout(LIMIT, begun).await.expect("three prints");
+    let mut changes = shop.changes();
+    let mut times = vec![std::collections::BTreeSet::new(); 3];
+    let go_on = async {
+        while times.iter().any(|times| times.len() < 4) {
+            listener.next().await.unwrap();
+            for (job, times) in prints().await.iter().zip(&mut times) {
+                times.insert(job.seen_us);
+                let since_us = now_us() - job.seen_us;
+                assert!(since_us < 5_000_000, "{since_us} us: {job:?}");
+            }
+        }
+    };
+    timeout(LIMIT, go_on).await.expect("they go on");
+    while let Ok(change) = changes.try_recv() {
+        assert!(!matches!(change, Change::Job(_)), "nothing has happened in {change:?}");
+    }
+    fleet.stop().await;
+}
+
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_micros()).unwrap()
 }
 
 async fn enqueue(fleet: &Fleet, copies: i64, printers: Vec<String>) -> String {

@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) hub: String,
     pub(crate) discovery: printer::discovery::Options,
     pub(crate) printers: Mutex<BTreeMap<DeviceId, Entry>>,
+    pub(crate) contents: Arc<files::Contents>,
     pub(crate) feed: Feed,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -101,6 +102,7 @@ impl Fleet {
             hub: config.hub,
             discovery: config.discovery,
             printers: Mutex::default(),
+            contents: Arc::default(),
             feed: Feed::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -112,6 +114,7 @@ impl Fleet {
             notices: post,
             roll: tokio::sync::watch::Sender::new(0),
         });
+        inner.take_up_files().await?;
         for row in inner.shop.printers().await? {
             inner.clone().take_up(row, false).await?;
         }

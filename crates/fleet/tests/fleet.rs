@@ -3,76 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-use fleet::view::{Link, NewPrinter, Settings};
-use fleet::{Config, Finding, Fleet, Mdns};
+mod bench;
+
+use bench::{LIMIT, SECRET, begin, new, now_us, open, simulated, start, until};
+use fleet::Fleet;
+use fleet::view::{Link, NewPrinter};
 use printer::Reason;
 use serde_json::{Map, Value};
 use sim::printer::{Act, Fault, Printer, Protocol, Spec};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use store::shop::{Change, SecretKey};
-use tempfile::TempDir;
+use store::shop::Change;
 use tokio::time::timeout;
-
-async fn begin() -> (TempDir, Fleet) {
-    let folder = tempfile::tempdir().unwrap();
-    let shop = open(&folder).await;
-    let fleet = start(&folder, shop).await;
-    (folder, fleet)
-}
-
-async fn open(folder: &TempDir) -> store::Shop {
-    let file = folder.path().join("shop.db");
-    store::Shop::open(&file, SecretKey::new([7; 32])).await.unwrap()
-}
-
-async fn start(folder: &TempDir, shop: store::Shop) -> Fleet {
-    let discovery = Finding { ssdp_ports: vec![], ask: vec![], mdns: Mdns::Off };
-    let data = folder.path().to_owned();
-    Fleet::start(Config { data, shop, hub: "test".to_owned(), discovery }).await.unwrap()
-}
-
-async fn simulated(protocol: Protocol) -> Printer {
-    let secret = SECRET.to_owned();
-    Printer::start(Spec { secret, ..Spec::new(protocol, "bench") }).await.unwrap()
-}
-
-fn new(spec: &Spec) -> NewPrinter {
-    let protocol = match spec.protocol {
-        Protocol::Bambu => "bambu",
-        Protocol::PrusaLink => "prusalink",
-        Protocol::Moonraker => "moonraker",
-        Protocol::OctoPrint => "octoprint",
-    };
-    NewPrinter {
-        title: Some(spec.name.clone()),
-        name: None,
-        protocol: protocol.parse().unwrap(),
-        host: spec.ip.to_string(),
-        port: Some(spec.port),
-        files_port: (spec.files_port != 0).then_some(spec.files_port),
-        tls: false,
-        serial_number: spec.serial_number.clone(),
-        user: String::new(),
-        secret: spec.secret.clone(),
-        pin: None,
-        model: String::new(),
-        location: String::new(),
-        tags: vec![],
-        settings: Settings::default(),
-    }
-}
-
-/// Waits until a printer's connection is so, beat by beat.
-async fn until(fleet: &Fleet, name: &str, link: Link) {
-    let mut listener = fleet.listen();
-    let seen = async {
-        listener.snapshot();
-        while fleet.printer(name).unwrap().health.link != link {
-            listener.next().await.unwrap();
-        }
-    };
-    timeout(LIMIT, seen).await.unwrap_or_else(|_| panic!("{:?}", fleet.printer(name)));
-}
 
 async fn problem(fleet: &Fleet, new: NewPrinter) -> Reason {
     let probe = timeout(LIMIT, fleet.probe(&new, None)).await.unwrap().unwrap();
@@ -258,11 +198,6 @@ async fn prints_that_go_on_are_known_to_five_seconds_and_are_written_together() 
     fleet.stop().await;
 }
 
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_micros()).unwrap()
-}
-
 async fn enqueue(fleet: &Fleet, copies: i64, printers: Vec<String>) -> String {
     let mut receiving = fleet.receive("cube.gcode").await.unwrap();
     receiving.write(b";TIME:600\n;LAYER_COUNT:20\nG28\n").await.unwrap();
@@ -334,6 +269,3 @@ async fn a_copy_that_did_not_arrive_whole_is_not_printed_and_holds_its_job() {
     assert!(printer.truth().is_empty());
     fleet.stop().await;
 }
-
-const SECRET: &str = "s3cretXYZ";
-const LIMIT: Duration = Duration::from_secs(40);

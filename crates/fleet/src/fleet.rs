@@ -2,6 +2,7 @@
 
 use crate::feed::{self, Feed, Listener};
 use crate::notices::{self, Message};
+use crate::progress::{self, Progress};
 use crate::recorder::Expected;
 use crate::sharing::{self, Leases};
 use crate::view::{self, Health, Link};
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) hub: String,
     pub(crate) discovery: printer::discovery::Options,
     pub(crate) printers: Mutex<BTreeMap<DeviceId, Entry>>,
+    pub(crate) contents: Arc<files::Contents>,
     pub(crate) feed: Feed,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -49,6 +51,8 @@ pub(crate) struct Inner {
     /// Folders were added.
     pub(crate) folders: Notify,
     pub(crate) leases: Leases,
+    /// Of jobs under way, until it is written.
+    pub(crate) progress: Progress,
     /// So that not all printers are asked for their files at once.
     pub(crate) listings: Semaphore,
     pub(crate) notices: mpsc::Sender<Message>,
@@ -98,21 +102,25 @@ impl Fleet {
             hub: config.hub,
             discovery: config.discovery,
             printers: Mutex::default(),
+            contents: Arc::default(),
             feed: Feed::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             queue: Notify::new(),
             folders: Notify::new(),
             leases,
+            progress: Progress::default(),
             listings: Semaphore::new(LISTINGS_MAX),
             notices: post,
             roll: tokio::sync::watch::Sender::new(0),
         });
+        inner.take_up_files().await?;
         for row in inner.shop.printers().await? {
             inner.clone().take_up(row, false).await?;
         }
         let stopping = || inner.stopping.clone();
         inner.tasks.spawn(feed::run(inner.clone(), stopping()));
+        inner.tasks.spawn(progress::run(inner.clone(), stopping()));
         inner.tasks.spawn(sharing::run(inner.clone(), stopping()));
         inner.tasks.spawn(queue::run(inner.clone(), stopping()));
         inner.tasks.spawn(notices::run(inner.clone(), posted, stopping()));
@@ -125,6 +133,9 @@ impl Fleet {
         self.0.stopping.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        if let Err(error) = self.0.write_progress().await {
+            tracing::error!(%error, "how far prints have come cannot be written");
+        }
         if self.0.shop.is_shared()
             && let Err(error) = self.0.shop.drop_leases(&self.0.hub).await
         {

@@ -16,6 +16,7 @@ pub mod import;
 mod jobs;
 mod notices;
 mod printers;
+mod progress;
 mod queue;
 pub mod recorder;
 mod sharing;

@@ -471,9 +471,10 @@ fn micrometres(mm: f64) -> Option<i64> {
     um
 }
 
-/// How often the numbers of a job that goes on are written. After a crash, that is how well it is
-/// known until when it was seen.
-const WRITE_EVERY_US: i64 = 4_000_000;
+/// How often the numbers of a job that goes on are given to be written, which they are with those
+/// of all others (`crate::progress`). After a crash, the two together are how well it is known
+/// until when it was seen.
+const WRITE_EVERY_US: i64 = 1_000_000;
 /// From the order to start until the printer shows the print: uploads to slow printers are over by
 /// then, heating is not counted.
 const EXPECTED_FOR_US: i64 = 10 * 60 * 1_000_000;

@@ -188,7 +188,8 @@ async fn take_over(inner: &Arc<Inner>, change: Change) -> Result<(), crate::Erro
             inner.wake_queue();
         }
         Change::Channel(_) => inner.feed.news(News::Channels),
-        Change::Folder(_) | Change::Lease(_) => {}
+        Change::Folder(_) => inner.folders.notify_one(),
+        Change::Lease(_) => {}
         Change::Lost => {
             let rows = inner.shop.printers().await?;
             let gone: Vec<_> = {
@@ -199,7 +200,9 @@ async fn take_over(inner: &Arc<Inner>, change: Change) -> Result<(), crate::Erro
             for id in rows.into_iter().map(|row| row.id).chain(gone) {
                 printer_changed(inner, &id).await?;
             }
+            inner.folders.notify_one();
             inner.feed.news(News::Queue);
+            inner.wake_queue();
         }
     }
     Ok(())

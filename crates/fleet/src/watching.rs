@@ -1,12 +1,13 @@
 //! The task of one printer: connects, listens, writes down, and tries again when it was lost.
 //!
-//! Nothing waits for another printer. What a printer tells is taken in its order, and what comes
-//! of it is written before the next is taken; while the database cannot be written to, what was
+//! Nothing waits for another printer. What a printer tells is taken in its order, and what happens
+//! by it is written before the next is taken; while the database cannot be written to, what was
 //! heard is kept here and written later.
 
 use crate::Error;
 use crate::feed::News;
 use crate::fleet::{Ask, Inner, now_us};
+use crate::progress::is_progress;
 use crate::recorder::{Change, Recorder};
 use crate::view::{self, Link, Problem};
 use futures_util::FutureExt;
@@ -293,6 +294,10 @@ impl Watching {
     /// Writes what was heard; what cannot be written stays.
     async fn write(&mut self) {
         while let Some(change) = self.unwritten.first() {
+            if is_progress(change) {
+                self.inner.progress.note(self.unwritten.remove(0).job);
+                continue;
+            }
             if let Err(error) = self.inner.shop.put_job(&change.job, &change.events).await {
                 tracing::error!(id = %self.id, %error, "a job cannot be written; it is kept");
                 return;
@@ -330,6 +335,8 @@ async fn stored(
 ) -> Result<(i64, String, Vec<store::shop::Job>), store::Error> {
     let known = inner.look(id, |entry| (entry.row.created_us, entry.called()));
     let (since_us, name) = known.unwrap_or_default();
+    // whoever watched it before has perhaps just noted more
+    inner.write_progress().await?;
     let mut jobs = inner.shop.last_jobs(id.as_str(), JOBS_KNOWN).await?;
     for open in inner.shop.open_jobs(id.as_str()).await? {
         if !jobs.iter().any(|job| job.id == open.id) {

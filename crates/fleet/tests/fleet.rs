@@ -3,68 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-use fleet::view::{Link, NewPrinter, Settings};
-use fleet::{Config, Finding, Fleet, Mdns};
+mod bench;
+
+use bench::{LIMIT, SECRET, begin, new, now_us, open, simulated, start, until};
+use fleet::Fleet;
+use fleet::view::{Link, NewPrinter};
 use printer::Reason;
 use serde_json::{Map, Value};
 use sim::printer::{Act, Fault, Printer, Protocol, Spec};
-use std::time::Duration;
-use store::shop::SecretKey;
-use tempfile::TempDir;
+use store::shop::Change;
 use tokio::time::timeout;
-
-async fn begin() -> (TempDir, Fleet) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("shop.db");
-    let shop = store::Shop::open(&file, SecretKey::new([7; 32])).await.unwrap();
-    let discovery = Finding { ssdp_ports: vec![], ask: vec![], mdns: Mdns::Off };
-    let data = folder.path().to_owned();
-    let config = Config { data, shop, hub: "test".to_owned(), discovery };
-    (folder, Fleet::start(config).await.unwrap())
-}
-
-async fn simulated(protocol: Protocol) -> Printer {
-    let secret = SECRET.to_owned();
-    Printer::start(Spec { secret, ..Spec::new(protocol, "bench") }).await.unwrap()
-}
-
-fn new(spec: &Spec) -> NewPrinter {
-    let protocol = match spec.protocol {
-        Protocol::Bambu => "bambu",
-        Protocol::PrusaLink => "prusalink",
-        Protocol::Moonraker => "moonraker",
-        Protocol::OctoPrint => "octoprint",
-    };
-    NewPrinter {
-        title: Some(spec.name.clone()),
-        name: None,
-        protocol: protocol.parse().unwrap(),
-        host: spec.ip.to_string(),
-        port: Some(spec.port),
-        files_port: (spec.files_port != 0).then_some(spec.files_port),
-        tls: false,
-        serial_number: spec.serial_number.clone(),
-        user: String::new(),
-        secret: spec.secret.clone(),
-        pin: None,
-        model: String::new(),
-        location: String::new(),
-        tags: vec![],
-        settings: Settings::default(),
-    }
-}
-
-/// Waits until a printer's connection is so, beat by beat.
-async fn until(fleet: &Fleet, name: &str, link: Link) {
-    let mut listener = fleet.listen();
-    let seen = async {
-        listener.snapshot();
-        while fleet.printer(name).unwrap().health.link != link {
-            listener.next().await.unwrap();
-        }
-    };
-    timeout(LIMIT, seen).await.unwrap_or_else(|_| panic!("{:?}", fleet.printer(name)));
-}
 
 async fn problem(fleet: &Fleet, new: NewPrinter) -> Reason {
     let probe = timeout(LIMIT, fleet.probe(&new, None)).await.unwrap().unwrap();
@@ -198,6 +146,58 @@ async fn the_changes_make_the_state() {
     fleet.stop().await;
 }
 
+/// What a hub that is killed finds again.
+#[tokio::test]
+async fn prints_that_go_on_are_known_to_five_seconds_and_are_written_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = open(&folder).await;
+    let fleet = start(&folder, shop.clone()).await;
+    let (mut printers, mut ids) = (vec![], vec![]);
+    for protocol in [Protocol::Moonraker, Protocol::PrusaLink, Protocol::OctoPrint] {
+        let spec = Spec { speed: 600.0, ..Spec::new(protocol, &format!("{protocol:?}")) };
+        let printer = Printer::start(spec).await.unwrap();
+        let content = b";TIME:36000\n;LAYER_COUNT:9000\nG28\n".to_vec();
+        printer.put_file("cube.gcode", content);
+        let added = fleet.add(new(printer.spec()), |_| false).await.unwrap();
+        until(&fleet, added.name.as_str(), Link::Online).await;
+        printer.act(Act::Start { path: "cube.gcode".to_owned() });
+        ids.push(added.id.to_string());
+        printers.push(printer);
+    }
+    let prints = async || {
+        let mut open = vec![];
+        for id in &ids {
+            open.extend(shop.open_jobs(id).await.unwrap());
+        }
+        open
+    };
+    let mut listener = fleet.listen();
+    listener.snapshot();
+    let begun = async {
+        while !(prints().await.iter().map(|job| &*job.state).eq(["printing"; 3])) {
+            listener.next().await.unwrap();
+        }
+    };
+    timeout(LIMIT, begun).await.expect("three prints");
+    let mut changes = shop.changes();
+    let mut times = vec![std::collections::BTreeSet::new(); 3];
+    let go_on = async {
+        while times.iter().any(|times| times.len() < 4) {
+            listener.next().await.unwrap();
+            for (job, times) in prints().await.iter().zip(&mut times) {
+                times.insert(job.seen_us);
+                let since_us = now_us() - job.seen_us;
+                assert!(since_us < 5_000_000, "{since_us} us: {job:?}");
+            }
+        }
+    };
+    timeout(LIMIT, go_on).await.expect("they go on");
+    while let Ok(change) = changes.try_recv() {
+        assert!(!matches!(change, Change::Job(_)), "nothing has happened in {change:?}");
+    }
+    fleet.stop().await;
+}
+
 async fn enqueue(fleet: &Fleet, copies: i64, printers: Vec<String>) -> String {
     let mut receiving = fleet.receive("cube.gcode").await.unwrap();
     receiving.write(b";TIME:600\n;LAYER_COUNT:20\nG28\n").await.unwrap();
@@ -269,6 +269,3 @@ async fn a_copy_that_did_not_arrive_whole_is_not_printed_and_holds_its_job() {
     assert!(printer.truth().is_empty());
     fleet.stop().await;
 }
-
-const SECRET: &str = "s3cretXYZ";
-const LIMIT: Duration = Duration::from_secs(40);

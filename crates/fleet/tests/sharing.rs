@@ -7,8 +7,10 @@
 #[allow(dead_code, reason = "the store's own tests use the rest of it")]
 mod place;
 
-use fleet::view::{JobFilter, Link, NewPrinter, Settings};
-use fleet::{Config, Finding, Fleet};
+mod bench;
+
+use fleet::view::{JobFilter, Link};
+use fleet::{Config, Fleet};
 use place::Place;
 use sim::printer::{Act, Printer, Protocol, Spec};
 use std::path::Path;
@@ -18,32 +20,7 @@ use tokio::runtime::Runtime;
 async fn hub(place: &Place, name: &str, data: &Path) -> Fleet {
     let data = data.join(name);
     let (shop, hub) = (place.shop().await, name.to_owned());
-    Fleet::start(Config { data, shop, hub, discovery: Finding::default() }).await.unwrap()
-}
-
-fn new(printer: &Printer) -> NewPrinter {
-    let spec = printer.spec();
-    let protocol = match spec.protocol {
-        Protocol::Moonraker => "moonraker",
-        _ => "prusalink",
-    };
-    NewPrinter {
-        title: Some(spec.name.clone()),
-        name: None,
-        protocol: protocol.parse().unwrap(),
-        host: spec.ip.to_string(),
-        port: Some(spec.port),
-        files_port: None,
-        tls: false,
-        serial_number: String::new(),
-        user: String::new(),
-        secret: spec.secret.clone(),
-        pin: None,
-        model: String::new(),
-        location: String::new(),
-        tags: vec![],
-        settings: Settings::default(),
-    }
+    Fleet::start(Config { data, shop, hub, discovery: bench::nowhere() }).await.unwrap()
 }
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -85,7 +62,7 @@ async fn another_hub_takes_over_what_a_killed_one_watched() {
         started.join().unwrap()
     });
     for printer in &printers {
-        let (first, new) = (first.clone(), new(printer));
+        let (first, new) = (first.clone(), bench::new(printer.spec()));
         killed.spawn(async move { first.add(new, |_| false).await.unwrap() }).await.unwrap();
     }
     all_are(&first, Link::Online).await;
@@ -124,7 +101,7 @@ async fn what_one_hub_adds_and_removes_the_other_has() {
     let printer = Printer::start(Spec::new(Protocol::Moonraker, "klipper")).await.unwrap();
     let (first, second) =
         (hub(&place, "first", data.path()).await, hub(&place, "second", data.path()).await);
-    let added = first.add(new(&printer), |_| false).await.unwrap();
+    let added = first.add(bench::new(printer.spec()), |_| false).await.unwrap();
     let name = added.name.as_str();
     until("it is there", async || second.printer(name).ok()).await;
     until("one of them watches it", async || {

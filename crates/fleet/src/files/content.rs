@@ -4,6 +4,7 @@
 //! whole. `prints/PRINTER/DATE/NAME` are further names of the same content (hard links), for
 //! people who look with a file manager.
 
+use super::kept::Kept;
 use super::{LIBRARY, meta, names};
 use crate::Error;
 use crate::feed::News;
@@ -66,12 +67,13 @@ impl Receiving {
         self.file.sync_all().await.map_err(disk("the upload"))?;
         let hash = data_encoding::HEXLOWER.encode(&self.hash.clone().finalize());
         let inner = self.fleet.0.clone();
-        let meta = inner.keep(&self.partial, &hash, &self.name).await?;
+        let (meta, _kept) = inner.keep(&self.partial, &hash, &self.name).await?;
         self.done = true;
         let now_us = now_us();
         let path = format!("{hash}/{}", self.name);
         let known = inner.shop.file_at(LIBRARY, &path).await?;
-        let id = known.map_or_else(|| crate::id::fresh(now_us), |known| known.id);
+        let known = known.map(|known| (known.id, known.note));
+        let (id, note) = known.unwrap_or_else(|| (crate::id::fresh(now_us), String::new()));
         let file = shop::File {
             id: id.clone(),
             place: LIBRARY.to_owned(),
@@ -83,7 +85,7 @@ impl Receiving {
             hash: Some(hash),
             state: "local".to_owned(),
             problem: None,
-            note: String::new(),
+            note,
             seen_us: now_us,
             created_us: now_us,
         };
@@ -102,13 +104,6 @@ impl Drop for Receiving {
 }
 
 impl Inner {
-    /// Where content lies that is still coming.
-    pub(super) async fn partial(&self, id: &str) -> Result<PathBuf, Error> {
-        let folder = self.data.join("partial");
-        fs::create_dir_all(&folder).await.map_err(disk("the data folder"))?;
-        Ok(folder.join(id))
-    }
-
     pub(super) fn blob_path(&self, hash: &str) -> PathBuf {
         let (two, _) = hash.split_at_checked(2).unwrap_or((hash, ""));
         self.data.join("blobs").join(two).join(hash)
@@ -128,27 +123,43 @@ impl Inner {
         }
     }
 
-    /// Takes a copy of a file of the owner's folders into the library. Gives its hash.
-    pub(crate) async fn take_over(&self, file: &shop::File) -> Result<String, Error> {
+    /// Takes a copy of a file of the owner's folders into the library.
+    pub(crate) async fn take_over(&self, file: &shop::File) -> Result<Kept, Error> {
         let from = self.content_of(file)?;
         let now_us = now_us();
         let partial = self.partial(&crate::id::fresh(now_us)).await?;
         fs::copy(&from, &partial).await.map_err(disk(&file.name))?;
         let hash = hash_of(&partial).await.map_err(disk(&file.name))?;
-        let meta = self.keep(&partial, &hash, &file.name).await?;
+        let bytes = fs::metadata(&partial).await.map_err(disk(&file.name))?.len();
+        let (meta, kept) = self.keep(&partial, &hash, &file.name).await?;
         let path = format!("{hash}/{}", names::safe(&file.name));
         let known = self.shop.file_at(LIBRARY, &path).await?;
+        let known = known.map(|known| (known.id, known.note));
+        let (id, note) = known.unwrap_or_else(|| (crate::id::fresh(now_us), file.note.clone()));
         let copy = shop::File {
-            id: known.map_or_else(|| crate::id::fresh(now_us), |known| known.id),
+            id,
             place: LIBRARY.to_owned(),
             path,
             search: names::words(&[&file.name, &meta]),
-            hash: Some(hash.clone()),
+            bytes: i64::try_from(bytes).ok(),
+            hash: Some(hash),
+            note,
             ..file.clone()
         };
         self.shop.put_file(&copy).await?;
         self.feed.news(News::Files(LIBRARY.into()));
-        Ok(hash)
+        Ok(kept)
+    }
+
+    /// Content that is to be used; it does not go meanwhile.
+    pub(crate) async fn hold_content(&self, hash: &str) -> Kept {
+        let _place = self.contents.place().await;
+        self.contents.keep(hash)
+    }
+
+    /// Whether content is on this computer: another hub's is on its own.
+    pub(crate) async fn is_here(&self, hash: &str) -> bool {
+        fs::try_exists(self.blob_path(hash)).await.unwrap_or(false)
     }
 
     /// Takes a copy of a file of this computer as content, unless it is here. `None` when it is
@@ -162,7 +173,7 @@ impl Inner {
         from: &Path,
         name: &str,
         expected: Option<&str>,
-    ) -> Result<Option<Blob>, Error> {
+    ) -> Result<Option<(Blob, Kept)>, Error> {
         if fs::metadata(from).await.map_err(disk(name))?.len() > BYTES_MAX {
             return Err(Error::Unacceptable(format!("{name} is larger than 4 GiB")));
         }
@@ -170,10 +181,11 @@ impl Inner {
         if expected.is_some_and(|expected| expected != hash) {
             return Ok(None);
         }
+        let kept = self.hold_content(&hash).await;
         if let Some(known) = self.shop.blob(&hash).await?
-            && fs::try_exists(self.blob_path(&hash)).await.unwrap_or(false)
+            && self.is_here(&hash).await
         {
-            return Ok(Some(known));
+            return Ok(Some((known, kept)));
         }
         let partial = self.partial(&crate::id::fresh(now_us())).await?;
         fs::copy(from, &partial).await.map_err(disk(name))?;
@@ -183,18 +195,27 @@ impl Inner {
             return Ok(None);
         }
         self.keep(&partial, &hash, name).await?;
-        Ok(self.shop.blob(&hash).await?)
+        Ok(self.shop.blob(&hash).await?.map(|blob| (blob, kept)))
     }
 
     /// Takes a whole file as the content with that hash. Gives what was found in it, as words.
-    pub(super) async fn keep(&self, whole: &Path, hash: &str, name: &str) -> Result<String, Error> {
+    pub(super) async fn keep(
+        &self,
+        whole: &Path,
+        hash: &str,
+        name: &str,
+    ) -> Result<(String, Kept), Error> {
         let path = self.blob_path(hash);
         let folder = path.parent().expect("it was joined").to_owned();
         fs::create_dir_all(&folder).await.map_err(disk("the data folder"))?;
-        let bytes = fs::metadata(whole).await.map_err(disk("the file"))?.len();
+        let written = fs::File::open(whole).await.map_err(disk("the file"))?;
+        // a power cut must not leave less of it under its name
+        written.sync_all().await.map_err(disk("the file"))?;
+        let bytes = written.metadata().await.map_err(disk("the file"))?.len();
         let (kind, read_from) = (names::kind(name), whole.to_owned());
         let found = tokio::task::spawn_blocking(move || meta::read(&read_from, &kind)).await;
         let meta = crate::printers::json(&found.unwrap_or_default());
+        let _place = self.contents.place().await;
         fs::rename(whole, &path).await.map_err(disk("the file"))?;
         if let Ok(folder) = fs::File::open(&folder).await {
             let _ = folder.sync_all().await;
@@ -207,7 +228,7 @@ impl Inner {
             created_us: now_us(),
         };
         self.shop.put_blob(&blob).await?;
-        Ok(meta)
+        Ok((meta, self.contents.keep(hash)))
     }
 
     /// Gives content a name that people find: by printer and by day.
@@ -253,16 +274,28 @@ impl Inner {
 
     async fn sweep(&self, hash: Option<&str>) -> Result<(), Error> {
         let Some(hash) = hash else { return Ok(()) };
-        if self.shop.copies_of(hash).await?.is_empty() {
-            self.shop.remove_blob(hash).await?;
-            let path = self.blob_path(hash);
-            self.unlink(&path).await;
-            match fs::remove_file(&path).await {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(disk("the file")(error));
-                }
-                Ok(()) | Err(_) => {}
-            }
+        let _place = self.contents.place().await;
+        let held = self.contents.holds(hash);
+        // the database sees to it that no file and nothing in the queue has it
+        if held || !self.shop.remove_blob(hash).await? {
+            return Ok(());
+        }
+        let path = self.blob_path(hash);
+        self.unlink(&path).await;
+        match fs::remove_file(&path).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(disk("the file")(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Forgets content that came and was written down nowhere: the hub ended in between.
+    pub(super) async fn sweep_unused(&self) -> Result<(), Error> {
+        // another hub's may be on its way
+        if self.shop.is_shared() {
+            return Ok(());
+        }
+        for blob in self.shop.blobs_unused().await? {
+            self.sweep(Some(&blob.hash)).await?;
         }
         Ok(())
     }
@@ -322,3 +355,6 @@ pub(super) fn disk(what: &str) -> impl FnOnce(io::Error) -> Error {
 
 /// Nothing that is printed is larger.
 pub(super) const BYTES_MAX: u64 = 4 << 30;
+
+#[cfg(test)]
+mod tests;

@@ -107,13 +107,21 @@ impl Inner {
 /// Looks into all folders as long as the fleet runs.
 pub(crate) async fn run(inner: Arc<Inner>, stopping: CancellationToken) {
     loop {
-        let folders = inner.shop.folders().await.unwrap_or_default();
-        // a hub without folders sleeps
-        let pause = if folders.is_empty() { IDLE } else { EVERY };
+        let folders = match inner.shop.folders().await {
+            Ok(folders) => folders,
+            Err(error) => {
+                tracing::warn!(%error, "which folders are watched cannot be read");
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(EVERY) => continue,
+                }
+            }
+        };
         tokio::select! {
             () = stopping.cancelled() => return,
             () = inner.folders.notified() => continue,
-            () = tokio::time::sleep(pause) => {}
+            // a hub without folders sleeps
+            () = tokio::time::sleep(EVERY), if !folders.is_empty() => {}
         }
         for folder in folders.iter().filter(|folder| folder.enabled) {
             if let Err(error) = inner.look_into(folder).await {
@@ -185,8 +193,6 @@ fn problem(folder: &Path) -> Option<String> {
     }
 }
 
-/// Until folders that another hub has added are seen too.
-const IDLE: Duration = Duration::from_secs(300);
 const EVERY: Duration = Duration::from_secs(10);
 const DEPTH_MAX: u32 = 8;
 const FILES_MAX: usize = 10_000;

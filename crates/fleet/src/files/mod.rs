@@ -6,13 +6,16 @@
 
 mod content;
 mod folders;
+mod kept;
 mod meta;
 mod names;
+mod partial;
 mod sending;
 mod transfers;
 
 pub use content::Receiving;
 pub(crate) use folders::run as watch_folders;
+pub(crate) use kept::{Contents, Kept};
 pub(crate) use sending::Begin;
 pub use sending::Send;
 

@@ -1,10 +1,12 @@
 //! Files on their way from printers, with progress, and going on where they broke off.
 
 use super::content::{BYTES_MAX, disk, hash_of};
+use super::kept::Kept;
 use crate::Error;
 use crate::feed::News;
 use crate::fleet::{Fleet, Inner, now_us};
 use crate::view::{self, Direction, Problem, Transfer};
+use printer::Connection;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,24 +72,29 @@ impl Inner {
         self.feed.news(News::Files(file.place.as_str().into()));
         let fetched = self.fetch_content(printer, &mut file).await;
         let problem = match &fetched {
-            Ok(()) => None,
+            Ok(_) => None,
             Err(error) => {
                 "error".clone_into(&mut file.state);
                 file.problem = Some(error.to_string());
                 Some(problem(error))
             }
         };
-        self.shop.put_file(&file).await?;
+        if let Some(now) = self.shop.file(&file.id).await? {
+            // written by people meanwhile
+            file.note = now.note;
+        }
+        let written = self.shop.put_file(&file).await;
         self.end_transfer(printer, problem);
+        written?;
         self.feed.news(News::Files(file.place.as_str().into()));
-        fetched.map(|()| file)
+        fetched.map(|_| file)
     }
 
     async fn fetch_content(
         self: &Arc<Self>,
         printer: &DeviceId,
         file: &mut shop::File,
-    ) -> Result<(), Error> {
+    ) -> Result<Kept, Error> {
         let known = self.look(printer, |entry| {
             (entry.connection(), entry.files.clone(), entry.row.name.clone())
         });
@@ -96,20 +103,33 @@ impl Inner {
         if file.bytes.is_some_and(|bytes| u64::try_from(bytes).unwrap_or(0) > BYTES_MAX) {
             return Err(Error::Unacceptable("a file may have 4 GiB at most".to_owned()));
         }
-        let partial = self.partial(&file.id).await?;
-        let from = fs::metadata(&partial).await.map_or(0, |about| about.len());
+        let (mut partial, mut from) = self.partial_of(file).await?;
+        if from > 0 {
+            look_again(&connection, file).await?;
+            self.shop.put_file(file).await?;
+            (partial, from) = self.partial_of(file).await?;
+        }
         let progress = watch::Sender::new(from);
         let path = file.path.clone();
         let download = printer::files::download(&connection, &path, &partial, from, &progress);
         let bytes = self.followed(printer, &progress, download).await?;
+        let bytes = i64::try_from(bytes).ok();
+        let now = self.shop.file(&file.id).await?;
+        // of two contents, the beginning of one and the end of the other
+        let mixed = from > 0 && file.bytes.is_some() && bytes != file.bytes;
+        if mixed || now.is_some_and(|now| is_other(file, now.bytes, now.changed_us)) {
+            fs::remove_file(&partial).await.map_err(disk("the file"))?;
+            let what = format!("{} has changed on its printer: download it again", file.name);
+            return Err(Error::Conflict(what));
+        }
         let hash = hash_of(&partial).await.map_err(disk("the file"))?;
-        self.keep(&partial, &hash, &file.name).await?;
+        let (_, kept) = self.keep(&partial, &hash, &file.name).await?;
         let day_us = file.changed_us.unwrap_or_else(now_us);
         self.lay_out(&hash, &name, &file.name, day_us).await;
         file.hash = Some(hash);
-        file.bytes = i64::try_from(bytes).ok();
+        file.bytes = bytes;
         "downloaded".clone_into(&mut file.state);
-        Ok(())
+        Ok(kept)
     }
 
     /// Shows the progress of a transfer while it goes on, and ends it when somebody wants that.
@@ -209,6 +229,24 @@ impl Inner {
         printer::files::delete(&connection, path).await?;
         Ok(())
     }
+}
+
+/// Takes over what the printer says of a file now: the rest of it must belong to what has come.
+async fn look_again(connection: &Connection, file: &mut shop::File) -> Result<(), Error> {
+    let there = printer::files::list(connection).await?;
+    let there = there.into_iter().find(|there| there.path == file.path).ok_or_else(|| {
+        Error::NotFound(format!("{} does not lie on its printer any more", file.name))
+    })?;
+    file.bytes = there.bytes.and_then(|bytes| i64::try_from(bytes).ok()).or(file.bytes);
+    file.changed_us = there.changed_us.or(file.changed_us);
+    Ok(())
+}
+
+/// Whether a file is said to be another than it was. What was not said is no difference.
+fn is_other(file: &shop::File, bytes: Option<i64>, changed_us: Option<i64>) -> bool {
+    let differ =
+        |old: Option<i64>, new: Option<i64>| old.zip(new).is_some_and(|(old, new)| old != new);
+    differ(file.bytes, bytes) || differ(file.changed_us, changed_us)
 }
 
 /// An error as it is shown at a transfer.

@@ -17,7 +17,7 @@ pub use store::shop::Keep;
 
 use crate::Error;
 use crate::feed::News;
-use crate::files::{LIBRARY, library_row};
+use crate::files::{Kept, LIBRARY, library_row};
 use crate::fleet::{Entry, Fleet, Inner, now_us};
 use printernizer::Content;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,7 @@ impl Fleet {
                 material.printer_id = Some(id.clone());
             }
         }
-        self.0.take_contents(&mut plan, keep).await?;
+        let _kept = self.0.take_contents(&mut plan, keep).await?;
         let imported = self.0.shop.import(&plan.rows, keep).await?;
         if keep == Keep::Rows {
             let rows = std::mem::take(&mut plan.rows.printers).into_iter().map(|new| new.row);
@@ -137,10 +137,11 @@ impl Inner {
         here
     }
 
-    /// Makes rows of the files of a plan, with those contents that are found.
-    async fn take_contents(&self, plan: &mut Plan, keep: Keep) -> Result<(), Error> {
+    /// Makes rows of the files of a plan, with those contents that are found. They stay until the
+    /// rows are written.
+    async fn take_contents(&self, plan: &mut Plan, keep: Keep) -> Result<Vec<Kept>, Error> {
         let folder = plan.file.parent().unwrap_or(Path::new("/")).to_owned();
-        let mut other_ids = BTreeMap::new();
+        let (mut other_ids, mut all_kept) = (BTreeMap::new(), vec![]);
         for content in std::mem::take(&mut plan.contents) {
             let known = self.shop.file(&content.id).await?;
             if known.as_ref().is_some_and(|known| known.hash.is_some()) {
@@ -149,7 +150,10 @@ impl Inner {
             let (at, path) = (folder.clone(), content.path.clone());
             let found = tokio::task::spawn_blocking(move || locate(&at, &path)).await;
             let row = match self.row_of(&content, found.ok().flatten(), keep).await {
-                Ok(row) => row,
+                Ok((row, kept)) => {
+                    all_kept.extend(kept);
+                    row
+                }
                 Err(error @ Error::Store(_)) => return Err(error),
                 // one file that cannot be read does not keep the others away
                 Err(error) => noted(&content, error.to_string()),
@@ -170,7 +174,7 @@ impl Inner {
                 file.file_id = Some(other.clone());
             }
         }
-        Ok(())
+        Ok(all_kept)
     }
 
     async fn row_of(
@@ -178,23 +182,33 @@ impl Inner {
         content: &Content,
         found: Option<PathBuf>,
         keep: Keep,
-    ) -> Result<shop::File, Error> {
+    ) -> Result<(shop::File, Option<Kept>), Error> {
         let Some(found) = found else {
-            return Ok(noted(content, "its content is not beside the database".to_owned()));
+            let why = "its content is not beside the database".to_owned();
+            return Ok((noted(content, why), None));
         };
-        let blob = match keep {
-            Keep::Rows => self.adopt(&found, &content.name, content.hash.as_deref()).await?,
-            Keep::Nothing => Some(Blob {
-                hash: content.hash.clone().unwrap_or_else(|| content.id.clone()),
-                bytes: content.bytes.unwrap_or(0),
-                kind: String::new(),
-                meta: String::new(),
-                created_us: content.created_us,
-            }),
+        let adopted = match keep {
+            Keep::Rows => {
+                let adopted = self.adopt(&found, &content.name, content.hash.as_deref()).await?;
+                adopted.map(|(blob, kept)| (blob, Some(kept)))
+            }
+            Keep::Nothing => {
+                let blob = Blob {
+                    hash: content.hash.clone().unwrap_or_else(|| content.id.clone()),
+                    bytes: content.bytes.unwrap_or(0),
+                    kind: String::new(),
+                    meta: String::new(),
+                    created_us: content.created_us,
+                };
+                Some((blob, None))
+            }
         };
-        Ok(match blob {
-            Some(blob) => library_row(&content.id, &content.name, Ok(&blob), content.at_us()),
-            None => noted(content, "its content is not what its checksum says".to_owned()),
+        Ok(match adopted {
+            Some((blob, kept)) => {
+                let at_us = content.at_us();
+                (library_row(&content.id, &content.name, Ok(&blob), at_us), kept)
+            }
+            None => (noted(content, "its content is not what its checksum says".to_owned()), None),
         })
     }
 }

@@ -12,6 +12,7 @@ pub(crate) use run::run;
 
 use crate::Error;
 use crate::feed::News;
+use crate::files::Kept;
 use crate::fleet::{Fleet, Inner, now_us};
 use crate::printers::json;
 use crate::view::{self, NewQueueItem, QueueChange};
@@ -44,14 +45,14 @@ impl Fleet {
         made_by: &str,
     ) -> Result<view::QueueItem, Error> {
         let file = self.0.stored_file(&new.file_id).await?;
-        let hash = self.0.content_for_queue(&file).await?;
+        let kept = self.0.content_for_queue(&file).await?;
         let copies = new.copies.unwrap_or(1);
         checked(copies, &new.targets, &self.0)?;
         let now_us = now_us();
         let title = new.title.as_deref().map(str::trim).filter(|title| !title.is_empty());
         let item = shop::QueueItem {
             id: crate::id::fresh(now_us),
-            hash,
+            hash: kept.hash.clone(),
             file_name: file.name.clone(),
             title: short(title.unwrap_or(&file.name)),
             targets: json(&new.targets),
@@ -162,10 +163,12 @@ impl Inner {
 
     /// The content of a file, under its hash. What is in a folder of the owner is taken over, so
     /// that it is still there when its turn comes.
-    async fn content_for_queue(&self, file: &shop::File) -> Result<String, Error> {
-        match &file.hash {
-            Some(hash) => Ok(hash.clone()),
-            None => self.take_over(file).await,
+    async fn content_for_queue(&self, file: &shop::File) -> Result<Kept, Error> {
+        let Some(hash) = &file.hash else { return self.take_over(file).await };
+        let kept = self.hold_content(hash).await;
+        match self.shop.blob(hash).await? {
+            Some(_) => Ok(kept),
+            None => Err(Error::NotFound(format!("the content of {} is gone", file.name))),
         }
     }
 

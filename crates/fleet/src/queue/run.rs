@@ -20,13 +20,15 @@ pub(crate) async fn run(inner: Arc<Inner>, stopping: CancellationToken) {
         tracing::error!(%error, "what the queue had begun cannot be looked up");
     }
     loop {
-        if let Err(error) = inner.round().await {
+        let any = inner.round().await.unwrap_or_else(|error| {
             tracing::error!(%error, "the queue cannot be looked at");
-        }
+            true
+        });
         tokio::select! {
             () = stopping.cancelled() => return,
             () = inner.queue.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            // an empty queue sleeps
+            () = tokio::time::sleep(LOOK_EVERY), if any => {}
         }
         tokio::time::sleep(BREATH).await;
     }
@@ -38,7 +40,8 @@ impl Inner {
         Ok(self.planned().await?.0.waits)
     }
 
-    async fn round(self: &Arc<Self>) -> Result<(), Error> {
+    /// Says whether anything is in the queue.
+    async fn round(self: &Arc<Self>) -> Result<bool, Error> {
         let (plan, items) = self.planned().await?;
         for (item, printer) in plan.begin {
             let Some(item) = items.get(&item) else { continue };
@@ -51,7 +54,7 @@ impl Inner {
                 stopping.run_until_cancelled(inner.begin(printer, item, run)).await;
             });
         }
-        Ok(())
+        Ok(!items.is_empty())
     }
 
     async fn planned(&self) -> Result<(Plan, BTreeMap<String, QueueItem>), Error> {

@@ -1,7 +1,10 @@
 //! A fleet that can be stopped, killed and begun again on the same database.
 
+#[path = "../bench/mod.rs"]
+mod bench;
+
 use fleet::view::{NewPrinter, NewQueueItem, Printer, Settings, Targets};
-use fleet::{Config, Finding, Fleet, Mdns};
+use fleet::{Config, Fleet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -164,8 +167,8 @@ impl Life {
         let data = folder.path().to_owned();
         let fleet = runtime.spawn(async move {
             let shop = store::Shop::open(&data.join("shop.db"), key()).await.unwrap();
-            let discovery = Finding { ssdp_ports: vec![], ask: vec![], mdns: Mdns::Off };
-            Fleet::start(Config { data, shop, hub: "story".to_owned(), discovery }).await.unwrap()
+            let (hub, discovery) = ("story".to_owned(), bench::nowhere());
+            Fleet::start(Config { data, shop, hub, discovery }).await.unwrap()
         });
         let fleet = fleet.await.unwrap();
         Self { runtime, fleet }
@@ -191,29 +194,8 @@ impl Drop for Shop {
 }
 
 pub(crate) fn new_printer(spec: &sim::printer::Spec) -> NewPrinter {
-    let protocol = match spec.protocol {
-        sim::printer::Protocol::Bambu => "bambu",
-        sim::printer::Protocol::PrusaLink => "prusalink",
-        sim::printer::Protocol::Moonraker => "moonraker",
-        sim::printer::Protocol::OctoPrint => "octoprint",
-    };
-    NewPrinter {
-        title: Some(spec.name.clone()),
-        name: None,
-        protocol: protocol.parse().unwrap(),
-        host: spec.ip.to_string(),
-        port: Some(spec.port),
-        files_port: (spec.files_port != 0).then_some(spec.files_port),
-        tls: false,
-        serial_number: spec.serial_number.clone(),
-        user: String::new(),
-        secret: spec.secret.clone(),
-        pin: None,
-        model: String::new(),
-        location: String::new(),
-        tags: vec![],
-        settings: Settings { clears_itself: true, keep_from_queue: false },
-    }
+    let settings = Settings { clears_itself: true, keep_from_queue: false };
+    NewPrinter { settings, ..bench::new(spec) }
 }
 
 const STOP: Duration = Duration::from_secs(20);

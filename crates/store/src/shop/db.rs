@@ -88,12 +88,19 @@ impl Db {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(writing);
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(writing);
         let write = write.await.map_err(|error| Error::Open(shown(), error))?;
         MIGRATIONS.run(&write).await?;
-        let read = SqlitePoolOptions::new().max_connections(READERS_MAX);
-        let read = read.connect_with(options.read_only(true));
-        let read = read.await.map_err(|error| Error::Open(shown(), error))?;
+        // each is a thread and its caches: there are none until somebody asks
+        let read = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .min_connections(0)
+            .idle_timeout(READER_IDLE)
+            .connect_lazy_with(options.read_only(true));
         Ok(Self::Lite { write, read })
     }
 
@@ -328,8 +335,31 @@ impl From<Option<Vec<u8>>> for Arg {
 
 /// A page of the web UI asks for a few things at once.
 const READERS_MAX: u32 = 4;
+/// Longer than people look at one page; a new reader takes a millisecond.
+const READER_IDLE: Duration = Duration::from_secs(30);
 /// Of one hub. A PostgreSQL as it comes takes 100 of all.
 const CONNECTIONS_MAX: u32 = 8;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Whoever has to hear of more changes than this looks at everything instead.
 const CHANGES_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_reads_until_somebody_asks() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("shop.db")).await.unwrap();
+        let Db::Lite { write, read } = &db else { panic!("it is SQLite") };
+        assert_eq!((write.size(), read.size()), (1, 0));
+        let one: Option<(i64,)> = db.row("SELECT COUNT(*) FROM printers", vec![]).await.unwrap();
+        assert_eq!((one, read.size()), (Some((0,)), 1));
+        let options = read.options();
+        assert_eq!(
+            (options.get_min_connections(), options.get_idle_timeout()),
+            (0, Some(READER_IDLE))
+        );
+        db.close().await;
+    }
+}

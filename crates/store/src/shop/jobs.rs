@@ -129,6 +129,32 @@ impl Shop {
         work.commit().await
     }
 
+    /// How far jobs have come that are under way, all of them at once: only what changes without
+    /// an event. One that has ended meanwhile, or was seen later by another hub, stays as it is.
+    /// Nobody is told, since it is written every few seconds.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was written then.
+    pub async fn put_progress(&self, jobs: &[Job]) -> Result<(), Error> {
+        let mut work = self.begin().await?;
+        for part in jobs.chunks(PROGRESS_PART) {
+            let mut filter = Filter::default();
+            let rows: Vec<_> = part.iter().map(|job| job.progress(&mut filter)).collect();
+            // both engines name the columns so
+            let sets = PROGRESS.iter().zip(2..);
+            let sets: Vec<_> =
+                sets.map(|((name, _), at)| format!("{name} = v.column{at}")).collect();
+            let sql = format!(
+                "UPDATE jobs SET {}, updated_us = v.column2 FROM (VALUES {}) AS v \
+                 WHERE jobs.id = v.column1 AND jobs.ended_us IS NULL AND jobs.seen_us <= v.column2",
+                sets.join(", "),
+                rows.join(", ")
+            );
+            work.execute(sql, filter.args).await?;
+        }
+        work.commit().await
+    }
+
     /// What has happened to a job, in order.
     ///
     /// # Errors
@@ -251,6 +277,33 @@ impl Job {
         fresh(work, "jobs", &format!("{COLUMNS}, search, note_search"), self.args()).await
     }
 
+    /// Its row of [`Shop::put_progress`].
+    fn progress(&self, filter: &mut Filter) -> String {
+        let values = args![
+            &self.id,
+            self.seen_us,
+            &self.own_id,
+            &self.name,
+            self.search(),
+            &self.path,
+            &self.hash,
+            self.progress_permille,
+            self.layer,
+            self.layers,
+            self.filament_um,
+            self.estimate_s,
+        ];
+        let kinds = std::iter::once("TEXT").chain(PROGRESS.map(|(_, kind)| kind));
+        // PostgreSQL takes what it is not told about for a text
+        let cast = |(value, kind): (Arg, _)| format!("CAST({} AS {kind})", filter.bind(value));
+        let values: Vec<_> = values.into_iter().zip(kinds).map(cast).collect();
+        format!("({})", values.join(", "))
+    }
+
+    fn search(&self) -> String {
+        lower(&format!("{} {}", self.name, self.printer_name))
+    }
+
     fn args(&self) -> Vec<Arg> {
         args![
             &self.id,
@@ -279,7 +332,7 @@ impl Job {
             &self.note,
             self.created_us,
             self.updated_us,
-            lower(&format!("{} {}", self.name, self.printer_name)),
+            self.search(),
             lower(&self.note),
         ]
     }
@@ -296,5 +349,21 @@ const COLUMNS: &str = "id, printer_id, printer_name, own_id, name, path, hash, q
     reason, started_us, ended_us, seen_us, printed_s, paused_s, progress_permille, layer, layers, \
     filament_um, filament_mg, estimate_s, known_by, made_by, note, created_us, updated_us";
 
+/// What changes while a print goes on, after its id.
+const PROGRESS: [(&str, &str); 11] = [
+    ("seen_us", "BIGINT"),
+    ("own_id", "TEXT"),
+    ("name", "TEXT"),
+    ("search", "TEXT"),
+    ("path", "TEXT"),
+    ("hash", "TEXT"),
+    ("progress_permille", "BIGINT"),
+    ("layer", "BIGINT"),
+    ("layers", "BIGINT"),
+    ("filament_um", "BIGINT"),
+    ("estimate_s", "BIGINT"),
+];
+/// Jobs of one statement, each with a dozen values.
+const PROGRESS_PART: usize = 100;
 /// Jobs that an export holds at a time.
 const BATCH: u32 = 500;

@@ -72,6 +72,56 @@ async fn a_job_is_written_as_it_goes_on() {
 }
 
 #[tokio::test]
+async fn progress_is_written_for_all_at_once_and_for_none_that_is_over() {
+    for place in Place::both() {
+        let shop = place.shop().await;
+        let ids: Vec<_> = (0..500).map(|number| format!("j{number}")).collect();
+        for id in &ids {
+            shop.put_job(&job(id, "p1", 100), &[event("started", "")]).await.unwrap();
+        }
+        let end = Job { state: "finished".into(), ended_us: Some(150), ..job("j0", "p1", 100) };
+        shop.put_job(&end, &[event("finished", "")]).await.unwrap();
+        // another hub, which has taken over
+        let later = Job { seen_us: 300, layer: Some(9), ..job("j1", "p1", 100) };
+        shop.put_job(&later, &[]).await.unwrap();
+        let mut changes = shop.changes();
+        let changed = |id: &str| store::shop::Change::Job(id.into());
+        shop.put_job(&job("mark", "p1", 400), &[]).await.unwrap();
+        while changes.recv().await.unwrap() != changed("mark") {}
+        let gone_on = |id: &String| Job {
+            seen_us: 200,
+            updated_us: 200,
+            own_id: Some("17".into()),
+            name: "Öse.gcode".into(),
+            path: Some("/a".into()),
+            hash: Some("ab".into()),
+            progress_permille: 250,
+            layer: Some(3),
+            layers: Some(12),
+            filament_um: Some(5_000_000_000),
+            estimate_s: None,
+            ..job(id, "p1", 100)
+        };
+        // what it does not write: that is for events
+        let told = |id: &String| Job { state: "paused".into(), paused_s: 7, ..gone_on(id) };
+        let mut told: Vec<_> = ids.iter().map(told).collect();
+        told.push(job("removed", "p1", 100));
+        shop.put_progress(&told).await.unwrap();
+        assert_eq!(shop.job("j0").await.unwrap().unwrap(), end);
+        assert_eq!(shop.job("j1").await.unwrap().unwrap(), later);
+        for id in &ids[2..] {
+            assert_eq!(shop.job(id).await.unwrap().unwrap(), gone_on(id));
+        }
+        assert_eq!(shop.job("removed").await.unwrap(), None);
+        let search = JobQuery { search: "öse".into(), ..JobQuery::default() };
+        assert_eq!(shop.jobs(&search).await.unwrap().total, 498);
+        shop.put_progress(&[]).await.unwrap();
+        shop.put_job(&job("last", "p1", 400), &[]).await.unwrap();
+        assert_eq!(changes.recv().await.unwrap(), changed("last"), "nobody is told of progress");
+    }
+}
+
+#[tokio::test]
 async fn a_search_finds_every_word_in_any_case() {
     for place in Place::both() {
         let shop = place.shop().await;

@@ -18,6 +18,13 @@ pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> 
             return false;
         }
     }
+    // an id may come later than the date, which stays
+    let stamped = open.job.own_id.as_ref().filter(|own| is_stamp(own) && shown.id.is_some());
+    if let (Some(own), Some(shown)) = (stamped, stamp(shown))
+        && !live
+    {
+        return *own == shown;
+    }
     // what had an id keeps it
     let had_id = open.job.own_id.as_ref().is_some_and(|own| !is_stamp(own));
     if !live && had_id && shown.id.is_none() && shown.started_us.is_some() {
@@ -40,8 +47,11 @@ pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> 
 /// What the printer calls this one print, or else its own date of the beginning: no two of its
 /// prints begin in one second.
 pub(super) fn own_id(shown: &Running) -> Option<String> {
-    let stamp = || shown.started_us.map(|us| format!("@{}", us / 1_000_000));
-    shown.id.as_ref().map(|id| id.as_str().to_owned()).or_else(stamp)
+    shown.id.as_ref().map(|id| id.as_str().to_owned()).or_else(|| stamp(shown))
+}
+
+fn stamp(shown: &Running) -> Option<String> {
+    shown.started_us.map(|us| format!("@{}", us / 1_000_000))
 }
 
 pub(super) fn is_stamp(own_id: &str) -> bool {
@@ -81,12 +91,14 @@ pub(super) fn start_us(shown: &Running, now_us: i64) -> i64 {
 
 /// Whether a job that is over is the print that is shown.
 pub(super) fn is_recorded(job: &Job, shown: &Running, started_us: i64) -> bool {
-    if let (Some(own), Some(shown)) = (&job.own_id, own_id(shown))
-        && is_stamp(own) == is_stamp(&shown)
-    {
-        return *own == shown;
+    match (&job.own_id, own_id(shown)) {
+        (Some(own), Some(id)) if is_stamp(own) == is_stamp(&id) => *own == id,
+        // what had an id keeps it: the same file again, started at the panel, has only a date
+        (Some(own), Some(_)) if !is_stamp(own) => false,
+        // an id may come later than the date
+        (Some(own), Some(_)) if shown.started_us.is_some() => stamp(shown).as_ref() == Some(own),
+        _ => job.name == name(shown) && (job.started_us - started_us).abs() < PAST_APART_US,
     }
-    job.name == name(shown) && (job.started_us - started_us).abs() < PAST_APART_US
 }
 
 /// Whether a job is the one that the printer remembers.

@@ -268,6 +268,17 @@ fn a_print_without_an_id_is_not_the_one_that_had_one() {
 }
 
 #[test]
+fn a_print_with_an_id_is_not_the_one_that_had_another_date() {
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, dated(T0 - S, 10)), T0);
+    let both = |at_us| Running { id: Some("7".into()), ..dated(at_us, 50) };
+    let mut again = recorder(stored(&all));
+    let changes = again.observe(&shows(Phase::Printing, both(T0 + 4 * S)), T0 + 9 * S);
+    assert_eq!(words(&changes), ["unknown", "started"]);
+    let mut same = recorder(stored(&all));
+    assert!(words(&same.observe(&shows(Phase::Printing, both(T0 - S)), T0 + 9 * S)).is_empty());
+}
+
+#[test]
 fn a_date_that_is_late_makes_no_other_print() {
     let mut recorder = recorder(vec![]);
     let mut all = recorder.observe(&shows(Phase::Printing, dated(T0 - 60 * S, 90)), T0);
@@ -300,6 +311,19 @@ fn a_print_between_two_looks_is_not_lost() {
     let changes = recorder.observe(&shows(Phase::Stopped, with_id("7", 3)), T0 + 2 * S);
     assert_eq!(words(&changes), ["started", "cancelled"]);
     assert!(recorder.observe(&shows(Phase::Stopped, with_id("7", 3)), T0 + 4 * S).is_empty());
+}
+
+#[test]
+fn the_same_file_again_that_fails_at_once_is_not_the_one_before() {
+    // sent from here, with an id; then started at the panel, where it has only a date
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&shows(Phase::Printing, with_id("7", 50)), T0);
+    let mut all = recorder.observe(&shows(Phase::Finished, with_id("7", 100)), T0 + 60 * S);
+    all.extend(recorder.observe(&shows(Phase::Failed, dated(T0 + 90 * S, 0)), T0 + 91 * S));
+    assert_eq!(words(&all), ["finished", "started", "failed"]);
+    // an id that comes later than the date is of the same print
+    let both = Running { id: Some("8".into()), ..dated(T0 + 90 * S, 0) };
+    assert!(recorder.observe(&shows(Phase::Failed, both), T0 + 92 * S).is_empty());
 }
 
 #[test]

@@ -38,65 +38,31 @@ impl Verdict {
     }
 
     /// In their order, one for one; only a print of which nothing can be known may be left out.
+    /// Two prints of one file look alike, so that which job is whose is not read off one by one:
+    /// it is the way of laying the jobs beside the prints that leaves the fewest wrong.
     fn printer(&mut self, station: &Station, truth: &[Print], jobs: &[Job]) {
-        let mut jobs = jobs.iter().peekable();
-        for (number, print) in truth.iter().enumerate() {
-            self.count(station, "prints");
-            let traceless = is_traceless(station, truth, number);
-            let to_come = (number + 1..truth.len()).filter(|n| !is_traceless(station, truth, *n));
-            // a job that one of the later prints needs is not this one's
-            let spare = jobs.len() > to_come.count();
-            match jobs.next_if(|job| !traceless || spare && is_it(station, print, job)) {
-                Some(job) => self.job(station, truth, number, job),
-                None if traceless => self.count(station, "traceless"),
-                None => self.wrong(station, "lost", format!("{print:?}")),
+        for step in beside(station, truth, jobs) {
+            match step {
+                Step::Pair(number, job) => {
+                    self.count(station, "prints");
+                    let reading = Reading::new(station, truth, number, &jobs[job]);
+                    if let Some(what) = reading.what {
+                        self.count(station, what);
+                    }
+                    for (what, text) in reading.wrong {
+                        self.wrong(station, what, text);
+                    }
+                }
+                Step::Alone(number) => {
+                    self.count(station, "prints");
+                    if is_traceless(station, truth, number) {
+                        self.count(station, "traceless");
+                    } else {
+                        self.wrong(station, "lost", format!("{:?}", truth[number]));
+                    }
+                }
+                Step::Doubled(job) => self.wrong(station, "doubled", format!("{:?}", jobs[job])),
             }
-        }
-        for job in jobs {
-            self.wrong(station, "doubled", format!("{job:?}"));
-        }
-    }
-
-    fn job(&mut self, station: &Station, truth: &[Print], number: usize, job: &Job) {
-        let print = &truth[number];
-        let Some((ended, end)) = print.ended else {
-            return self.wrong(station, "endless", format!("{print:?}"));
-        };
-        let told = ["finished", "cancelled", "failed"][end as usize];
-        let ended_us = us(ended);
-        let is_gone = leaves_nothing(station, truth, number);
-        let what = match (job.state.as_str(), job.known_by.as_str()) {
-            (state, _) if !job.name.starts_with(stem(&print.file)) => {
-                return self.wrong(station, "another", format!("{state} {print:?} {job:?}"));
-            }
-            ("unknown", _) if is_gone => "unknown",
-            (state, _) if state != told => {
-                return self.wrong(station, "outcome", format!("{told} {print:?} {job:?}"));
-            }
-            (_, "seen") => "seen",
-            (_, "history") => "history",
-            _ => "assumed",
-        };
-        self.count(station, what);
-        let remembered = job.known_by == "history";
-        self.time(station, "start", us(print.started), job.started_us, remembered, job);
-        self.time(station, "end", ended_us, job.ended_us.unwrap_or(0), remembered, job);
-    }
-
-    fn time(
-        &mut self,
-        station: &Station,
-        what: &'static str,
-        true_us: i64,
-        told_us: i64,
-        remembered: bool,
-        job: &Job,
-    ) {
-        let blind = station.blind_at(true_us).filter(|_| !remembered);
-        let (from, to) = blind.unwrap_or((true_us, true_us));
-        if !(from - NEAR_US..=to + NEAR_US).contains(&told_us) {
-            let off_s = (told_us - true_us) as f64 / 1e6;
-            self.wrong(station, what, format!("is off by {off_s} s: {job:?}"));
         }
     }
 
@@ -115,6 +81,101 @@ impl Verdict {
             }
         }
         table
+    }
+}
+
+/// Prints and jobs by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Pair(usize, usize),
+    /// A print without a job.
+    Alone(usize),
+    /// A job without a print.
+    Doubled(usize),
+}
+
+/// The cheapest way through the table of prints and jobs, as texts are compared.
+fn beside(station: &Station, truth: &[Print], jobs: &[Job]) -> Vec<Step> {
+    let alone: Vec<u32> =
+        (0..truth.len()).map(|n| u32::from(!is_traceless(station, truth, n))).collect();
+    let pair = |n: usize, j: usize| Reading::new(station, truth, n, &jobs[j]).cost();
+    // what is wrong at least from that print and that job on, and what to do there
+    let mut best = vec![vec![(0, None); jobs.len() + 1]; truth.len() + 1];
+    for n in (0..=truth.len()).rev() {
+        for j in (0..=jobs.len()).rev() {
+            let (print, job) = (n < truth.len(), j < jobs.len());
+            let ways = [
+                (print && job).then(|| (pair(n, j) + best[n + 1][j + 1].0, Step::Pair(n, j))),
+                print.then(|| (alone[n] + best[n + 1][j].0, Step::Alone(n))),
+                job.then(|| (1 + best[n][j + 1].0, Step::Doubled(j))),
+            ];
+            // the first of those that are alike
+            if let Some((cost, step)) = ways.into_iter().flatten().min_by_key(|(cost, _)| *cost) {
+                best[n][j] = (cost, Some(step));
+            }
+        }
+    }
+    let (mut n, mut j, mut steps) = (0, 0, vec![]);
+    while let Some(step) = best[n][j].1 {
+        steps.push(step);
+        (n, j) = match step {
+            Step::Pair(..) => (n + 1, j + 1),
+            Step::Alone(_) => (n + 1, j),
+            Step::Doubled(_) => (n, j + 1),
+        };
+    }
+    steps
+}
+
+/// A job beside a print: how its end is known, and what is wrong with it.
+struct Reading {
+    what: Option<&'static str>,
+    wrong: Vec<(&'static str, String)>,
+}
+
+impl Reading {
+    fn new(station: &Station, truth: &[Print], number: usize, job: &Job) -> Self {
+        let print = &truth[number];
+        let only = |what, text| Self { what: None, wrong: vec![(what, text)] };
+        let Some((ended, end)) = print.ended else {
+            return only("endless", format!("{print:?}"));
+        };
+        if !job.name.starts_with(stem(&print.file)) {
+            return only("another", format!("{print:?} {job:?}"));
+        }
+        let told = ["finished", "cancelled", "failed"][end as usize];
+        let what = match (job.state.as_str(), job.known_by.as_str()) {
+            ("unknown", _) if leaves_nothing(station, truth, number) => Some("unknown"),
+            (state, _) if state != told => None,
+            (_, "seen") => Some("seen"),
+            (_, "history") => Some("history"),
+            _ => Some("assumed"),
+        };
+        let mut wrong = vec![];
+        if what.is_none() {
+            wrong.push(("outcome", format!("{told} {print:?} {job:?}")));
+        }
+        let remembered = job.known_by == "history";
+        let mut time = |what, true_us: i64, told_us: i64| {
+            let blind = station.blind_at(true_us).filter(|_| !remembered);
+            let (from, to) = blind.unwrap_or((true_us, true_us));
+            if !(from - NEAR_US..=to + NEAR_US).contains(&told_us) {
+                let off_s = (told_us - true_us) as f64 / 1e6;
+                wrong.push((what, format!("is off by {off_s} s: {job:?}")));
+            }
+        };
+        time("start", us(print.started), job.started_us);
+        time("end", us(ended), job.ended_us.unwrap_or(0));
+        Self { what, wrong }
+    }
+
+    /// A print that is lost and a job that is doubled are two; a job of another file is not this
+    /// print's at any price.
+    fn cost(&self) -> u32 {
+        match self.wrong.first() {
+            Some(("another", _)) => 3,
+            _ => self.wrong.len().try_into().unwrap(),
+        }
     }
 }
 
@@ -143,12 +204,6 @@ fn is_traceless(station: &Station, truth: &[Print], number: usize) -> bool {
     began.is_some()
         && began == print.ended.and_then(end)
         && (is_short || leaves_nothing(station, truth, number))
-}
-
-fn is_it(station: &Station, print: &Print, job: &Job) -> bool {
-    let (from, to) = station.blind_at(us(print.started)).unwrap_or_default();
-    job.name.starts_with(stem(&print.file))
-        && (from - NEAR_US..=to + NEAR_US).contains(&job.started_us)
 }
 
 fn stem(file: &str) -> &str {

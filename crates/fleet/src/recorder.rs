@@ -174,7 +174,7 @@ impl Recorder {
     ) {
         let live = self.last.is_some_and(Phase::is_active);
         if let Some(open) = &self.open
-            && !same::is_same(open, running, now_us, live)
+            && !same::is_same(open, (state.phase, running), now_us, live)
         {
             let began_us = same::start_us(running, now_us).max(open.job.seen_us);
             changes.push(self.end_unseen(began_us));
@@ -280,7 +280,7 @@ impl Recorder {
         let shown = state.job.as_ref();
         if let Some(open) = &mut self.open {
             let live = self.last.is_some_and(Phase::is_active);
-            if shown.is_some_and(|shown| !same::is_same(open, shown, now_us, live)) {
+            if shown.is_some_and(|s| !same::is_same(open, (state.phase, s), now_us, live)) {
                 let began_us = shown.map_or(now_us, |shown| same::start_us(shown, now_us));
                 let began_us = began_us.max(open.job.seen_us);
                 changes.push(self.end_unseen(began_us));

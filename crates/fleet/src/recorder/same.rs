@@ -1,12 +1,17 @@
 //! Whether two looks at a printer show the same print.
 
 use super::{Expected, Open, name};
-use printer::{Past, Running};
+use printer::{Past, Phase, Running};
 use store::shop::Job;
 
 /// Whether what a printer shows now is the job that is under way. `live` is when it was shown a
 /// moment ago too, on the same connection: what changes then is not a new print.
-pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> bool {
+pub(super) fn is_same(
+    open: &Open,
+    (phase, shown): (Phase, &Running),
+    now_us: i64,
+    live: bool,
+) -> bool {
     if let (Some(own), Some(shown)) = (&open.job.own_id, own_id(shown))
         && is_stamp(own) == is_stamp(&shown)
     {
@@ -37,8 +42,12 @@ pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> 
         if open.elapsed_s.is_some_and(|was_s| elapsed_s + BACK_S < was_s) {
             return false;
         }
-        // it cannot have begun after we saw it under way
-        return live || start_us(shown, now_us) <= open.job.seen_us + START_JITTER_US;
+        // it cannot have begun after we saw it under way; but what stood still meanwhile looks so
+        let jitter_us = if shown.started_us.is_some() { CLOCK_US } else { COUNT_US };
+        let stood = open.paused_since_us.is_some() || phase == Phase::Paused;
+        // of what is over it says how long it took, and not when it began
+        let is_over = !phase.is_active() && shown.started_us.is_none();
+        return live || stood || is_over || start_us(shown, now_us) <= open.job.seen_us + jitter_us;
     }
     let permille = shown.progress_percent.map_or(1000, permille);
     live || permille + BACK_PERMILLE >= open.job.progress_permille
@@ -129,7 +138,9 @@ fn permille(percent: f32) -> i64 {
 }
 
 /// A printer's own date of a beginning may move by as much when its clock is set.
-const START_JITTER_US: i64 = 90 * 1_000_000;
+const CLOCK_US: i64 = 90 * 1_000_000;
+/// What a printer counts in whole seconds, and tells a moment later.
+const COUNT_US: i64 = 3 * 1_000_000;
 /// Messages about one end come as far apart.
 const LATE_US: i64 = 10 * 1_000_000;
 const SHORT_US: i64 = 3 * 1_000_000;

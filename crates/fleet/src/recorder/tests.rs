@@ -115,6 +115,36 @@ fn a_reprint_while_we_were_away_is_told_from_the_first() {
 }
 
 #[test]
+fn a_reprint_right_after_the_first_is_told_from_it() {
+    // OctoPrint: no ids and no dates; the first was seen until its seventh second
+    let elapsed = |s| Running { elapsed_s: Some(s), ..benchy(10) };
+    let mut before = recorder(vec![]);
+    let _ = before.observe(&shows(Phase::Printing, elapsed(0)), T0);
+    let _ = before.observe(&shows(Phase::Printing, elapsed(7)), T0 + 7 * S);
+    before.lost();
+    let mut after = before.observe(&shows(Phase::Printing, elapsed(2)), T0 + 14 * S);
+    assert_eq!(words(&after), ["unknown", "started"]);
+    assert_eq!(after.remove(1).job.started_us, T0 + 12 * S);
+    // one that stands still has not begun later for that
+    before.lost();
+    assert!(words(&before.observe(&shows(Phase::Paused, elapsed(3)), T0 + 99 * S)) == ["paused"]);
+    before.lost();
+    let changes = before.observe(&shows(Phase::Printing, elapsed(4)), T0 + 199 * S);
+    assert_eq!(words(&changes), ["resumed"]);
+}
+
+#[test]
+fn what_is_over_long_since_is_the_print_that_was_seen() {
+    let elapsed = |s, percent| Running { elapsed_s: Some(s), ..benchy(percent) };
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, elapsed(300, 10)), T0);
+    let mut again = recorder(stored(&all));
+    let done = shows(Phase::Finished, elapsed(3600, 100));
+    let changes = again.observe(&done, T0 + 36_000 * S);
+    let job = &changes[0].job;
+    assert_eq!((job.state.as_str(), job.ended_us), ("finished", Some(T0 + 3300 * S)));
+}
+
+#[test]
 fn an_id_tells_two_prints_of_one_file_apart() {
     let all = recorder(vec![]).observe(&shows(Phase::Printing, with_id("7", 50)), T0);
     let mut again = recorder(stored(&all));

@@ -153,6 +153,20 @@ impl Recorder {
         changes
     }
 
+    /// The printer shows what it has shown last. Gives the job as it is to be written, if that was
+    /// long ago.
+    #[must_use]
+    pub fn still(&mut self, now_us: i64) -> Option<Change> {
+        self.last?;
+        let open = self.open.as_mut()?;
+        (open.job.seen_us, open.job.updated_us) = (now_us, now_us);
+        if now_us - open.written_us < WRITE_EVERY_US {
+            return None;
+        }
+        open.written_us = now_us;
+        Some(Change { job: open.job.clone(), events: vec![] })
+    }
+
     /// Takes in what the printer remembers.
     #[must_use]
     pub fn remembered(&mut self, past: &[Past], now_us: i64) -> Vec<Change> {

@@ -145,6 +145,25 @@ fn what_is_over_long_since_is_the_print_that_was_seen() {
 }
 
 #[test]
+fn what_stands_still_is_known_until_it_was_heard_last() {
+    let mut recorder = recorder(vec![]);
+    let mut all = recorder.observe(&shows(Phase::Printing, with_id("7", 10)), T0);
+    all.extend(recorder.observe(&shows(Phase::Paused, with_id("7", 50)), T0 + 9 * S));
+    assert!(recorder.still(T0 + 10 * S).is_none(), "it was written a moment ago");
+    for second in 11..600 {
+        all.extend(recorder.still(T0 + second * S));
+    }
+    assert!(all.len() < 160 && all.iter().all(|change| change.events.len() < 2));
+    // killed; and something else is printed when it begins again
+    let mut again = self::recorder(stored(&all));
+    let changes = again.observe(&shows(Phase::Printing, with_id("8", 1)), T0 + 3600 * S);
+    let ended_us = changes[0].job.ended_us.unwrap();
+    assert!((T0 + 594 * S..T0 + 600 * S).contains(&ended_us), "{}", (ended_us - T0) / S);
+    recorder.lost();
+    assert!(recorder.still(T0 + 700 * S).is_none(), "that was another connection");
+}
+
+#[test]
 fn an_id_tells_two_prints_of_one_file_apart() {
     let all = recorder(vec![]).observe(&shows(Phase::Printing, with_id("7", 50)), T0);
     let mut again = recorder(stored(&all));

@@ -172,6 +172,14 @@ impl Recorder {
     pub fn remembered(&mut self, past: &[Past], now_us: i64) -> Vec<Change> {
         let mut past: Vec<_> = past.iter().collect();
         past.sort_by_key(|past| past.started_us.unwrap_or(past.ended_us));
+        // a print without an id is the one that began next to it
+        if let Some(open) = self.open.as_ref().filter(|open| open.job.own_id.is_none()) {
+            let apart = |past: &Past| past.started_us.map(|us| (us - open.job.started_us).abs());
+            let dated = past.iter().enumerate().filter_map(|(n, past)| Some((n, apart(past)?)));
+            if let Some((nearest, _)) = dated.min_by_key(|(_, apart)| *apart) {
+                past[..=nearest].rotate_right(1);
+            }
+        }
         let each = |past: &Past| match past.started_us {
             Some(started_us) => self.reconcile(past, started_us, now_us),
             None => self.told_of_end(past, now_us),

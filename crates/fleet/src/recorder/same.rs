@@ -110,6 +110,10 @@ pub(super) fn is_recorded(job: &Job, shown: &Running, started_us: i64) -> bool {
     }
 }
 
+pub(super) fn has_id(job: &Job, past: &Past) -> bool {
+    past.id.as_ref().is_some_and(|id| job.own_id.as_deref() == Some(id.as_str()))
+}
+
 /// Whether a job is the one that the printer remembers.
 pub(super) fn is_past(job: &Job, past: &Past, started_us: i64) -> bool {
     if let (Some(own), Some(past)) = (&job.own_id, &past.id) {

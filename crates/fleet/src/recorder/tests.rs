@@ -244,6 +244,23 @@ fn prints_that_only_the_printer_saw_are_added_once() {
 }
 
 #[test]
+fn a_print_without_an_id_is_none_of_those_that_are_known() {
+    let mut recorder = recorder(vec![]);
+    let known = past("1", T0, T0 + 8 * S);
+    let _ = recorder.remembered(std::slice::from_ref(&known), T0 + 10 * S);
+    // found under way before the history told its number
+    let _ = recorder.observe(&shows(Phase::Printing, benchy(10)), T0 + 73 * S);
+    recorder.lost();
+    let all = [known, past("2", T0 + 20 * S, T0 + 30 * S), past("3", T0 + 70 * S, T0 + 79 * S)];
+    let changes = recorder.remembered(&all, T0 + 80 * S);
+    let jobs = stored(&changes);
+    let ids: Vec<_> = jobs.iter().map(|job| (job.own_id.as_deref(), job.started_us)).collect();
+    assert!(ids.contains(&(Some("3"), T0 + 73 * S)), "{ids:?}");
+    assert!(ids.contains(&(Some("2"), T0 + 20 * S)), "{ids:?}");
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
 fn a_printers_wrong_clock_moves_nothing_that_we_saw() {
     let mut recorder = recorder(vec![]);
     let _ = recorder.observe(&idle(), T0);

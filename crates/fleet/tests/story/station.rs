@@ -104,11 +104,23 @@ impl Station {
     /// The time around a moment in which the fleet did not see the printer.
     pub(crate) fn blind_at(&self, at_us: i64) -> Option<(i64, i64)> {
         let watch = self.watch.lock().unwrap();
-        watch
+        let around = watch
             .blind
             .iter()
-            .find(|(from, to)| (from - SLACK_US..=to + SLACK_US).contains(&at_us))
-            .copied()
+            .filter(|(from, to)| (from - SLACK_US..=to + SLACK_US).contains(&at_us));
+        around.copied().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Whether the fleet never saw the printer from one moment to another.
+    pub(crate) fn is_dark(&self, from_us: i64, to_us: i64) -> bool {
+        let watch = self.watch.lock().unwrap();
+        let mut dark_until_us = from_us;
+        for (from, to) in &watch.blind {
+            if from - SLACK_US <= dark_until_us && dark_until_us <= to + SLACK_US {
+                dark_until_us = to + SLACK_US;
+            }
+        }
+        dark_until_us > to_us
     }
 
     /// Looks whether the fleet sees what is.
@@ -319,5 +331,6 @@ fn now_us() -> i64 {
     us(SystemTime::now())
 }
 
-/// The fleet is told of its blindness a moment after it has begun.
+/// The fleet is told of its blindness a moment after it has begun; and a printer tells what it does
+/// about once a second, so that it may say nothing of what begins just before it is cut off.
 const SLACK_US: i64 = 1_000_000;

@@ -38,6 +38,10 @@ pub(super) fn is_same(
     if !shown.name.is_empty() && open.job.name != super::UNNAMED && open.job.name != name(shown) {
         return false;
     }
+    let permille = shown.progress_percent.map_or(1000, permille);
+    if !live && permille + BACK_PERMILLE < open.job.progress_permille {
+        return false;
+    }
     if let Some(elapsed_s) = shown.elapsed_s {
         if open.elapsed_s.is_some_and(|was_s| elapsed_s + BACK_S < was_s) {
             return false;
@@ -49,8 +53,7 @@ pub(super) fn is_same(
         let is_over = !phase.is_active() && shown.started_us.is_none();
         return live || stood || is_over || start_us(shown, now_us) <= open.job.seen_us + jitter_us;
     }
-    let permille = shown.progress_percent.map_or(1000, permille);
-    live || permille + BACK_PERMILLE >= open.job.progress_permille
+    true
 }
 
 /// What the printer calls this one print, or else its own date of the beginning: no two of its

@@ -134,6 +134,16 @@ fn a_reprint_right_after_the_first_is_told_from_it() {
 }
 
 #[test]
+fn a_print_that_had_come_further_is_another() {
+    // what a printer counts is not written, how far it had come is
+    let elapsed = |s, percent| Running { elapsed_s: Some(s), ..benchy(percent) };
+    let mut all = recorder(vec![]).observe(&shows(Phase::Paused, elapsed(300, 50)), T0);
+    let mut again = recorder(stored(&all));
+    all.extend(again.observe(&shows(Phase::Printing, elapsed(20, 3)), T0 + 600 * S));
+    assert_eq!(words(&all), ["started", "unknown", "started"]);
+}
+
+#[test]
 fn what_is_over_long_since_is_the_print_that_was_seen() {
     let elapsed = |s, percent| Running { elapsed_s: Some(s), ..benchy(percent) };
     let all = recorder(vec![]).observe(&shows(Phase::Printing, elapsed(300, 10)), T0);

@@ -228,6 +228,9 @@ fn story_of(station: &Station, truth: &[Print], jobs: &[Job]) -> String {
         )
         .unwrap();
     }
+    for (from, to) in station.late() {
+        writeln!(text, "  late {:.1} to {:.1}", s(from), s(to)).unwrap();
+    }
     for job in jobs {
         let (from, to, seen) = (s(job.started_us), job.ended_us.map(s), s(job.seen_us));
         writeln!(

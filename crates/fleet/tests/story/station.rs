@@ -25,6 +25,9 @@ struct Watch {
     /// Since when it does not; `None` while it does.
     blind_since_us: Option<i64>,
     blind: Vec<(i64, i64)>,
+    /// Since when it is connected and shows something else than what is; and for how long it did.
+    late_since_us: Option<i64>,
+    late: Vec<(i64, i64)>,
     /// Broken, cut or off.
     disturbed: bool,
     why: String,
@@ -143,6 +146,14 @@ impl Station {
                 shown.map(|s| s.phase)
             ),
         };
+        match watch.late_since_us {
+            Some(since_us) if agrees || !online => {
+                watch.late.push((since_us, now_us()));
+                watch.late_since_us = None;
+            }
+            None if online && !agrees => watch.late_since_us = Some(now_us()),
+            _ => {}
+        }
         match watch.blind_since_us {
             Some(since_us) if online && agrees && !watch.disturbed => {
                 watch.blind.push((since_us, now_us()));
@@ -151,6 +162,12 @@ impl Station {
             None if !online || watch.disturbed => watch.blind_since_us = Some(now_us()),
             _ => {}
         }
+    }
+
+    /// When the fleet took more than a second to show what is.
+    pub(crate) fn late(&self) -> Vec<(i64, i64)> {
+        let watch = self.watch.lock().unwrap();
+        watch.late.iter().filter(|(from, to)| to - from > SLACK_US).copied().collect()
     }
 
     fn disturb(&self) {

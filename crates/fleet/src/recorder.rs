@@ -153,11 +153,33 @@ impl Recorder {
         changes
     }
 
+    /// The printer shows what it has shown last. Gives the job as it is to be written, if that was
+    /// long ago.
+    #[must_use]
+    pub fn still(&mut self, now_us: i64) -> Option<Change> {
+        self.last?;
+        let open = self.open.as_mut()?;
+        (open.job.seen_us, open.job.updated_us) = (now_us, now_us);
+        if now_us - open.written_us < WRITE_EVERY_US {
+            return None;
+        }
+        open.written_us = now_us;
+        Some(Change { job: open.job.clone(), events: vec![] })
+    }
+
     /// Takes in what the printer remembers.
     #[must_use]
     pub fn remembered(&mut self, past: &[Past], now_us: i64) -> Vec<Change> {
         let mut past: Vec<_> = past.iter().collect();
         past.sort_by_key(|past| past.started_us.unwrap_or(past.ended_us));
+        // a print without an id is the one that began next to it
+        if let Some(open) = self.open.as_ref().filter(|open| open.job.own_id.is_none()) {
+            let apart = |past: &Past| past.started_us.map(|us| (us - open.job.started_us).abs());
+            let dated = past.iter().enumerate().filter_map(|(n, past)| Some((n, apart(past)?)));
+            if let Some((nearest, _)) = dated.min_by_key(|(_, apart)| *apart) {
+                past[..=nearest].rotate_right(1);
+            }
+        }
         let each = |past: &Past| match past.started_us {
             Some(started_us) => self.reconcile(past, started_us, now_us),
             None => self.told_of_end(past, now_us),
@@ -174,7 +196,7 @@ impl Recorder {
     ) {
         let live = self.last.is_some_and(Phase::is_active);
         if let Some(open) = &self.open
-            && !same::is_same(open, running, now_us, live)
+            && !same::is_same(open, (state.phase, running), now_us, live)
         {
             let began_us = same::start_us(running, now_us).max(open.job.seen_us);
             changes.push(self.end_unseen(began_us));
@@ -280,7 +302,7 @@ impl Recorder {
         let shown = state.job.as_ref();
         if let Some(open) = &mut self.open {
             let live = self.last.is_some_and(Phase::is_active);
-            if shown.is_some_and(|shown| !same::is_same(open, shown, now_us, live)) {
+            if shown.is_some_and(|s| !same::is_same(open, (state.phase, s), now_us, live)) {
                 let began_us = shown.map_or(now_us, |shown| same::start_us(shown, now_us));
                 let began_us = began_us.max(open.job.seen_us);
                 changes.push(self.end_unseen(began_us));

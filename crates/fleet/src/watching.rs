@@ -6,7 +6,7 @@
 
 use crate::Error;
 use crate::feed::News;
-use crate::fleet::{Ask, Inner, now_us};
+use crate::fleet::{Ask, Entry, Inner, now_us};
 use crate::progress::is_progress;
 use crate::recorder::{Change, Recorder};
 use crate::view::{self, Link, Problem};
@@ -216,8 +216,7 @@ impl Watching {
                         entry.health.since_us = now_us;
                         (entry.health.tries, entry.health.problem) = (0, None);
                     }
-                    // to the minute: it is for those who ask how fresh this is
-                    if entry.health.heard_us.is_none_or(|us| now_us - us > HEARD_STEP_US) {
+                    if is_old(entry, now_us) {
                         entry.health.heard_us = Some(now_us);
                     }
                     named
@@ -225,6 +224,13 @@ impl Watching {
                 if named == Some(true) {
                     // the shelf shows what it is
                     self.inner.roll.send_modify(|count| *count += 1);
+                }
+            }
+            Told::Still => {
+                let change = self.recorder.still(now_us);
+                self.record(change.into_iter().collect()).await;
+                if self.inner.look(&self.id, |entry| is_old(entry, now_us)) == Some(true) {
+                    self.inner.change(&self.id, |entry| entry.health.heard_us = Some(now_us));
                 }
             }
             Told::Ended(past) => {
@@ -326,6 +332,11 @@ impl Watching {
             health.next_try_us = Some(now_us.saturating_add(pause_us));
         });
     }
+}
+
+/// To the minute: it is for those who ask how fresh this is.
+fn is_old(entry: &Entry, now_us: i64) -> bool {
+    entry.health.heard_us.is_none_or(|us| now_us - us > HEARD_STEP_US)
 }
 
 /// What is stored of a printer's jobs, and since when it is known.

@@ -1,6 +1,7 @@
-//! Tells states: only when something has changed, and at most four times a second.
+//! Tells states: only when something has changed, and at most four times a second. That nothing
+//! has changed is told more seldom.
 
-use crate::{Error, PrinterState, Reason, Told};
+use crate::{Error, Phase, PrinterState, Reason, Told};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -11,11 +12,35 @@ pub(crate) struct Teller {
     /// Not before that.
     next: Instant,
     changed: bool,
+    still: Still,
+}
+
+/// When something was told last, be it that nothing has changed.
+pub(crate) struct Still(Instant);
+
+impl Still {
+    pub(crate) fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn told(&mut self) {
+        self.0 = Instant::now();
+    }
+
+    /// Whether it is worth telling that nothing has changed; it counts as told then.
+    pub(crate) fn is_due(&mut self, phase: Phase) -> bool {
+        let pace = if phase.is_active() { STILL_PRINTING } else { STILL_IDLE };
+        let due = self.0.elapsed() >= pace;
+        if due {
+            self.told();
+        }
+        due
+    }
 }
 
 impl Teller {
     pub(crate) fn new(told: mpsc::Sender<Told>) -> Self {
-        Self { told, last: None, next: Instant::now(), changed: false }
+        Self { told, last: None, next: Instant::now(), changed: false, still: Still::new() }
     }
 
     /// Something may have.
@@ -38,10 +63,14 @@ impl Teller {
     pub(crate) async fn tell(&mut self, state: PrinterState) -> Result<(), Error> {
         self.changed = false;
         if self.last.as_deref() == Some(&state) {
+            if self.still.is_due(state.phase) {
+                self.send(Told::Still).await?;
+            }
             return Ok(());
         }
         let state = Box::new(state);
         self.last = Some(state.clone());
+        self.still.told();
         self.next = Instant::now() + PACE;
         self.send(Told::State(state)).await
     }
@@ -69,3 +98,7 @@ pub(crate) fn over() -> Error {
 
 /// Faster than that nobody reads.
 const PACE: Duration = Duration::from_millis(250);
+/// What is known of a print that ends unseen is as old as that.
+const STILL_PRINTING: Duration = Duration::from_secs(1);
+/// For people who look whether it is still there.
+const STILL_IDLE: Duration = Duration::from_secs(30);

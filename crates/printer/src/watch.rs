@@ -10,6 +10,9 @@ use wire::Text;
 pub enum Told {
     /// The whole state, after something in it has changed; at first when the printer has told it.
     State(Box<PrinterState>),
+    /// It was heard, and nothing has changed: at most once a second while something is printed,
+    /// else twice a minute.
+    Still,
     /// Prints that are over, as the printer remembers them: after connecting, and when it says
     /// that one has ended.
     Ended(Vec<Past>),

@@ -51,7 +51,9 @@ impl Recorder {
         started_us: i64,
         now_us: i64,
     ) -> Option<Change> {
+        let is_known = self.recent.iter().any(|job| same::has_id(job, past));
         if let Some(open) = &self.open
+            && !is_known
             && same::is_past(&open.job, past, started_us)
         {
             let mut job = open.job.clone();
@@ -59,7 +61,10 @@ impl Recorder {
             self.open = None;
             return Some(self.settle(job, past, started_us, now_us));
         }
-        if let Some(job) = self.recent.iter().find(|job| same::is_past(job, past, started_us)) {
+        let is_it = |job: &&Job| {
+            same::has_id(job, past) || !is_known && same::is_past(job, past, started_us)
+        };
+        if let Some(job) = self.recent.iter().find(is_it) {
             if job.known_by != known_by::ASSUMED {
                 return None;
             }

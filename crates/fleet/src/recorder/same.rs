@@ -1,12 +1,17 @@
 //! Whether two looks at a printer show the same print.
 
 use super::{Expected, Open, name};
-use printer::{Past, Running};
+use printer::{Past, Phase, Running};
 use store::shop::Job;
 
 /// Whether what a printer shows now is the job that is under way. `live` is when it was shown a
 /// moment ago too, on the same connection: what changes then is not a new print.
-pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> bool {
+pub(super) fn is_same(
+    open: &Open,
+    (phase, shown): (Phase, &Running),
+    now_us: i64,
+    live: bool,
+) -> bool {
     if let (Some(own), Some(shown)) = (&open.job.own_id, own_id(shown))
         && is_stamp(own) == is_stamp(&shown)
     {
@@ -18,6 +23,13 @@ pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> 
             return false;
         }
     }
+    // an id may come later than the date, which stays
+    let stamped = open.job.own_id.as_ref().filter(|own| is_stamp(own) && shown.id.is_some());
+    if let (Some(own), Some(shown)) = (stamped, stamp(shown))
+        && !live
+    {
+        return *own == shown;
+    }
     // what had an id keeps it
     let had_id = open.job.own_id.as_ref().is_some_and(|own| !is_stamp(own));
     if !live && had_id && shown.id.is_none() && shown.started_us.is_some() {
@@ -26,22 +38,32 @@ pub(super) fn is_same(open: &Open, shown: &Running, now_us: i64, live: bool) -> 
     if !shown.name.is_empty() && open.job.name != super::UNNAMED && open.job.name != name(shown) {
         return false;
     }
+    let permille = shown.progress_percent.map_or(1000, permille);
+    if !live && permille + BACK_PERMILLE < open.job.progress_permille {
+        return false;
+    }
     if let Some(elapsed_s) = shown.elapsed_s {
         if open.elapsed_s.is_some_and(|was_s| elapsed_s + BACK_S < was_s) {
             return false;
         }
-        // it cannot have begun after we saw it under way
-        return live || start_us(shown, now_us) <= open.job.seen_us + START_JITTER_US;
+        // it cannot have begun after we saw it under way; but what stood still meanwhile looks so
+        let jitter_us = if shown.started_us.is_some() { CLOCK_US } else { COUNT_US };
+        let stood = open.paused_since_us.is_some() || phase == Phase::Paused;
+        // of what is over it says how long it took, and not when it began
+        let is_over = !phase.is_active() && shown.started_us.is_none();
+        return live || stood || is_over || start_us(shown, now_us) <= open.job.seen_us + jitter_us;
     }
-    let permille = shown.progress_percent.map_or(1000, permille);
-    live || permille + BACK_PERMILLE >= open.job.progress_permille
+    true
 }
 
 /// What the printer calls this one print, or else its own date of the beginning: no two of its
 /// prints begin in one second.
 pub(super) fn own_id(shown: &Running) -> Option<String> {
-    let stamp = || shown.started_us.map(|us| format!("@{}", us / 1_000_000));
-    shown.id.as_ref().map(|id| id.as_str().to_owned()).or_else(stamp)
+    shown.id.as_ref().map(|id| id.as_str().to_owned()).or_else(|| stamp(shown))
+}
+
+fn stamp(shown: &Running) -> Option<String> {
+    shown.started_us.map(|us| format!("@{}", us / 1_000_000))
 }
 
 pub(super) fn is_stamp(own_id: &str) -> bool {
@@ -81,12 +103,18 @@ pub(super) fn start_us(shown: &Running, now_us: i64) -> i64 {
 
 /// Whether a job that is over is the print that is shown.
 pub(super) fn is_recorded(job: &Job, shown: &Running, started_us: i64) -> bool {
-    if let (Some(own), Some(shown)) = (&job.own_id, own_id(shown))
-        && is_stamp(own) == is_stamp(&shown)
-    {
-        return *own == shown;
+    match (&job.own_id, own_id(shown)) {
+        (Some(own), Some(id)) if is_stamp(own) == is_stamp(&id) => *own == id,
+        // what had an id keeps it: the same file again, started at the panel, has only a date
+        (Some(own), Some(_)) if !is_stamp(own) => false,
+        // an id may come later than the date
+        (Some(own), Some(_)) if shown.started_us.is_some() => stamp(shown).as_ref() == Some(own),
+        _ => job.name == name(shown) && (job.started_us - started_us).abs() < PAST_APART_US,
     }
-    job.name == name(shown) && (job.started_us - started_us).abs() < PAST_APART_US
+}
+
+pub(super) fn has_id(job: &Job, past: &Past) -> bool {
+    past.id.as_ref().is_some_and(|id| job.own_id.as_deref() == Some(id.as_str()))
 }
 
 /// Whether a job is the one that the printer remembers.
@@ -117,7 +145,9 @@ fn permille(percent: f32) -> i64 {
 }
 
 /// A printer's own date of a beginning may move by as much when its clock is set.
-const START_JITTER_US: i64 = 90 * 1_000_000;
+const CLOCK_US: i64 = 90 * 1_000_000;
+/// What a printer counts in whole seconds, and tells a moment later.
+const COUNT_US: i64 = 3 * 1_000_000;
 /// Messages about one end come as far apart.
 const LATE_US: i64 = 10 * 1_000_000;
 const SHORT_US: i64 = 3 * 1_000_000;

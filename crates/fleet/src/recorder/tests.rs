@@ -115,6 +115,65 @@ fn a_reprint_while_we_were_away_is_told_from_the_first() {
 }
 
 #[test]
+fn a_reprint_right_after_the_first_is_told_from_it() {
+    // OctoPrint: no ids and no dates; the first was seen until its seventh second
+    let elapsed = |s| Running { elapsed_s: Some(s), ..benchy(10) };
+    let mut before = recorder(vec![]);
+    let _ = before.observe(&shows(Phase::Printing, elapsed(0)), T0);
+    let _ = before.observe(&shows(Phase::Printing, elapsed(7)), T0 + 7 * S);
+    before.lost();
+    let mut after = before.observe(&shows(Phase::Printing, elapsed(2)), T0 + 14 * S);
+    assert_eq!(words(&after), ["unknown", "started"]);
+    assert_eq!(after.remove(1).job.started_us, T0 + 12 * S);
+    // one that stands still has not begun later for that
+    before.lost();
+    assert!(words(&before.observe(&shows(Phase::Paused, elapsed(3)), T0 + 99 * S)) == ["paused"]);
+    before.lost();
+    let changes = before.observe(&shows(Phase::Printing, elapsed(4)), T0 + 199 * S);
+    assert_eq!(words(&changes), ["resumed"]);
+}
+
+#[test]
+fn a_print_that_had_come_further_is_another() {
+    // what a printer counts is not written, how far it had come is
+    let elapsed = |s, percent| Running { elapsed_s: Some(s), ..benchy(percent) };
+    let mut all = recorder(vec![]).observe(&shows(Phase::Paused, elapsed(300, 50)), T0);
+    let mut again = recorder(stored(&all));
+    all.extend(again.observe(&shows(Phase::Printing, elapsed(20, 3)), T0 + 600 * S));
+    assert_eq!(words(&all), ["started", "unknown", "started"]);
+}
+
+#[test]
+fn what_is_over_long_since_is_the_print_that_was_seen() {
+    let elapsed = |s, percent| Running { elapsed_s: Some(s), ..benchy(percent) };
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, elapsed(300, 10)), T0);
+    let mut again = recorder(stored(&all));
+    let done = shows(Phase::Finished, elapsed(3600, 100));
+    let changes = again.observe(&done, T0 + 36_000 * S);
+    let job = &changes[0].job;
+    assert_eq!((job.state.as_str(), job.ended_us), ("finished", Some(T0 + 3300 * S)));
+}
+
+#[test]
+fn what_stands_still_is_known_until_it_was_heard_last() {
+    let mut recorder = recorder(vec![]);
+    let mut all = recorder.observe(&shows(Phase::Printing, with_id("7", 10)), T0);
+    all.extend(recorder.observe(&shows(Phase::Paused, with_id("7", 50)), T0 + 9 * S));
+    assert!(recorder.still(T0 + 10 * S).is_none(), "it was written a moment ago");
+    for second in 11..600 {
+        all.extend(recorder.still(T0 + second * S));
+    }
+    assert!(all.len() < 160 && all.iter().all(|change| change.events.len() < 2));
+    // killed; and something else is printed when it begins again
+    let mut again = self::recorder(stored(&all));
+    let changes = again.observe(&shows(Phase::Printing, with_id("8", 1)), T0 + 3600 * S);
+    let ended_us = changes[0].job.ended_us.unwrap();
+    assert!((T0 + 594 * S..T0 + 600 * S).contains(&ended_us), "{}", (ended_us - T0) / S);
+    recorder.lost();
+    assert!(recorder.still(T0 + 700 * S).is_none(), "that was another connection");
+}
+
+#[test]
 fn an_id_tells_two_prints_of_one_file_apart() {
     let all = recorder(vec![]).observe(&shows(Phase::Printing, with_id("7", 50)), T0);
     let mut again = recorder(stored(&all));
@@ -195,6 +254,23 @@ fn prints_that_only_the_printer_saw_are_added_once() {
 }
 
 #[test]
+fn a_print_without_an_id_is_none_of_those_that_are_known() {
+    let mut recorder = recorder(vec![]);
+    let known = past("1", T0, T0 + 8 * S);
+    let _ = recorder.remembered(std::slice::from_ref(&known), T0 + 10 * S);
+    // found under way before the history told its number
+    let _ = recorder.observe(&shows(Phase::Printing, benchy(10)), T0 + 73 * S);
+    recorder.lost();
+    let all = [known, past("2", T0 + 20 * S, T0 + 30 * S), past("3", T0 + 70 * S, T0 + 79 * S)];
+    let changes = recorder.remembered(&all, T0 + 80 * S);
+    let jobs = stored(&changes);
+    let ids: Vec<_> = jobs.iter().map(|job| (job.own_id.as_deref(), job.started_us)).collect();
+    assert!(ids.contains(&(Some("3"), T0 + 73 * S)), "{ids:?}");
+    assert!(ids.contains(&(Some("2"), T0 + 20 * S)), "{ids:?}");
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
 fn a_printers_wrong_clock_moves_nothing_that_we_saw() {
     let mut recorder = recorder(vec![]);
     let _ = recorder.observe(&idle(), T0);
@@ -268,6 +344,17 @@ fn a_print_without_an_id_is_not_the_one_that_had_one() {
 }
 
 #[test]
+fn a_print_with_an_id_is_not_the_one_that_had_another_date() {
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, dated(T0 - S, 10)), T0);
+    let both = |at_us| Running { id: Some("7".into()), ..dated(at_us, 50) };
+    let mut again = recorder(stored(&all));
+    let changes = again.observe(&shows(Phase::Printing, both(T0 + 4 * S)), T0 + 9 * S);
+    assert_eq!(words(&changes), ["unknown", "started"]);
+    let mut same = recorder(stored(&all));
+    assert!(words(&same.observe(&shows(Phase::Printing, both(T0 - S)), T0 + 9 * S)).is_empty());
+}
+
+#[test]
 fn a_date_that_is_late_makes_no_other_print() {
     let mut recorder = recorder(vec![]);
     let mut all = recorder.observe(&shows(Phase::Printing, dated(T0 - 60 * S, 90)), T0);
@@ -300,6 +387,19 @@ fn a_print_between_two_looks_is_not_lost() {
     let changes = recorder.observe(&shows(Phase::Stopped, with_id("7", 3)), T0 + 2 * S);
     assert_eq!(words(&changes), ["started", "cancelled"]);
     assert!(recorder.observe(&shows(Phase::Stopped, with_id("7", 3)), T0 + 4 * S).is_empty());
+}
+
+#[test]
+fn the_same_file_again_that_fails_at_once_is_not_the_one_before() {
+    // sent from here, with an id; then started at the panel, where it has only a date
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&shows(Phase::Printing, with_id("7", 50)), T0);
+    let mut all = recorder.observe(&shows(Phase::Finished, with_id("7", 100)), T0 + 60 * S);
+    all.extend(recorder.observe(&shows(Phase::Failed, dated(T0 + 90 * S, 0)), T0 + 91 * S));
+    assert_eq!(words(&all), ["finished", "started", "failed"]);
+    // an id that comes later than the date is of the same print
+    let both = Running { id: Some("8".into()), ..dated(T0 + 90 * S, 0) };
+    assert!(recorder.observe(&shows(Phase::Failed, both), T0 + 92 * S).is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::shop::Shop;
 use crate::station::{Station, us};
-use sim::printer::{End, Print, Protocol};
+use sim::printer::{Print, Protocol};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -38,65 +38,31 @@ impl Verdict {
     }
 
     /// In their order, one for one; only a print of which nothing can be known may be left out.
+    /// Two prints of one file look alike, so that which job is whose is not read off one by one:
+    /// it is the way of laying the jobs beside the prints that leaves the fewest wrong.
     fn printer(&mut self, station: &Station, truth: &[Print], jobs: &[Job]) {
-        let mut jobs = jobs.iter().peekable();
-        for (number, print) in truth.iter().enumerate() {
-            self.count(station, "prints");
-            let traceless = is_traceless(station, truth, number);
-            let to_come = (number + 1..truth.len()).filter(|n| !is_traceless(station, truth, *n));
-            // a job that one of the later prints needs is not this one's
-            let spare = jobs.len() > to_come.count();
-            match jobs.next_if(|job| !traceless || spare && is_it(station, print, job)) {
-                Some(job) => self.job(station, truth, number, job),
-                None if traceless => self.count(station, "traceless"),
-                None => self.wrong(station, "lost", format!("{print:?}")),
+        for step in beside(station, truth, jobs) {
+            match step {
+                Step::Pair(number, job) => {
+                    self.count(station, "prints");
+                    let reading = Reading::new(station, truth, number, &jobs[job]);
+                    if let Some(what) = reading.what {
+                        self.count(station, what);
+                    }
+                    for (what, text) in reading.wrong {
+                        self.wrong(station, what, text);
+                    }
+                }
+                Step::Alone(number) => {
+                    self.count(station, "prints");
+                    if is_traceless(station, truth, number) {
+                        self.count(station, "traceless");
+                    } else {
+                        self.wrong(station, "lost", format!("{:?}", truth[number]));
+                    }
+                }
+                Step::Doubled(job) => self.wrong(station, "doubled", format!("{:?}", jobs[job])),
             }
-        }
-        for job in jobs {
-            self.wrong(station, "doubled", format!("{job:?}"));
-        }
-    }
-
-    fn job(&mut self, station: &Station, truth: &[Print], number: usize, job: &Job) {
-        let print = &truth[number];
-        let Some((ended, end)) = print.ended else {
-            return self.wrong(station, "endless", format!("{print:?}"));
-        };
-        let told = ["finished", "cancelled", "failed"][end as usize];
-        let ended_us = us(ended);
-        let is_gone = leaves_nothing(station, truth, number);
-        let what = match (job.state.as_str(), job.known_by.as_str()) {
-            (state, _) if !job.name.starts_with(stem(&print.file)) => {
-                return self.wrong(station, "another", format!("{state} {print:?} {job:?}"));
-            }
-            ("unknown", _) if is_gone => "unknown",
-            (state, _) if state != told => {
-                return self.wrong(station, "outcome", format!("{told} {print:?} {job:?}"));
-            }
-            (_, "seen") => "seen",
-            (_, "history") => "history",
-            _ => "assumed",
-        };
-        self.count(station, what);
-        let remembered = job.known_by == "history";
-        self.time(station, "start", us(print.started), job.started_us, remembered, job);
-        self.time(station, "end", ended_us, job.ended_us.unwrap_or(0), remembered, job);
-    }
-
-    fn time(
-        &mut self,
-        station: &Station,
-        what: &'static str,
-        true_us: i64,
-        told_us: i64,
-        remembered: bool,
-        job: &Job,
-    ) {
-        let blind = station.blind_at(true_us).filter(|_| !remembered);
-        let (from, to) = blind.unwrap_or((true_us, true_us));
-        if !(from - NEAR_US..=to + NEAR_US).contains(&told_us) {
-            let off_s = (told_us - true_us) as f64 / 1e6;
-            self.wrong(station, what, format!("is off by {off_s} s: {job:?}"));
         }
     }
 
@@ -118,6 +84,104 @@ impl Verdict {
     }
 }
 
+/// Prints and jobs by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Pair(usize, usize),
+    /// A print without a job.
+    Alone(usize),
+    /// A job without a print.
+    Doubled(usize),
+}
+
+/// The cheapest way through the table of prints and jobs, as texts are compared.
+fn beside(station: &Station, truth: &[Print], jobs: &[Job]) -> Vec<Step> {
+    let alone: Vec<u32> =
+        (0..truth.len()).map(|n| u32::from(!is_traceless(station, truth, n))).collect();
+    let pair = |n: usize, j: usize| Reading::new(station, truth, n, &jobs[j]).cost();
+    // what is wrong at least from that print and that job on, and what to do there
+    let mut best = vec![vec![(0, None); jobs.len() + 1]; truth.len() + 1];
+    for n in (0..=truth.len()).rev() {
+        for j in (0..=jobs.len()).rev() {
+            let (print, job) = (n < truth.len(), j < jobs.len());
+            let ways = [
+                (print && job).then(|| (pair(n, j) + best[n + 1][j + 1].0, Step::Pair(n, j))),
+                print.then(|| (alone[n] + best[n + 1][j].0, Step::Alone(n))),
+                job.then(|| (1 + best[n][j + 1].0, Step::Doubled(j))),
+            ];
+            // the first of those that are alike
+            if let Some((cost, step)) = ways.into_iter().flatten().min_by_key(|(cost, _)| *cost) {
+                best[n][j] = (cost, Some(step));
+            }
+        }
+    }
+    let (mut n, mut j, mut steps) = (0, 0, vec![]);
+    while let Some(step) = best[n][j].1 {
+        steps.push(step);
+        (n, j) = match step {
+            Step::Pair(..) => (n + 1, j + 1),
+            Step::Alone(_) => (n + 1, j),
+            Step::Doubled(_) => (n, j + 1),
+        };
+    }
+    steps
+}
+
+/// A job beside a print: how its end is known, and what is wrong with it.
+struct Reading {
+    what: Option<&'static str>,
+    wrong: Vec<(&'static str, String)>,
+}
+
+impl Reading {
+    fn new(station: &Station, truth: &[Print], number: usize, job: &Job) -> Self {
+        let print = &truth[number];
+        let only = |what, text| Self { what: None, wrong: vec![(what, text)] };
+        let Some((ended, end)) = print.ended else {
+            return only("endless", format!("{print:?}"));
+        };
+        if !job.name.starts_with(stem(&print.file)) {
+            return only("another", format!("{print:?} {job:?}"));
+        }
+        let told = ["finished", "cancelled", "failed"][end as usize];
+        let what = match (job.state.as_str(), job.known_by.as_str()) {
+            ("unknown", _) if leaves_nothing(station, truth, number) => Some("unknown"),
+            (state, _) if state != told => None,
+            (_, "seen") => Some("seen"),
+            (_, "history") => Some("history"),
+            _ => Some("assumed"),
+        };
+        let mut wrong = vec![];
+        if what.is_none() {
+            wrong.push(("outcome", format!("{told} {print:?} {job:?}")));
+        }
+        let remembered = job.known_by == "history";
+        // whose end is unknown was seen until then, by what had been written
+        let unwritten_us = if what == Some("unknown") { UNWRITTEN_US } else { 0 };
+        let mut time = |what, true_us: i64, told_us: i64| {
+            let blind = station.blind_at(true_us).filter(|_| !remembered);
+            let (from, to) = blind.unwrap_or((true_us, true_us));
+            let from = if what == "end" { from - unwritten_us } else { from };
+            if !(from - NEAR_US..=to + NEAR_US).contains(&told_us) {
+                let off_s = (told_us - true_us) as f64 / 1e6;
+                wrong.push((what, format!("is off by {off_s} s: {job:?}")));
+            }
+        };
+        time("start", us(print.started), job.started_us);
+        time("end", us(ended), job.ended_us.unwrap_or(0));
+        Self { what, wrong }
+    }
+
+    /// A print that is lost and a job that is doubled are two; a job of another file is not this
+    /// print's at any price.
+    fn cost(&self) -> u32 {
+        match self.wrong.first() {
+            Some(("another", _)) => 3,
+            _ => self.wrong.len().try_into().unwrap(),
+        }
+    }
+}
+
 /// Whether it ended unseen, on a printer that does not remember, and shows nothing of it when
 /// somebody looks again: another print has begun, the power was away, or it was dismissed.
 /// OctoPrint shows only what it has completed.
@@ -133,22 +197,11 @@ fn leaves_nothing(station: &Station, truth: &[Print], number: usize) -> bool {
     }
 }
 
-/// Whether it began and ended while nobody looked, and left nothing.
+/// Whether nobody looked from its beginning to its end, and it left nothing. Of such a print no
+/// observer could know, however good.
 fn is_traceless(station: &Station, truth: &[Print], number: usize) -> bool {
-    let print = &truth[number];
-    let end = |(ended, _): (_, End)| station.blind_at(us(ended));
-    let began = station.blind_at(us(print.started));
-    // a printer tells once a second what it does: something shorter may never be told
-    let is_short = print.ended.is_some_and(|(ended, _)| us(ended) - us(print.started) < SHORT_US);
-    began.is_some()
-        && began == print.ended.and_then(end)
-        && (is_short || leaves_nothing(station, truth, number))
-}
-
-fn is_it(station: &Station, print: &Print, job: &Job) -> bool {
-    let (from, to) = station.blind_at(us(print.started)).unwrap_or_default();
-    job.name.starts_with(stem(&print.file))
-        && (from - NEAR_US..=to + NEAR_US).contains(&job.started_us)
+    let Some((ended, _)) = truth[number].ended else { return false };
+    station.is_dark(us(truth[number].started), us(ended)) && leaves_nothing(station, truth, number)
 }
 
 fn stem(file: &str) -> &str {
@@ -175,6 +228,9 @@ fn story_of(station: &Station, truth: &[Print], jobs: &[Job]) -> String {
         )
         .unwrap();
     }
+    for (from, to) in station.late() {
+        writeln!(text, "  late {:.1} to {:.1}", s(from), s(to)).unwrap();
+    }
     for job in jobs {
         let (from, to, seen) = (s(job.started_us), job.ended_us.map(s), s(job.seen_us));
         writeln!(
@@ -187,5 +243,7 @@ fn story_of(station: &Station, truth: &[Print], jobs: &[Job]) -> String {
     text
 }
 
-const SHORT_US: i64 = 1_000_000;
 const NEAR_US: i64 = 5_000_000;
+/// A fleet that is killed knows of a print what it has written: that it was seen, every four
+/// seconds, where a printer may say nothing for five (OctoPrint, while nothing changes).
+const UNWRITTEN_US: i64 = 4_000_000;

@@ -25,6 +25,9 @@ struct Watch {
     /// Since when it does not; `None` while it does.
     blind_since_us: Option<i64>,
     blind: Vec<(i64, i64)>,
+    /// Since when it is connected and shows something else than what is; and for how long it did.
+    late_since_us: Option<i64>,
+    late: Vec<(i64, i64)>,
     /// Broken, cut or off.
     disturbed: bool,
     why: String,
@@ -104,11 +107,23 @@ impl Station {
     /// The time around a moment in which the fleet did not see the printer.
     pub(crate) fn blind_at(&self, at_us: i64) -> Option<(i64, i64)> {
         let watch = self.watch.lock().unwrap();
-        watch
+        let around = watch
             .blind
             .iter()
-            .find(|(from, to)| (from - SLACK_US..=to + SLACK_US).contains(&at_us))
-            .copied()
+            .filter(|(from, to)| (from - SLACK_US..=to + SLACK_US).contains(&at_us));
+        around.copied().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Whether the fleet never saw the printer from one moment to another.
+    pub(crate) fn is_dark(&self, from_us: i64, to_us: i64) -> bool {
+        let watch = self.watch.lock().unwrap();
+        let mut dark_until_us = from_us;
+        for (from, to) in &watch.blind {
+            if from - SLACK_US <= dark_until_us && dark_until_us <= to + SLACK_US {
+                dark_until_us = to + SLACK_US;
+            }
+        }
+        dark_until_us > to_us
     }
 
     /// Looks whether the fleet sees what is.
@@ -131,6 +146,14 @@ impl Station {
                 shown.map(|s| s.phase)
             ),
         };
+        match watch.late_since_us {
+            Some(since_us) if agrees || !online => {
+                watch.late.push((since_us, now_us()));
+                watch.late_since_us = None;
+            }
+            None if online && !agrees => watch.late_since_us = Some(now_us()),
+            _ => {}
+        }
         match watch.blind_since_us {
             Some(since_us) if online && agrees && !watch.disturbed => {
                 watch.blind.push((since_us, now_us()));
@@ -139,6 +162,12 @@ impl Station {
             None if !online || watch.disturbed => watch.blind_since_us = Some(now_us()),
             _ => {}
         }
+    }
+
+    /// When the fleet took more than a second to show what is.
+    pub(crate) fn late(&self) -> Vec<(i64, i64)> {
+        let watch = self.watch.lock().unwrap();
+        watch.late.iter().filter(|(from, to)| to - from > SLACK_US).copied().collect()
     }
 
     fn disturb(&self) {
@@ -319,5 +348,6 @@ fn now_us() -> i64 {
     us(SystemTime::now())
 }
 
-/// The fleet is told of its blindness a moment after it has begun.
+/// The fleet is told of its blindness a moment after it has begun; and a printer tells what it does
+/// about once a second, so that it may say nothing of what begins just before it is cut off.
 const SLACK_US: i64 = 1_000_000;

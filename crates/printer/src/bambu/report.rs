@@ -25,6 +25,8 @@ pub(super) struct Report {
     /// It has refused a command for want of a signature.
     pub(super) unsigned_refused: bool,
     stop_asked: bool,
+    /// Which print it told of last.
+    print: [Option<String>; 4],
     /// It has told everything.
     is_whole: bool,
     /// Something was lost or cannot be understood: what is known may be wrong until the printer
@@ -120,6 +122,10 @@ impl Report {
         let has = |key: &&str| self.status.contains_key(*key);
         self.has_state = has(&"gcode_state") && (self.is_whole || ESSENTIALS.iter().all(has));
         let failed = word == "FAILED";
+        if self.is_another() {
+            // one that fails at once is never told as anything else
+            self.cancelled = false;
+        }
         if self.print_error().is_some_and(fault::is_cancel) || failed && self.stop_asked {
             self.cancelled = true;
         } else if !failed {
@@ -128,6 +134,20 @@ impl Report {
         if matches!(word.as_str(), "FAILED" | "FINISH" | "IDLE") {
             self.stop_asked = false;
         }
+    }
+
+    /// Whether it tells of another print than before. What it has forgotten tells nothing.
+    fn is_another(&mut self) -> bool {
+        let mut is_another = false;
+        for (key, known) in PRINT.iter().zip(&mut self.print) {
+            let told = self.status.get(*key).and_then(json::text);
+            let Some(told) = told.filter(|told| !["", "0"].contains(&told.as_str())) else {
+                continue;
+            };
+            let before = known.replace(told);
+            is_another |= before.is_some() && before != *known;
+        }
+        is_another
     }
 
     /// `IDLE`, `RUNNING`, … in capitals; empty before it has been told.
@@ -244,6 +264,8 @@ fn modules(body: &Map<String, Value>) -> Vec<Module> {
 
 /// What every full report has, and what one print is told from another by.
 const ESSENTIALS: [&str; 2] = ["gcode_file", "subtask_name"];
+/// What differs from one print to the next; the file is forgotten at its end.
+const PRINT: [&str; 4] = ["gcode_start_time", "task_id", "subtask_id", "subtask_name"];
 const STATES: [&str; 10] = [
     "IDLE", "INIT", "PREPARE", "SLICING", "RUNNING", "PAUSE", "FINISH", "FAILED", "OFFLINE",
     "UNKNOWN",
@@ -394,6 +416,19 @@ mod tests {
         let failed = push(json!({ "gcode_state": "FAILED" })).to_string();
         report.take(failed.as_bytes()).unwrap();
         assert!(report.cancelled, "we had asked for it");
+    }
+
+    #[test]
+    fn a_stop_is_not_that_of_the_next_print_which_fails_at_once() {
+        let mut report = told(&[
+            push(json!({ "msg": 0, "gcode_state": "FAILED", "print_error": 0x0300_400C,
+                "gcode_start_time": "1700000000", "subtask_name": "a" })),
+            push(json!({ "print_error": 0 })),
+        ]);
+        assert!(report.cancelled);
+        let next = push(json!({ "gcode_start_time": "1700000009", "print_error": 0x0300_8000 }));
+        report.take(next.to_string().as_bytes()).unwrap();
+        assert!(!report.cancelled);
     }
 
     #[test]

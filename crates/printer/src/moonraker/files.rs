@@ -59,9 +59,17 @@ pub(crate) async fn upload(
         Ask::new(Method::POST, "/server/files/upload").header("content-type", form.content_type());
     let send =
         Send { file: upload.file, bytes: upload.bytes, around: form.around(upload.name), progress };
+    if free(&mut http).await.is_some_and(|free| free < upload.bytes) {
+        return Err(full());
+    }
     let answer = http.upload(&ask, &send).await?;
     if !answer.is_ok() {
-        return Err(refused(&http, &ask, &answer));
+        return Err(match answer.status {
+            // Whatever goes wrong while it writes is 500 to it, or 502 to the server before it.
+            500.. if free(&mut http).await.is_some_and(|free| free < upload.bytes) => full(),
+            500..=502 => not_stored(&answer),
+            _ => refused(&http, &ask, &answer),
+        });
     }
     let there = entries(&mut http).await?.into_iter().find(|file| file.path == upload.name);
     match there {
@@ -88,6 +96,24 @@ pub(crate) async fn delete(connection: &Connection, path: &str) -> Result<(), Er
         return Err(Error::new(Reason::NotFound, "the printer has no such file"));
     }
     Err(refused(&http, &ask, &answer))
+}
+
+/// What is left on the disk with its G-code, where it says so.
+async fn free(http: &mut Http) -> Option<u64> {
+    let ask = Ask::get("/server/files/directory?path=gcodes").list();
+    let answer = http.ask(&ask).await.ok().filter(Answer::is_ok)?;
+    bytes(&answer.json().ok()?, "/result/disk_usage/free")
+}
+
+fn full() -> Error {
+    Error::new(Reason::Storage, "the printer's disk is too full for the file")
+        .hint("Delete files from the printer.")
+}
+
+fn not_stored(answer: &Answer) -> Error {
+    let message = format!("Moonraker could not store the file: {}", answer.says());
+    Error::new(Reason::Storage, message)
+        .hint("Its disk, or its folder for temporary files, may be full: see moonraker.log.")
 }
 
 fn refused(http: &Http, ask: &Ask, answer: &Answer) -> Error {

@@ -21,6 +21,8 @@ struct Klipper {
     /// How many bytes it says it has.
     bytes: Option<u64>,
     deleted: usize,
+    /// It cannot write.
+    is_stuck: bool,
 }
 
 type Shared = Arc<Mutex<Klipper>>;
@@ -59,6 +61,12 @@ async fn list(State(klipper): State<Shared>) -> Json<Value> {
 
 async fn upload(State(klipper): State<Shared>, body: Bytes) -> (StatusCode, Json<Value>) {
     let mut klipper = klipper.lock().unwrap();
+    if klipper.is_stuck {
+        // As Moonraker 0.11 tells every exception.
+        let error = json!({"error": {"code": 500, "message": "Internal Server Error",
+            "traceback": "OSError: [Errno 28] No space left on device"}});
+        return (StatusCode::INTERNAL_SERVER_ERROR, Json(error));
+    }
     klipper.form = String::from_utf8(body.to_vec()).unwrap();
     klipper.bytes = klipper.bytes.or(Some(4));
     (StatusCode::CREATED, Json(json!({"item": {"path": "a b.gcode", "root": "gcodes"}})))
@@ -167,6 +175,9 @@ async fn an_upload_carries_its_hash_and_is_compared() {
     let short = soon(printer::files::upload(&connection, &upload, &progress)).await;
     assert_eq!(short.unwrap_err().reason, Reason::Corrupt);
     assert_eq!(klipper.lock().unwrap().deleted, 1);
+    klipper.lock().unwrap().is_stuck = true;
+    let stuck = soon(printer::files::upload(&connection, &upload, &progress)).await.unwrap_err();
+    assert_eq!(stuck.reason, Reason::Storage, "{stuck}");
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ async fn the_push_tells_of_a_print_and_its_end() {
                 assert_eq!(past[0].ended_us, 1_700_000_000_000_000);
                 ended = true;
             }
-            Told::Files | Told::Certificate(_) => {}
+            Told::Still | Told::Files | Told::Certificate(_) => {}
         }
     }
     let asked = octo.lock().unwrap().asked.clone();

@@ -232,6 +232,14 @@ async fn a_print_without_details_is_watched_and_stopped() {
 }
 
 #[tokio::test]
+async fn a_print_that_stands_still_is_heard_all_the_same() {
+    let fake = fake(&shared("PAUSED")).await;
+    let mut watched = Watched::new(fake.connection(Protocol::PrusaLink));
+    watched.until(|state| state.phase == Phase::Paused).await;
+    assert_eq!(watched.next().await, Told::Still);
+}
+
+#[tokio::test]
 async fn a_file_goes_there_and_back() {
     let prusa = shared("IDLE");
     let fake = fake(&prusa).await;

@@ -68,6 +68,7 @@ impl Watcher {
                     }
                     Told::Certificate(_) => self.certificates += 1,
                     Told::Files => self.files_told += 1,
+                    Told::Still => {}
                     Told::Ended(_) => panic!("these printers have no history"),
                 }
             }

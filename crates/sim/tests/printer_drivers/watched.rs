@@ -34,7 +34,7 @@ impl Watched {
         match told {
             Told::State(state) => self.last = *state,
             Told::Ended(past) => self.ended.extend(past),
-            Told::Files | Told::Certificate(_) => {}
+            Told::Still | Told::Files | Told::Certificate(_) => {}
         }
     }
 

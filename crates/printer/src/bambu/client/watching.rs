@@ -5,6 +5,7 @@ use super::super::command::{self, Message};
 use super::super::report::{Heard, Reply, Report};
 use super::super::{json, status};
 use super::{Link, Pace};
+use crate::teller::Still;
 use crate::{Command, Connection, Error, Fingerprint, Order, PrinterState, Reason, Told};
 use rumqttc::QoS;
 use serde_json::Value;
@@ -22,6 +23,7 @@ pub(super) struct Watching<'a> {
     /// Whether something has come that was not told yet.
     changed: bool,
     told_at: Option<Instant>,
+    still: Still,
     pub(super) certificate: Option<Fingerprint>,
     files_changed: bool,
     /// Which files it spoke of last.
@@ -53,6 +55,7 @@ impl<'a> Watching<'a> {
             told: None,
             changed: false,
             told_at: None,
+            still: Still::new(),
             certificate: None,
             files_changed: false,
             files: None,
@@ -190,9 +193,10 @@ impl<'a> Watching<'a> {
         self.told_at = Some(Instant::now());
         let state = self.state();
         if self.told.as_ref() == Some(&state) {
-            return None;
+            return self.still.is_due(state.phase).then_some(Told::Still);
         }
         self.told = Some(state.clone());
+        self.still.told();
         Some(Told::State(Box::new(state)))
     }
 

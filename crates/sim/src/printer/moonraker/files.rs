@@ -3,7 +3,8 @@
 use super::calls::text;
 use super::history::unix_s;
 use super::{Door, Failed, Params, failed, history};
-use crate::printer::engine::Refused;
+use crate::printer::Fault;
+use crate::printer::engine::{FILES_BYTES_MAX, Refused};
 use crate::printer::file::{File, thumbnails};
 use crate::printer::http::{self, Request, header, json, parts, ranged};
 use axum::http::StatusCode;
@@ -134,9 +135,16 @@ impl Door {
                 json!({ "dirname": name, "modified": 0.0, "size": 4096, "permissions": "rw" })
             })
             .collect();
-        let usage = json!({ "total": 1_u64 << 28, "used": 0, "free": 1_u64 << 28 });
+        let usage = self.disk_usage(&all);
         let root = json!({ "name": "gcodes", "permissions": "rw" });
         Ok(json!({ "dirs": dirs, "files": files, "disk_usage": usage, "root_info": root }))
+    }
+
+    fn disk_usage(&self, files: &[(String, File)]) -> Value {
+        let used: usize = files.iter().map(|(_, file)| file.content.len()).sum();
+        let used = if self.shared.fault() == Fault::DiskFull { FILES_BYTES_MAX } else { used };
+        let free = FILES_BYTES_MAX.saturating_sub(used);
+        json!({ "total": FILES_BYTES_MAX, "used": used, "free": free })
     }
 
     pub(super) fn download(&self, parts: &[&str], request: &Request) -> Result<Response, Failed> {

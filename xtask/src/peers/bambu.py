@@ -178,5 +178,5 @@ PEERS = [bambulabs_api, paho, curl]
 
 
 if __name__ == "__main__":
-    example, *names = sys.argv[1:]
+    example, *names = (word for word in sys.argv[1:] if word != "--all")
     main(PEERS, lambda folder: Simulated(example, folder, ["120", "bambu"]), names, limit=300)

@@ -261,5 +261,5 @@ PEERS = [pyprusalink, prusalinkpy, moonraker_api, octorest]
 
 
 if __name__ == "__main__":
-    example, *names = sys.argv[1:]
+    example, *names = (word for word in sys.argv[1:] if word != "--all")
     main(PEERS, lambda folder: Simulated(example, folder, []), names, limit=300)

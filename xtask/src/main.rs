@@ -40,7 +40,7 @@ enum Command {
     Lab(lab::Args),
     /// Two hubs behind routers of every common kind, in network namespaces
     Net(net::Args),
-    /// Programs that are not ours, at serial ports that come through farhub
+    /// Programs that are not ours: at serial ports that come through farhub, and about printers
     Peers(peers::Args),
     /// What the serial side promises, at volumes for which no test has time
     Soak(soak::Args),

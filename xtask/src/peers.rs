@@ -1,9 +1,12 @@
-//! `cargo xtask peers`: programs that are not ours, at ports that come through farhub, and clients
-//! of printers at our simulated printers.
+//! `cargo xtask peers`: programs that are not ours, at ports that come through farhub; clients of
+//! printers at our simulated printers; and our drivers at servers that are not ours.
 //!
 //! They are installed here, in versions that are known, below `target/peers`: with pip into folders
 //! of their own, with npm, and as Debian's packages. `peers/peers.py` drives those at ports,
-//! `peers/printers.py` and `peers/bambu.py` those of printers.
+//! `peers/printers.py` and `peers/bambu.py` the clients of printers. `peers/drivers.py` drives the
+//! whole program (`farhub up` and its command line) at OctoPrint, Moonraker, and in the role of a
+//! Bambu printer mosquitto with vsftpd and with pyftpdlib. Klipper is not installed here: where
+//! `FARHUB_KLIPPER` names one that is built, Moonraker has it behind itself too.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +18,7 @@ use crate::run::{need_packages, program, root, run};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only those whose name contains one of these
+    /// Only those whose name contains one of these, as in `driver_bambu`
     names: Vec<String>,
     /// Also those that take minutes to install: CNCjs, esptool, MeerK40t, OctoPrint
     #[arg(long)]
@@ -30,36 +33,41 @@ pub(crate) fn peers(args: &Args) -> Result<ExitCode> {
     python(&folder, "pyserial", PYSERIAL)?;
     python(&folder, "printers", PRINTERS)?;
     python(&folder, "bambu", BAMBU)?;
+    python(&folder, "moonraker", MOONRAKER)?;
     if args.all {
         python(&folder, "esptool", ESPTOOL)?;
         python(&folder, "meerk40t", MEERK40T)?;
         python(&folder, "octoprint", OCTOPRINT)?;
         node(&folder)?;
     }
-    let build = ["build", "--quiet", "--locked", "--package", "farhub"];
-    run(program(".", env!("CARGO"), build), INSTALL_LIMIT)?;
-    let interpreter = folder.join("pyserial/bin/python");
-    let mut command = program(".", &interpreter.to_string_lossy(), ["xtask/src/peers/peers.py"]);
-    command.arg(target.join("debug/farhub")).arg(&folder).args(&args.names);
-    if args.all {
-        command.arg("--all");
+    for package in [&["farhub"][..], &["sim", "--example", "printers"]] {
+        let build = ["build", "--quiet", "--locked", "--package"];
+        run(program(".", env!("CARGO"), build.iter().chain(package)), INSTALL_LIMIT)?;
     }
-    run(command, RUN_LIMIT)?;
-    printers(&target, &folder, &args.names)?;
+    let farhub = target.join("debug/farhub");
+    let simulated = target.join("debug/examples/printers");
+    // All are told of, and then whether one failed.
+    let results = [
+        script(&folder, "pyserial", "peers", &[&farhub, &folder], args),
+        script(&folder, "printers", "printers", &[&simulated], args),
+        script(&folder, "bambu", "bambu", &[&simulated], args),
+        script(&folder, "bambu", "drivers", &[&farhub, &folder], args),
+    ];
+    results.into_iter().collect::<Result<()>>()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn printers(target: &Path, folder: &Path, names: &[String]) -> Result<()> {
-    let build = ["build", "--quiet", "--locked", "--package", "sim", "--example", "printers"];
-    run(program(".", env!("CARGO"), build), INSTALL_LIMIT)?;
-    for kind in ["printers", "bambu"] {
-        let interpreter = folder.join(kind).join("bin/python");
-        let script = format!("xtask/src/peers/{kind}.py");
-        let mut command = program(".", &interpreter.to_string_lossy(), [&script]);
-        command.arg(target.join("debug/examples/printers")).arg(folder).args(names);
-        run(command, RUN_LIMIT)?;
+/// Runs a script with the Python and the packages of one of our folders.
+fn script(folder: &Path, home: &str, name: &str, words: &[&Path], args: &Args) -> Result<()> {
+    let interpreter = folder.join(home).join("bin/python");
+    let script = format!("xtask/src/peers/{name}.py");
+    let mut command = program(".", &interpreter.to_string_lossy(), [&script]);
+    // Nothing is to be left beside the scripts.
+    command.env("PYTHONDONTWRITEBYTECODE", "1").args(words).args(&args.names);
+    if args.all {
+        command.arg("--all");
     }
-    Ok(())
+    run(command, RUN_LIMIT)
 }
 
 /// Installs a Python program with what it needs, unless this version is there. What it needs and
@@ -91,10 +99,28 @@ fn node(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-const BAMBU: &[&str] = &["bambulabs_api==2.6.6", "paho-mqtt==2.2.0", "pillow==13.0.0"];
-const PACKAGES: &[&str] = &["curl", "gensio-bin", "picocom", "python3-venv", "socat"];
+const BAMBU: &[&str] = &[
+    "bambulabs_api==2.6.6",
+    "paho-mqtt==2.2.0",
+    "pillow==13.0.0",
+    "pyftpdlib==2.0.1",
+    "pyopenssl==25.1.0",
+];
+/// `libsodium23` is Moonraker's.
+const PACKAGES: &[&str] = &[
+    "curl",
+    "gensio-bin",
+    "libsodium23",
+    "mosquitto",
+    "openssl",
+    "picocom",
+    "python3-venv",
+    "socat",
+    "vsftpd",
+];
 const ESPTOOL: &[&str] = &["esptool==5.6.0"];
 const MEERK40T: &[&str] = &["meerk40t==0.9.9100", "pillow==13.0.0"];
+const MOONRAKER: &[&str] = &["moonraker==0.11.0"];
 const OCTOPRINT: &[&str] = &["octoprint==1.11.8"];
 const PRINTERS: &[&str] = &[
     "moonraker-api==4.0.0",

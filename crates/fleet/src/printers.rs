@@ -154,7 +154,7 @@ impl Fleet {
     /// # Errors
     /// When something that is needed was not said.
     pub async fn probe(&self, new: &NewPrinter, known: Option<&str>) -> Result<Probe, Error> {
-        let mut connection = connection(new)?;
+        let mut connection = typed(new)?;
         if let Some(known) = known.filter(|_| connection.secret.is_empty()) {
             let id = self.0.named(known)?;
             let theirs = self.0.look(&id, |entry| entry.connection());
@@ -165,6 +165,7 @@ impl Fleet {
                 connection.secret = theirs.secret;
             }
         }
+        check(&connection)?;
         let probed = tokio::time::timeout(PROBE_TIMEOUT, printer::probe(&connection)).await;
         let late = || printer::Error::new(printer::Reason::NoAnswer, "it did not answer in time");
         Ok(match probed.unwrap_or_else(|_| Err(late())) {
@@ -325,9 +326,16 @@ impl Inner {
 
 /// What a new printer's connection would be.
 fn connection(new: &NewPrinter) -> Result<Connection, Error> {
+    let connection = typed(new)?;
+    check(&connection)?;
+    Ok(connection)
+}
+
+/// As it was typed, and not looked at yet.
+fn typed(new: &NewPrinter) -> Result<Connection, Error> {
     let pin = new.pin.as_deref().map(str::parse::<Fingerprint>).transpose();
     let host = new.host.trim().trim_start_matches('[').trim_end_matches(']');
-    let connection = Connection {
+    Ok(Connection {
         port: new.port.unwrap_or_else(|| new.protocol.default_port()),
         files_port: new.files_port.unwrap_or(990),
         tls: new.tls,
@@ -336,9 +344,7 @@ fn connection(new: &NewPrinter) -> Result<Connection, Error> {
         secret: Secret::from(new.secret.trim()),
         pin: pin.map_err(|error| Error::Unacceptable(error.to_owned()))?,
         ..Connection::new(new.protocol, host)
-    };
-    check(&connection)?;
-    Ok(connection)
+    })
 }
 
 fn checked(row: &shop::Printer, secret: Secret) -> Result<(), Error> {

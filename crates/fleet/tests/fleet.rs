@@ -49,6 +49,25 @@ async fn a_test_of_the_connection_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_printer_that_was_added_is_tested_with_its_secret_and_only_there() {
+    let (_folder, fleet) = begin().await;
+    for protocol in [Protocol::Bambu, Protocol::PrusaLink, Protocol::OctoPrint] {
+        let printer = simulated(protocol).await;
+        let right = new(printer.spec());
+        let name = fleet.add(right.clone(), |_| false).await.unwrap().name.to_string();
+        let unsaid = NewPrinter { secret: String::new(), ..right };
+        let probe = fleet.probe(&unsaid, Some(&name)).await.unwrap();
+        assert_eq!(probe.problem, None, "{protocol:?}");
+        let elsewhere = NewPrinter { host: "localhost".to_owned(), ..unsaid };
+        match fleet.probe(&elsewhere, Some(&name)).await {
+            Ok(probe) => assert_ne!(probe.problem, None, "{protocol:?}"),
+            Err(error) => assert_eq!(protocol, Protocol::Bambu, "{error}"),
+        }
+    }
+    fleet.stop().await;
+}
+
+#[tokio::test]
 async fn a_printer_that_was_off_appears_by_itself_and_a_silent_one_delays_nobody() {
     let (_folder, fleet) = begin().await;
     let mut late = simulated(Protocol::OctoPrint).await;

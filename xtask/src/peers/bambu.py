@@ -4,43 +4,11 @@ The example `printers` of the crate sim says where the printers are. Each peer i
 peers.py; its last words say what was done.
 """
 
-import argparse, base64, hashlib, io, json, os, ssl, subprocess, sys, tempfile, time, warnings
+import base64, hashlib, io, json, os, ssl, subprocess, sys, tempfile, time
 
-SOON = 30
+from peer import SOON, Simulated, main, until
+
 GCODE = b";TIME:600\n;LAYER_COUNT:40\nM140 S60\nM104 S215\n" + b"G1 X1 Y1\n" * 200000
-
-
-class Printers:
-    """The process with the printers, and what happened in them."""
-
-    def __init__(self, example):
-        self.process = subprocess.Popen(
-            [example, "120", "bambu"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.places = {}
-        for _ in range(3):
-            place = json.loads(self.process.stdout.readline())
-            self.places[place["name"]] = place
-
-    def order(self, *words):
-        self.process.stdin.write(" ".join(words) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["prints"]
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait(SOON)
-
-
-def until(ask, what):
-    """Asks again until it is so. Half an hour takes 15 s here."""
-    ends = time.time() + SOON
-    while True:
-        answer = ask()
-        if what(answer):
-            return answer
-        assert time.time() < ends, answer
-        time.sleep(0.05)
 
 
 def bambulabs_api(printers):
@@ -122,15 +90,19 @@ def paho(printers):
     place = printers.places["bambu-x1"]
     report, request = ("device/%s/%s" % (place["serial_number"], t) for t in ("report", "request"))
 
+    def heard_log(client, _, level, text):
+        client.pings += "PINGRESP" in text
+
     def client(code, keep_alive=5):
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         client.username_pw_set("bblp", code)
         client.tls_set(cert_reqs=ssl.CERT_NONE)
         client.tls_insecure_set(True)
-        client.heard, client.codes, client.lost = [], [], []
+        client.heard, client.codes, client.lost, client.pings = [], [], [], 0
         client.on_message = lambda c, _, m: client.heard.append((m.topic, json.loads(m.payload)))
         client.on_connect = lambda c, _, flags, code, p: client.codes.append(code)
         client.on_disconnect = lambda c, _, flags, code, p: client.lost.append(code)
+        client.on_log = heard_log
         client.connect(place["host"], place["port"], keep_alive)
         client.loop_start()
         return client
@@ -161,7 +133,7 @@ def paho(printers):
         echo = until(echoes, bool)[0]
         assert (echo["result"], echo["sequence_id"]) == ("success", "7")
     assert not clients[3].heard
-    time.sleep(8)
+    until(lambda: all(one.pings >= 2 for one in clients))
     assert not any(one.lost for one in clients), "kept alive by pings"
     for one in clients:
         one.disconnect()
@@ -171,7 +143,7 @@ def paho(printers):
 
 def curl(printers):
     done = []
-    with tempfile.TemporaryDirectory(dir=os.environ["PEERS_FOLDER"]) as folder:
+    with tempfile.TemporaryDirectory(dir=printers.folder) as folder:
         up, down = os.path.join(folder, "up.3mf"), os.path.join(folder, "down.3mf")
         with open(up, "wb") as file:
             file.write(os.urandom(3_000_000))
@@ -205,30 +177,6 @@ def curl(printers):
 PEERS = [bambulabs_api, paho, curl]
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("example", help="the program with the printers")
-    parser.add_argument("folder", help="for files")
-    parser.add_argument("names", nargs="*")
-    args = parser.parse_args()
-    os.environ["PEERS_FOLDER"] = args.folder
-    warnings.simplefilter("ignore")
-    printers = Printers(args.example)
-    failed = 0
-    try:
-        for peer in PEERS:
-            if args.names and not any(name in peer.__name__ for name in args.names):
-                continue
-            try:
-                word, said = "PASS", peer(printers)
-            except Exception as error:
-                word, said, failed = "FAIL", repr(error)[:1000], failed + 1
-                if os.environ.get("PEERS_TRACE"):
-                    import traceback; traceback.print_exc()
-            print("%s  %-18s %s" % (word, peer.__name__, said), flush=True)
-    finally:
-        printers.stop()
-    sys.exit(1 if failed else 0)
-
-
-main()
+if __name__ == "__main__":
+    example, *names = (word for word in sys.argv[1:] if word != "--all")
+    main(PEERS, lambda folder: Simulated(example, folder, ["120", "bambu"]), names, limit=300)

@@ -4,30 +4,27 @@ Two hubs of one process (`farhub up --demo`), the machines of one of them simula
 function; its last words are figures. It fails by an exception, and is skipped by Skip.
 """
 
-import argparse, hashlib, http.client, json, os, pty, shutil, signal, socket, subprocess, sys, tempfile
-import threading, time, tty, urllib.error, urllib.request
+import argparse, hashlib, http.client, itertools, os, pty, signal, subprocess, tempfile
+import threading, time, tty
 
-SOON = 30
-
-
-class Skip(Exception):
-    pass
+from peer import SOON, Skip, call, free_port, main, ready, start, stop, until
 
 
 class Hubs:
     """The demo: `desk`, which attaches, and `garage`, which has the machines."""
 
-    def __init__(self, farhub, folder):
-        self.farhub, self.data = farhub, os.path.join(folder, "data")
+    def __init__(self, farhub, peers, folder):
+        self.farhub, self.data = os.path.abspath(farhub), os.path.join(folder, "data")
+        self.peers = os.path.abspath(peers)
         os.makedirs(self.data)
         self.echo = os.path.join(folder, "loop-back")
         loop_back(self.echo)
         with open(os.path.join(self.data, "farhub.toml"), "w") as file:
             file.write('serial_ports = ["%s"]\n' % self.echo)
-        command = [farhub, "--data", self.data, "--json", "up", "--demo", "--offline"]
+        command = [self.farhub, "--data", self.data, "--json", "up", "--demo", "--offline"]
         command += ["--name", "desk", "--listen", "127.0.0.1:0"]
-        self.log = open(os.path.join(folder, "hubs.log"), "w")
-        self.up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        log = os.path.join(folder, "hubs.log")
+        self.up = start(command, log, stdout=subprocess.PIPE, text=True)
         assert "ready" in self.up.stdout.readline()
         # garage uses the port with the loop-back plug, the other way round
         self.desk("share", "loop-back", "--profile", "raw")
@@ -54,10 +51,6 @@ class Hubs:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def stop(self):
-        self.up.send_signal(signal.SIGINT)
-        self.up.wait(SOON)
-
 
 def loop_back(link):
     master, slave = pty.openpty()
@@ -82,9 +75,9 @@ def percentiles(times):
 def grbl(port):
     """Talks to the laser by pyserial."""
     port.write(b"\x18")
-    until(port, b"Grbl")
+    hear(port, b"Grbl")
     port.write(b"$X\n$I\n")
-    assert b"[VER:1.1h" in until(port, b"ok\r\n", 2)
+    assert b"[VER:1.1h" in hear(port, b"ok\r\n", 2)
     times = []
     for _ in range(200):
         began = time.perf_counter()
@@ -95,7 +88,7 @@ def grbl(port):
     return percentiles(times)
 
 
-def until(port, wanted, times=1):
+def hear(port, wanted, times=1):
     heard, began = b"", time.time()
     while heard.count(wanted) < times:
         assert time.time() - began < SOON, heard
@@ -158,24 +151,27 @@ def pyserial_rfc2217(hubs):
 def piped(command, wanted):
     """A terminal program that is asked who is there."""
     began = time.time()
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT)
+    pipe = subprocess.PIPE
+    child = start(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
     heard = b""
     try:
         os.set_blocking(child.stdout.fileno(), False)
-        last = 0
-        while wanted not in heard:
-            assert time.time() - began < SOON and child.poll() is None, heard
-            if time.time() - last > 1:
+        asks = itertools.count()
+
+        def answered():
+            nonlocal heard
+            assert child.poll() is None, heard
+            # twenty looks a second
+            if next(asks) % 20 == 0:
                 child.stdin.write(b"$X\n$I\n")
                 child.stdin.flush()
-                last = time.time()
             heard += child.stdout.read() or b""
-            time.sleep(0.005)
+            return wanted in heard
+
+        until(answered)
         return "answered after %.2f s" % (time.time() - began)
     finally:
-        child.kill()
-        child.wait()
+        stop(child, signal.SIGKILL)
 
 
 def socat_tcp(hubs):
@@ -195,33 +191,6 @@ def gensiot(hubs):
 def picocom(hubs):
     command = "picocom -q -b 115200 --omap lfcrlf " + hubs.laser["pty"]
     return piped(["script", "-qec", command, "/dev/null"], b"[VER:1.1h")
-
-
-def call(url, body=None, headers={}):
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", **headers}
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=SOON) as answer:
-        return json.loads(answer.read() or b"null")
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def ready(url, child, limit=120):
-    began = time.time()
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5)
-            return
-        except urllib.error.HTTPError:
-            return
-        except (OSError, http.client.HTTPException):
-            # its server that says that it starts is no real one
-            assert child.poll() is None and time.time() - began < limit, "it does not start"
-            time.sleep(0.2)
 
 
 CNCJS = """
@@ -263,8 +232,8 @@ def cncjs(hubs):
     number, home = free_port(), tempfile.mkdtemp(dir=hubs.folder)
     rc = os.path.join(home, "cncrc")
     command = [program, "-H", "127.0.0.1", "-p", str(number), "-c", rc]
-    with open(os.path.join(hubs.folder, "cncjs.log"), "w") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": home})
+    log = os.path.join(hubs.folder, "cncjs.log")
+    child = start(command, log, env={**os.environ, "HOME": home})
     try:
         base = "http://127.0.0.1:%d" % number
         ready(base, child)
@@ -274,8 +243,7 @@ def cncjs(hubs):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
     finally:
-        child.kill()
-        child.wait()
+        stop(child)
 
 
 def octoprint(hubs):
@@ -294,23 +262,19 @@ def octoprint(hubs):
     users = [program, "--basedir", base, "user", "add", "--password", "pw", "--admin", "adm"]
     subprocess.run(users, check=True, capture_output=True)
     command = [program, "--basedir", base, "serve", "--iknowwhatimdoing", "--host", "127.0.0.1"]
-    with open(os.path.join(hubs.folder, "octoprint.log"), "w") as log:
-        child = subprocess.Popen(command + ["--port", str(number)], stdout=log, stderr=log)
+    child = start(command + ["--port", str(number)], os.path.join(hubs.folder, "octoprint.log"))
     try:
         url, headers = "http://127.0.0.1:%d/api" % number, {"X-Api-Key": key}
         ready(url + "/version", child, 240)
-        began = time.time()
 
         def state(wanted):
-            while True:
+            def now():
                 try:
-                    now = call(url + "/connection", None, headers)["current"]["state"]
-                except (OSError, http.client.HTTPException):
-                    now = "not up"
-                if now == wanted:
-                    return
-                assert time.time() - began < 240, now
-                time.sleep(0.3)
+                    return call(url + "/connection", None, headers)["current"]["state"]
+                except (OSError, http.client.HTTPException) as error:
+                    return repr(error)
+
+            until(now, lambda state: state == wanted, limit=240)
 
         state("Closed")
         connect = {"command": "connect", "port": hubs.printer["pty"], "baudrate": 115200}
@@ -322,8 +286,7 @@ def octoprint(hubs):
         state("Operational")
         return "operational after %.1f s" % took
     finally:
-        child.kill()
-        child.wait()
+        stop(child)
 
 
 MEERK40T = """
@@ -406,33 +369,12 @@ QUICK = [pyserial_pty, pyserial_socket, pyserial_rfc2217, socat_tcp, socat_pty, 
 SLOW = [cncjs, meerk40t, octoprint, esptool]
 
 
-def main():
+if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("farhub")
     parser.add_argument("peers", help="where they are installed")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--all", action="store_true")
     args = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="farhub-peers-")
-    hubs = Hubs(os.path.abspath(args.farhub), folder)
-    hubs.peers = os.path.abspath(args.peers)
-    failed = 0
-    try:
-        for peer in QUICK + SLOW if args.all else QUICK:
-            if args.names and not any(name in peer.__name__ for name in args.names):
-                continue
-            try:
-                word, said = "PASS", peer(hubs)
-            except Skip as skip:
-                word, said = "SKIP", skip
-            except Exception as error:
-                word, said, failed = "FAIL", repr(error)[:1000], failed + 1
-            print("%s  %-18s %s" % (word, peer.__name__, said), flush=True)
-    finally:
-        hubs.stop()
-    if not failed:
-        shutil.rmtree(folder)
-    sys.exit(1 if failed else 0)
-
-
-main()
+    stand = lambda folder: Hubs(args.farhub, args.peers, folder)
+    main(QUICK + SLOW if args.all else QUICK, stand, args.names, limit=900)

@@ -4,47 +4,12 @@ The example `printers` of the crate sim says where the printers are. Each peer i
 peers.py; its last words say what was done.
 """
 
-import argparse, asyncio, hashlib, io, json, os, subprocess, sys, time
+import asyncio, hashlib, io, json, os, sys, time
 
-SOON = 30
+from peer import SOON, Simulated, main, until as soon, until_told as until
+
 GCODE = b";Generated with Cura_SteamEngine 5.0\n;TIME:600\n;LAYER_COUNT:40\nM140 S60\nM104 S215\n"
 GCODE += b"G1 X1 Y1\n" * 20000
-
-
-class Printers:
-    """The process with the printers, and what happened in them."""
-
-    def __init__(self, example):
-        self.process = subprocess.Popen(
-            [example], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.places = {}
-        for _ in range(3):
-            place = json.loads(self.process.stdout.readline())
-            self.places[place["name"]] = place
-
-    def url(self, name):
-        return "http://%(host)s:%(port)d" % self.places[name]
-
-    def order(self, *words):
-        self.process.stdin.write(" ".join(words) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["prints"]
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait(SOON)
-
-
-async def until(ask, what):
-    """Asks again until it is so. A print of 600 s takes 5 s here."""
-    ends = time.time() + SOON
-    while True:
-        answer = await ask()
-        if what(answer):
-            return answer
-        assert time.time() < ends, answer
-        await asyncio.sleep(0.1)
 
 
 def pyprusalink(printers):
@@ -117,7 +82,7 @@ def prusalinkpy(printers):
     place = printers.places["prusalink"]
     link = PrusaLinkPy(place["host"], place["secret"], port=place["port"])
     assert link.get_version().json()["api"] and link.get_printer().json()["temperature"]
-    local = os.path.join(os.environ["PEERS_FOLDER"], "second.gcode")
+    local = os.path.join(printers.folder, "second.gcode")
     with open(local, "wb") as file:
         file.write(GCODE)
     assert link.put_gcode(local, "deep/second.gcode").status_code == 201
@@ -198,12 +163,17 @@ def moonraker_api(printers):
         assert await client.call_method("printer.print.resume") == "ok"
         state = lambda: client.call_method("printer.objects.query", objects={"print_stats": None})
         done = lambda s: s["status"]["print_stats"]["state"] == "complete"
+
+        async def told():
+            told = [d for method, d, _ in listener.heard if method == "notify_history_changed"]
+            return [one[0]["action"] for one in told]
+
         await until(state, done)
-        await asyncio.sleep(0.5)
+        await until(told, lambda actions: "finished" in actions)
         deltas = [at for method, _, at in listener.heard if method == "notify_status_update"]
         rate = (len(deltas) - 1) / (deltas[-1] - deltas[0])
         assert len(deltas) > 8 and rate < 4.5, (len(deltas), rate)
-        actions = [d[0]["action"] for m, d, _ in listener.heard if m == "notify_history_changed"]
+        actions = await told()
         assert actions == ["added", "finished"], actions
         files = [d[0]["action"] for m, d, _ in listener.heard if m == "notify_filelist_changed"]
         assert files == ["create_file"], files
@@ -254,8 +224,7 @@ def octorest(printers):
     assert bytes_.status_code == 206 and bytes_.content == GCODE[5:]
     client.select("peer.gcode", print=True)
     client.pause()
-    while client.job_info()["state"] == "Pausing":
-        time.sleep(0.05)
+    soon(lambda: client.job_info()["state"], lambda state: state != "Pausing")
     assert client.job_info()["state"] == "Paused"
     client.tool_target(200)
     client.bed_target(50)
@@ -291,29 +260,6 @@ def octorest(printers):
 PEERS = [pyprusalink, prusalinkpy, moonraker_api, octorest]
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("example", help="the program with the printers")
-    parser.add_argument("folder", help="for files")
-    parser.add_argument("names", nargs="*")
-    args = parser.parse_args()
-    os.environ["PEERS_FOLDER"] = args.folder
-    printers = Printers(args.example)
-    failed = 0
-    try:
-        for peer in PEERS:
-            if args.names and not any(name in peer.__name__ for name in args.names):
-                continue
-            try:
-                word, said = "PASS", peer(printers)
-            except Exception as error:
-                word, said, failed = "FAIL", repr(error)[:1000], failed + 1
-                if os.environ.get("PEERS_TRACE"):
-                    import traceback; traceback.print_exc()
-            print("%s  %-18s %s" % (word, peer.__name__, said), flush=True)
-    finally:
-        printers.stop()
-    sys.exit(1 if failed else 0)
-
-
-main()
+if __name__ == "__main__":
+    example, *names = (word for word in sys.argv[1:] if word != "--all")
+    main(PEERS, lambda folder: Simulated(example, folder, []), names, limit=300)

@@ -162,6 +162,10 @@ impl Mapping {
             Phase::Unknown
         } else if self.flag("error") || self.flag("closedOrError") {
             Phase::Error
+        } else if self.ended.is_some() && self.is_active() {
+            // An end is told sooner than the state that comes of it: what is shown until then is
+            // no print any more, and nothing can be started yet.
+            Phase::Busy
         } else if self.flag("paused") {
             Phase::Paused
         } else if self.is_active() {

@@ -126,6 +126,20 @@ fn the_end_of_a_print_is_told_and_stays_shown() {
 }
 
 #[test]
+fn between_an_end_and_the_state_that_comes_of_it_nothing_prints() {
+    for on in
+        [["operational", "printing"], ["operational", "paused"], ["operational", "cancelling"]]
+    {
+        let mut mapping = printing();
+        mapping.push(&current(&on, json!(24.0)), 0);
+        assert_eq!(mapping.push(&event("PrintCancelled", payload()), 1).len(), 1);
+        assert_eq!(mapping.state().phase, Phase::Busy, "{on:?}");
+        mapping.push(&current(&["operational", "ready"], Value::Null), 0);
+        assert_eq!(mapping.state().phase, Phase::Stopped);
+    }
+}
+
+#[test]
 fn a_cancelled_print_is_told_of_once() {
     let mut mapping = printing();
     let mut failed = payload();

@@ -2,6 +2,7 @@
 import type { BrowserContextOptions, Page } from "playwright-core";
 import type { State } from "../src/api";
 import type { Mock } from "./mock";
+import type { RealHub } from "./real_hub";
 
 export type Hub = { url: string; state: () => Promise<State> };
 
@@ -15,6 +16,12 @@ export type MockCase = Named & {
   /** The hub asks for it before anything else. */
   password?: string;
 };
+/** Needs what `--demo` simulates on the wire. */
+export type HubCase = Named & { hub: (page: Page, hub: RealHub) => Promise<void> };
+
+/** What the hub says of itself to that page. */
+export const stateOf = (page: Page) => () =>
+  page.evaluate(async () => (await (await fetch("/api/v1/state")).json()) as State);
 
 export const row = (page: Page, address: string) => page.locator(`[data-device="${address}"]`);
 export const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });

@@ -1,6 +1,6 @@
 /** What one does in the print shop. */
 import assert from "node:assert/strict";
-import { button, type MockCase } from "./case";
+import { button, row, type MockCase } from "./case";
 import { faint } from "./contrast";
 import { asked, card, many, visit } from "./shop_case";
 
@@ -464,6 +464,18 @@ export const shop: MockCase[] = [
         document.documentElement.scrollWidth, innerWidth,
       ]);
       assert.ok((wide ?? 0) <= (view ?? 0), `${wide} px`);
+    },
+  },
+  {
+    name: "shop: in the list of devices a printer keeps its name, and is hidden from peers",
+    mock: async (page, mock) => {
+      const printer = row(page, "desk/a1-left");
+      await printer.getByRole("button", { name: "Hide from peers" }).click();
+      await printer.getByRole("button", { name: "Show to peers" }).waitFor();
+      assert.equal(mock.device("a1-left")?.shared, false);
+      assert.equal(await printer.getByRole("button").count(), 1, "it can be renamed");
+      await printer.getByRole("link", { name: "Open the page of a1-left" }).click();
+      await page.locator("main[data-printer=a1-left]").waitFor();
     },
   },
   {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::run::{as_root, is_there, need_packages, program, run};
+use crate::run::{as_root, is_there, need_packages, program, root, run};
 use crate::ui;
 
 const RUST_LIMIT: Duration = Duration::from_secs(2400);
@@ -24,7 +24,10 @@ pub(crate) fn test() -> Result<()> {
     if std::env::var_os("CHROMIUM").is_none() {
         need_packages(&["chromium"])?;
     }
-    ui::npm(&["run", "--silent", "e2e"])
+    ui::npm(&["run", "--silent", "e2e"])?;
+    // the tests above have built it
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), Into::into);
+    ui::e2e_of(&target.join("debug/farhub"))
 }
 
 /// The programs of PostgreSQL: the tests of the print shop start servers of their own.

@@ -29,6 +29,13 @@ pub(crate) fn test() -> Result<()> {
     npm(&["run", "--silent", "test"])
 }
 
+/// The page in a browser, against that program as a hub.
+pub(crate) fn e2e_of(hub: &Path) -> Result<()> {
+    let mut command = program("ui", "npm", ["run", "--silent", "e2e:hub"]);
+    command.env("FARHUB_BIN", hub);
+    run(command, LIMIT)
+}
+
 /// What `package-lock.json` names, unless it is there already.
 fn install() -> Result<()> {
     ensure!(is_there("npm", "--version"), "the web UI needs Node.js 20 or newer, with npm");

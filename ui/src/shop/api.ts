@@ -425,9 +425,9 @@ export class ShopApi {
 
   printers = () => this.#get<Printer[]>("/printers");
   seen = (seconds: number) => this.#get<SeenPrinter[]>(`/printers/seen?seconds=${seconds}`);
-  /** Of a printer that is here: its own secret is used where none is typed. */
   /** Answers when somebody has allowed it on OctoPrint's own page. */
   askKey = (printer: NewPrinter) => this.#post<{ secret: string }>("/printers/app-key", printer);
+  /** Of a printer that is here (`known`) its own secret is used where none is typed. */
   test = (printer: NewPrinter, known?: string) =>
     this.#post<Probe>(`/printers/test${queryOf({ printer: known })}`, printer);
   add = (printer: NewPrinter) => this.#post<Printer>("/printers", printer);

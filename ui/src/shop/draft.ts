@@ -26,13 +26,16 @@ export const PORTS: Record<Protocol, number> = {
   octoprint: 80,
 };
 
+/** Who logs in unless its owner says otherwise. Of a PrusaLink, nobody means an API key. */
+export const userOf = (protocol: Protocol) => (protocol === "prusalink" ? "maker" : "");
+
 export const blank = (protocol: Protocol = "bambu"): Draft => ({
   protocol,
   host: "",
   port: "",
   tls: false,
   serial_number: "",
-  user: protocol === "prusalink" ? "maker" : "",
+  user: userOf(protocol),
   secret: "",
   pin: "",
   model: "",

@@ -207,6 +207,12 @@ export const shop = {
     return cells.get(`${hub}/${id}`)?.printer.title ?? null;
   },
   of: (hub: string): Cell[] => [...cells.values()].filter((cell) => cell.hub === hub),
+  /** Those to choose from, by their titles as people count. */
+  choices: (hub: string): Printer[] =>
+    shop
+      .of(hub)
+      .map(({ printer }) => printer)
+      .sort((a, b) => byTitle.compare(a.title, b.title)),
 };
 
 /** Hears of what happens; returns how to stop. */
@@ -339,6 +345,7 @@ function tell(news: News): void {
   toast("bad", t("shop_toast_failed", values), job.reason ? { message: job.reason, hint: null } : null);
 }
 
+const byTitle = new Intl.Collator(undefined, { numeric: true });
 const POLL_MS = 4000;
 /** A tab in the background gives its connections to the others. */
 const HIDDEN_MS = 30_000;

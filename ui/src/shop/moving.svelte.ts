@@ -13,7 +13,6 @@ export type Goal = { printer: string; start: boolean; options?: StartOptions } |
 export class Moving {
   sent = $state(0);
   problem = $state.raw<Problem | null>(null);
-  over = $state(false);
   #control = new AbortController();
 
   constructor(
@@ -28,13 +27,12 @@ export class Moving {
 
   async go(): Promise<ShopFile | null> {
     this.#control = new AbortController();
-    [this.problem, this.over, this.sent] = [null, false, 0];
+    [this.problem, this.sent] = [null, 0];
     try {
       const { signal } = this.#control;
       const url = this.shop.api.uploadUrl(this.file.name);
       const file = await putFile(url, this.file, { step: (sent) => (this.sent = sent), signal });
       if (this.goal) await this.shop.api.send(file.id, this.goal);
-      this.over = true;
       drop(this);
       if (!this.goal) toast("good", t("shop_uploaded", { name: file.name }));
       return file;

@@ -17,6 +17,11 @@ export const shopDe: Record<keyof typeof shopEn, string> = {
   shop_device_printer: "Drucker",
   shop_device_open: "Öffnen",
   shop_device_open_of: "Seite von {name} öffnen",
+  shop_device_show: "Peers zeigen",
+  shop_device_show_hint: "Peers, die es dürfen, sehen und benutzen ihn über diesen Hub",
+  shop_device_hide: "Vor Peers verbergen",
+  shop_device_hide_hint:
+    "Peers sehen ihn nicht mehr. Was er druckt, geht weiter, und dieser Hub behält ihn.",
 
   // Printers
   shop_loading: "Die Drucker werden gefragt …",
@@ -282,7 +287,6 @@ export const shopDe: Record<keyof typeof shopEn, string> = {
   shop_job_ended: "Ende",
   shop_job_took: "Druckzeit",
   shop_job_pauses: "Pausen",
-  shop_job_progress: "Fortschritt",
   shop_job_made_by: "Begonnen von",
   shop_job_known: "Das Ende ist bekannt",
   shop_known_seen: "weil es zu sehen war",

@@ -15,6 +15,10 @@ export const shopEn = {
   shop_device_printer: "Printer",
   shop_device_open: "Open",
   shop_device_open_of: "Open the page of {name}",
+  shop_device_show: "Show to peers",
+  shop_device_show_hint: "Peers with a grant for it see and use it at this hub",
+  shop_device_hide: "Hide from peers",
+  shop_device_hide_hint: "Peers see it no longer. What it prints goes on, and this hub keeps it.",
 
   // Printers
   shop_loading: "Asking for the printers…",
@@ -278,7 +282,6 @@ export const shopEn = {
   shop_job_ended: "Ended",
   shop_job_took: "Printed for",
   shop_job_pauses: "Paused for",
-  shop_job_progress: "Progress",
   shop_job_made_by: "Started by",
   shop_job_known: "The end is known",
   shop_known_seen: "as it was seen",

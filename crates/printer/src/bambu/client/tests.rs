@@ -103,6 +103,18 @@ async fn one_that_tells_nothing_is_no_use() {
 }
 
 #[tokio::test]
+async fn it_listens_before_it_asks() {
+    for round in 0..20 {
+        let (connection, broker) = broker(0, Some(idle())).await;
+        timeout(PATIENCE, probe(&connection, QUICK)).await.unwrap().unwrap();
+        let heard = timeout(PATIENCE, broker).await.unwrap().unwrap();
+        let heard = String::from_utf8_lossy(&heard);
+        let place = |what| heard.find(what).unwrap();
+        assert!(place("/report") < place("pushall"), "round {round}: {heard}");
+    }
+}
+
+#[tokio::test]
 async fn silence_is_asked_and_then_left() {
     let (connection, broker) = broker(0, Some(idle())).await;
     let (tell, mut told) = mpsc::channel(8);

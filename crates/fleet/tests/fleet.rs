@@ -20,6 +20,19 @@ async fn problem(fleet: &Fleet, new: NewPrinter) -> Reason {
 }
 
 #[tokio::test]
+async fn a_hub_without_printers_has_no_database() {
+    let (folder, fleet) = begin().await;
+    fleet.ready().await.unwrap();
+    assert!(fleet.printers().is_empty());
+    assert_eq!(fleet.jobs(&JobFilter::default()).await.unwrap().rows.len(), 0);
+    assert_eq!(fleet.queue(true).await.unwrap().len(), 0);
+    // what it does by itself when it starts has been done when it has stopped
+    fleet.stop().await;
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(!folder.path().join("shop.db").exists(), "{left:?}");
+}
+
+#[tokio::test]
 async fn a_test_of_the_connection_says_what_is_wrong() {
     let (_folder, fleet) = begin().await;
     let printers = [Protocol::Bambu, Protocol::PrusaLink, Protocol::Moonraker, Protocol::OctoPrint];

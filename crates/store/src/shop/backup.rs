@@ -12,7 +12,7 @@ impl Shop {
     /// [`Error::NotAFile`] for PostgreSQL; when the file is there already, or cannot be written.
     pub async fn backup_to(&self, file: &Path) -> Result<(), Error> {
         match &*self.db {
-            Db::Lite { write, .. } => backup::copy(write, file).await,
+            Db::Lite(lite) => backup::copy(lite.writer().await?, file).await,
             Db::Pg(_) => Err(Error::NotAFile),
         }
     }

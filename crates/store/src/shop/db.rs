@@ -11,20 +11,31 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::sqlite::{SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, FromRow, Postgres, Sqlite, Transaction};
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{OnceCell, broadcast};
 use tokio::time::timeout;
 
 /// An open database.
 #[derive(Debug)]
 pub(super) enum Db {
-    /// One writer, since SQLite has no more, and readers that never wait for it (WAL).
-    Lite {
-        write: SqlitePool,
-        read: SqlitePool,
-    },
+    Lite(Lite),
     Pg(PgPool),
+}
+
+/// An SQLite file. A shop in which nothing was ever written has none, reads as empty, and costs
+/// nothing: most hubs have no printers.
+#[derive(Debug)]
+pub(super) struct Lite {
+    file: PathBuf,
+    pools: OnceCell<Pools>,
+}
+
+/// One writer, since SQLite has no more, and readers that never wait for it (WAL).
+#[derive(Debug)]
+struct Pools {
+    write: SqlitePool,
+    read: SqlitePool,
 }
 
 /// A row of either engine.
@@ -76,6 +87,102 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./shop_migrations")
 
 impl Db {
     pub(super) async fn open(file: &Path) -> Result<Self, Error> {
+        let lite = Lite { file: file.to_owned(), pools: OnceCell::new() };
+        // what cannot be read has to be known now
+        lite.reader().await?;
+        Ok(Self::Lite(lite))
+    }
+
+    /// `shown` is the address without its password.
+    pub(super) async fn connect(options: PgConnectOptions, shown: &str) -> Result<Self, Error> {
+        let failed = |error| Error::Open(shown.to_owned(), error);
+        // a pool tries again until its time is up, and then says only that; this says what is wrong
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        let first = timeout(CONNECT_LIMIT, options.connect()).await.map_err(late);
+        first.and_then(|first| first).map_err(failed)?.close().await.map_err(failed)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(CONNECT_LIMIT)
+            .connect_with(options);
+        let pool = pool.await.map_err(failed)?;
+        MIGRATIONS.run(&pool).await?;
+        Ok(Self::Pg(pool))
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Lite(lite) => {
+                if let Some(pools) = lite.pools.get() {
+                    pools.read.close().await;
+                    pools.write.close().await;
+                }
+            }
+            Self::Pg(pool) => pool.close().await,
+        }
+    }
+
+    pub(super) async fn rows<T: FromEither>(
+        &self,
+        sql: impl Into<Sql>,
+        args: Vec<Arg>,
+    ) -> Result<Vec<T>, Error> {
+        let sql = AssertSqlSafe(sql.into());
+        Ok(match self {
+            Self::Lite(lite) => match lite.reader().await? {
+                Some(read) => bound!(sqlx::query_as(sql), args).fetch_all(read).await?,
+                None => vec![],
+            },
+            Self::Pg(pool) => bound!(sqlx::query_as(sql), args).fetch_all(pool).await?,
+        })
+    }
+
+    pub(super) async fn row<T: FromEither>(
+        &self,
+        sql: impl Into<Sql>,
+        args: Vec<Arg>,
+    ) -> Result<Option<T>, Error> {
+        let sql = AssertSqlSafe(sql.into());
+        Ok(match self {
+            Self::Lite(lite) => match lite.reader().await? {
+                Some(read) => bound!(sqlx::query_as(sql), args).fetch_optional(read).await?,
+                None => None,
+            },
+            Self::Pg(pool) => bound!(sqlx::query_as(sql), args).fetch_optional(pool).await?,
+        })
+    }
+
+    /// Begins to write. Dropping it undoes everything.
+    pub(super) async fn begin(&self, told: &broadcast::Sender<Change>) -> Result<Work, Error> {
+        let on = match self {
+            // a reader that turns into a writer may be refused; who begins as one waits its turn
+            Self::Lite(lite) => On::Lite(lite.writer().await?.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Pg(pool) => On::Pg(pool.begin().await?),
+        };
+        Ok(Work { on, told: told.clone(), changes: Vec::new() })
+    }
+}
+
+impl Lite {
+    /// The one who writes, in a file that is made where there is none.
+    pub(super) async fn writer(&self) -> Result<&SqlitePool, Error> {
+        Ok(&self.pools().await?.write)
+    }
+
+    /// Those who read, if there is anything.
+    async fn reader(&self) -> Result<Option<&SqlitePool>, Error> {
+        if !self.pools.initialized() && !self.file.exists() {
+            return Ok(None);
+        }
+        Ok(Some(&self.pools().await?.read))
+    }
+
+    async fn pools(&self) -> Result<&Pools, Error> {
+        self.pools.get_or_try_init(|| Pools::open(&self.file)).await
+    }
+}
+
+impl Pools {
+    async fn open(file: &Path) -> Result<Self, Error> {
         let shown = || file.display().to_string();
         crate::for_its_owner(file).map_err(|error| Error::File(shown(), error))?;
         // FULL: a job that we have said to have written survives a power cut too
@@ -101,69 +208,7 @@ impl Db {
             .min_connections(0)
             .idle_timeout(READER_IDLE)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self::Lite { write, read })
-    }
-
-    /// `shown` is the address without its password.
-    pub(super) async fn connect(options: PgConnectOptions, shown: &str) -> Result<Self, Error> {
-        let failed = |error| Error::Open(shown.to_owned(), error);
-        // a pool tries again until its time is up, and then says only that; this says what is wrong
-        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-        let first = timeout(CONNECT_LIMIT, options.connect()).await.map_err(late);
-        first.and_then(|first| first).map_err(failed)?.close().await.map_err(failed)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(CONNECT_LIMIT)
-            .connect_with(options);
-        let pool = pool.await.map_err(failed)?;
-        MIGRATIONS.run(&pool).await?;
-        Ok(Self::Pg(pool))
-    }
-
-    pub(super) async fn close(&self) {
-        match self {
-            Self::Lite { write, read } => {
-                read.close().await;
-                write.close().await;
-            }
-            Self::Pg(pool) => pool.close().await,
-        }
-    }
-
-    pub(super) async fn rows<T: FromEither>(
-        &self,
-        sql: impl Into<Sql>,
-        args: Vec<Arg>,
-    ) -> Result<Vec<T>, Error> {
-        let sql = AssertSqlSafe(sql.into());
-        Ok(match self {
-            Self::Lite { read, .. } => bound!(sqlx::query_as(sql), args).fetch_all(read).await?,
-            Self::Pg(pool) => bound!(sqlx::query_as(sql), args).fetch_all(pool).await?,
-        })
-    }
-
-    pub(super) async fn row<T: FromEither>(
-        &self,
-        sql: impl Into<Sql>,
-        args: Vec<Arg>,
-    ) -> Result<Option<T>, Error> {
-        let sql = AssertSqlSafe(sql.into());
-        Ok(match self {
-            Self::Lite { read, .. } => {
-                bound!(sqlx::query_as(sql), args).fetch_optional(read).await?
-            }
-            Self::Pg(pool) => bound!(sqlx::query_as(sql), args).fetch_optional(pool).await?,
-        })
-    }
-
-    /// Begins to write. Dropping it undoes everything.
-    pub(super) async fn begin(&self, told: &broadcast::Sender<Change>) -> Result<Work, Error> {
-        let on = match self {
-            // a reader that turns into a writer may be refused; who begins as one waits its turn
-            Self::Lite { write, .. } => On::Lite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Pg(pool) => On::Pg(pool.begin().await?),
-        };
-        Ok(Work { on, told: told.clone(), changes: Vec::new() })
+        Ok(Self { write, read })
     }
 }
 
@@ -347,14 +392,36 @@ const CHANGES_MAX: usize = 256;
 mod tests {
     use super::*;
 
+    async fn printers(db: &Db) -> Option<(i64,)> {
+        db.row("SELECT COUNT(*) FROM printers", vec![]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_made_until_something_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("shop.db");
+        let db = Db::open(&file).await.unwrap();
+        assert_eq!(printers(&db).await, None);
+        let rows: Vec<(i64,)> = db.rows("SELECT 1 FROM printers", vec![]).await.unwrap();
+        assert!(rows.is_empty() && !file.exists());
+        let (told, _) = broadcast::channel(1);
+        db.begin(&told).await.unwrap().commit().await.unwrap();
+        assert_eq!(printers(&db).await, Some((0,)));
+        db.close().await;
+        // and what was made once is looked at when it is opened
+        std::fs::write(&file, "no database at all, but long enough for its header").unwrap();
+        let failed = Db::open(&file).await;
+        assert!(matches!(failed, Err(Error::Open(..))), "{failed:?}");
+    }
+
     #[tokio::test]
     async fn nobody_reads_until_somebody_asks() {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&dir.path().join("shop.db")).await.unwrap();
-        let Db::Lite { write, read } = &db else { panic!("it is SQLite") };
+        let Db::Lite(lite) = &db else { panic!("it is SQLite") };
+        let Pools { write, read } = lite.pools().await.unwrap();
         assert_eq!((write.size(), read.size()), (1, 0));
-        let one: Option<(i64,)> = db.row("SELECT COUNT(*) FROM printers", vec![]).await.unwrap();
-        assert_eq!((one, read.size()), (Some((0,)), 1));
+        assert_eq!((printers(&db).await, read.size()), (Some((0,)), 1));
         let options = read.options();
         assert_eq!(
             (options.get_min_connections(), options.get_idle_timeout()),

@@ -62,7 +62,8 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Opens an SQLite file, and makes or updates it where needed.
+    /// Opens an SQLite file, and updates it where needed. One that is not there is made when the
+    /// first thing is written; until then the shop is empty.
     ///
     /// # Errors
     /// When the file cannot be used, or is from a newer version.

@@ -166,6 +166,8 @@ async fn a_search_finds_every_word_in_any_case() {
 async fn ten_thousand_jobs_are_paged_without_a_gap() {
     for place in Place::both() {
         let shop = place.shop().await;
+        // the tables are made with what is written first
+        shop.remove_job("none").await.unwrap();
         fill(&place).await;
         for oldest_first in [false, true] {
             // several start in the same microsecond: the id decides

@@ -9,7 +9,7 @@ use crate::view::{self, Health, Link};
 use crate::{Error, files, queue, watching};
 use printer::{Command, Connection, PrinterState, Protocol, Secret};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
     pub(crate) queue: Notify,
+    pub(crate) queue_runs: Mutex<BTreeSet<String>>,
     /// Folders were added.
     pub(crate) folders: Notify,
     pub(crate) leases: Leases,
@@ -107,6 +108,7 @@ impl Fleet {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             queue: Notify::new(),
+            queue_runs: Mutex::default(),
             folders: Notify::new(),
             leases,
             progress: Progress::default(),
@@ -199,8 +201,12 @@ impl Inner {
             tracing::warn!(id = row.id, "a printer with an id that is none is left out");
             return Ok(());
         };
-        let secret = self.shop.printer_secret(&row.id).await?.unwrap_or_default();
+        let secret = self.secret_of(&row).await?;
         let (asks, asked) = mpsc::channel(ASKS_MAX);
+        // before it can be seen
+        if let Some(expected) = self.awaited(&row.id).await? {
+            let _ = asks.try_send(Ask::Expect(expected));
+        }
         let link = if row.enabled { Link::Connecting } else { Link::Disabled };
         let health = Health {
             link,
@@ -237,6 +243,18 @@ impl Inner {
         self.feed.printer(&id);
         self.roll.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// What lets us in. One that does not open keeps nobody else's printers away: its own says that
+    /// the secret is wrong, and takes another.
+    pub(crate) async fn secret_of(&self, row: &shop::Printer) -> Result<String, Error> {
+        match self.shop.printer_secret(&row.id).await {
+            Err(error @ store::Error::Sealed(_)) => {
+                tracing::error!(printer = row.name, %error, "a printer's secret is lost");
+                Ok(String::new())
+            }
+            secret => Ok(secret?.unwrap_or_default()),
+        }
     }
 
     /// Forgets a printer that is not in the shop any more.

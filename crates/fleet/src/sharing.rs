@@ -49,7 +49,7 @@ impl Leases {
         }
     }
 
-    fn holds(&self, id: &DeviceId) -> bool {
+    pub(crate) fn holds(&self, id: &DeviceId) -> bool {
         self.mine.as_ref().is_none_or(|mine| mine.borrow().contains(id.as_str()))
     }
 }
@@ -218,7 +218,7 @@ async fn printer_changed(inner: &Arc<Inner>, id: &str) -> Result<(), crate::Erro
     let Some((known, secret)) = known else {
         return inner.clone().take_up(row, false).await;
     };
-    let stored = inner.shop.printer_secret(id).await?.unwrap_or_default();
+    let stored = inner.secret_of(&row).await?;
     if crate::printers::is_other_connection(&known, &row) || stored != secret.expose() {
         inner.clone().take_up(row, false).await?;
     } else if known != row {

@@ -122,6 +122,9 @@ impl Watching {
         if let Ok((since_us, name, jobs)) = stored(&inner, &self.id).await {
             self.recorder = Recorder::new(self.id.as_str(), &name, since_us, jobs);
         }
+        if let Ok(Some(expected)) = inner.awaited(self.id.as_str()).await {
+            self.recorder.expect(expected);
+        }
         inner.change(&self.id, |entry| entry.health.link = Link::Connecting);
     }
 

@@ -114,3 +114,41 @@ async fn what_one_hub_adds_and_removes_the_other_has() {
     first.stop().await;
     second.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_waits_for_the_hub_that_has_it() {
+    let Some(place) = Place::postgres() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let spec = Spec { speed: 300.0, ..Spec::new(Protocol::Moonraker, "klipper") };
+    let printer = Printer::start(spec).await.unwrap();
+    let first = hub(&place, "first", data.path()).await;
+    first.add(bench::new(printer.spec()), |_| false).await.unwrap();
+    all_are(&first, Link::Online).await;
+    let second = hub(&place, "second", data.path()).await;
+    let receive = async |hub: &Fleet| {
+        let mut receiving = hub.receive("part.gcode").await.unwrap();
+        receiving.write(b";TIME:400\n;LAYER_COUNT:10\nG28\n").await.unwrap();
+        receiving.finish().await.unwrap()
+    };
+    let new = serde_json::json!({ "file_id": receive(&second).await.id });
+    let item = second.enqueue(serde_json::from_value(new).unwrap(), "test").await.unwrap().id;
+    for hub in [&first, &second] {
+        until("somebody is told why", async || {
+            let why = hub.queue_item(&item).await.unwrap().waits.into_values().next()?;
+            why.contains("another hub").then_some(())
+        })
+        .await;
+    }
+    let waiting = first.queue_item(&item).await.unwrap();
+    assert!(waiting.runs.is_empty() && !waiting.held, "{waiting:?}");
+    receive(&first).await;
+    // the folder is looked at when the queue is: whatever changes it wakes it
+    let change = fleet::view::QueueChange { priority: Some(1), ..Default::default() };
+    second.change_queue(&item, change).await.unwrap();
+    until("it is printed", async || {
+        (first.queue_item(&item).await.unwrap().state == "done").then_some(())
+    })
+    .await;
+    first.stop().await;
+    second.stop().await;
+}

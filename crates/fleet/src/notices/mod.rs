@@ -1,8 +1,9 @@
 //! Tells people elsewhere what has happened: by a webhook, an e-mail or ntfy.
 //!
-//! One task sends; what waits for it is bounded, and what does not fit is counted as lost and said
-//! so in the log. A channel that fails is tried a few times, and shows its last problem. Where a
-//! notice goes is known to its channel only, and is never shown or logged.
+//! Each channel has a task of its own, so that one that is slow or away delays no other. What waits
+//! is bounded: what does not fit is lost, and said so in the log. A channel that fails is tried a
+//! few times, and shows its last problem. Where a notice goes is known to its channel only, and is
+//! never shown or logged.
 
 mod send;
 
@@ -12,10 +13,11 @@ use crate::fleet::{Fleet, Inner, now_us};
 use crate::recorder::{Change, state};
 use crate::view::{self, ChannelKind, NewChannel, Notice, Way};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use store::shop;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wire::DeviceId;
 
@@ -48,7 +50,7 @@ impl Fleet {
     pub async fn add_channel(&self, new: NewChannel) -> Result<view::Channel, Error> {
         let missing = || Error::Unacceptable("say where the notices are to go".to_owned());
         let way = new.way.clone().ok_or_else(missing)?;
-        self.put_channel(crate::id::fresh(now_us()), new, Some(way), now_us()).await
+        self.put_channel(crate::id::fresh(now_us()), new, way, now_us()).await
     }
 
     /// # Errors
@@ -59,21 +61,20 @@ impl Fleet {
             Some(way) => way,
             None => self.0.way(id).await?,
         };
-        self.put_channel(id.to_owned(), new, Some(way), known.created_us).await
+        self.put_channel(id.to_owned(), new, way, known.created_us).await
     }
 
     async fn put_channel(
         &self,
         id: String,
         new: NewChannel,
-        way: Option<Way>,
+        way: Way,
         created_us: i64,
     ) -> Result<view::Channel, Error> {
         let name: String = new.name.trim().chars().take(NAME_CHARS_MAX).collect();
         if name.is_empty() {
             return Err(Error::Unacceptable("a channel needs a name".to_owned()));
         }
-        let way = way.expect("both callers have one");
         send::check(&way)?;
         let channel = shop::Channel {
             id: id.clone(),
@@ -166,16 +167,23 @@ impl Inner {
     }
 
     async fn channel_view(&self, channel: shop::Channel) -> Result<view::Channel, Error> {
-        let way = self.way(&channel.id).await?;
+        let (shown, problem) = match self.way(&channel.id).await {
+            Ok(way) => (send::shown(&way), channel.last_problem),
+            // sealed with a key that is gone: it is shown, so that it can be said again or removed
+            Err(error @ (Error::Conflict(_) | Error::Store(store::Error::Sealed(_)))) => {
+                (String::new(), Some(error.to_string()))
+            }
+            Err(error) => return Err(error),
+        };
         Ok(view::Channel {
             id: channel.id,
             name: channel.name,
-            kind: kind(&way),
+            kind: serde_json::from_value(channel.kind.into()).unwrap_or(ChannelKind::Webhook),
             events: serde_json::from_str(&channel.events).unwrap_or_default(),
             enabled: channel.enabled,
-            shown: send::shown(&way),
+            shown,
             last_us: channel.last_us,
-            last_problem: channel.last_problem,
+            last_problem: problem,
         })
     }
 }
@@ -186,36 +194,65 @@ pub(crate) async fn run(
     mut posted: mpsc::Receiver<Message>,
     stopping: CancellationToken,
 ) {
+    let mut senders = Senders::default();
     while let Some(Some(message)) = stopping.run_until_cancelled(posted.recv()).await {
-        let sent = stopping.run_until_cancelled(tell(&inner, &message)).await;
-        if let Some(Err(error)) = sent {
-            tracing::error!(%error, "a notice cannot be sent");
+        match inner.shop.channels().await {
+            Ok(channels) => senders.tell(&inner, &channels, Arc::new(message)),
+            Err(error) => tracing::error!(%error, "a notice is lost: who wants it cannot be read"),
         }
     }
 }
 
-async fn tell(inner: &Inner, message: &Message) -> Result<(), Error> {
-    for channel in inner.shop.channels().await? {
-        let events: Vec<Notice> = serde_json::from_str(&channel.events).unwrap_or_default();
-        if !channel.enabled || !events.contains(&message.event) {
-            continue;
-        }
-        let way = inner.way(&channel.id).await?;
-        let mut sent = send::send(&way, message).await;
-        for pause in AGAIN_AFTER {
-            if sent.is_ok() {
-                break;
+/// A task for each channel that was told anything. They end with this.
+#[derive(Default)]
+struct Senders {
+    waiting: BTreeMap<String, mpsc::Sender<Arc<Message>>>,
+    tasks: JoinSet<()>,
+}
+
+impl Senders {
+    fn tell(&mut self, inner: &Arc<Inner>, channels: &[shop::Channel], message: Arc<Message>) {
+        // what was removed or switched off is told nothing more
+        self.waiting.retain(|id, _| channels.iter().any(|one| one.id == *id && one.enabled));
+        while self.tasks.try_join_next().is_some() {}
+        for channel in channels.iter().filter(|channel| channel.enabled) {
+            let events: Vec<Notice> = serde_json::from_str(&channel.events).unwrap_or_default();
+            if !events.contains(&message.event) {
+                continue;
             }
-            tokio::time::sleep(pause).await;
-            sent = send::send(&way, message).await;
+            let waiting = self.waiting.entry(channel.id.clone()).or_insert_with(|| {
+                let (waiting, posted) = mpsc::channel(CHANNEL_WAITING_MAX);
+                self.tasks.spawn(send_all(inner.clone(), channel.id.clone(), posted));
+                waiting
+            });
+            if waiting.try_send(message.clone()).is_err() {
+                let channel = &channel.name;
+                tracing::warn!(channel, "a notice is lost: too many wait for this channel");
+            }
         }
-        let problem = sent.err();
-        if let Some(problem) = &problem {
-            tracing::warn!(channel = channel.name, problem, "a notice did not arrive");
-        }
-        inner.shop.channel_told(&channel.id, now_us(), problem.as_deref()).await?;
-        inner.feed.news(News::Channels);
     }
+}
+
+/// Sends what one channel is told, one after the other.
+async fn send_all(inner: Arc<Inner>, id: String, mut posted: mpsc::Receiver<Arc<Message>>) {
+    while let Some(message) = posted.recv().await {
+        if let Err(error) = tell(&inner, &id, &message).await {
+            tracing::error!(channel = id, %error, "a notice cannot be sent");
+        }
+    }
+}
+
+async fn tell(inner: &Inner, id: &str, message: &Message) -> Result<(), Error> {
+    let sent = match inner.way(id).await {
+        Ok(way) => send::send_patiently(&way, message).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let problem = sent.err();
+    if let Some(problem) = &problem {
+        tracing::warn!(channel = id, problem, "a notice did not arrive");
+    }
+    inner.shop.channel_told(id, now_us(), problem.as_deref()).await?;
+    inner.feed.news(News::Channels);
     Ok(())
 }
 
@@ -227,7 +264,11 @@ fn kind(way: &Way) -> ChannelKind {
     }
 }
 
-/// Notices that wait to be sent.
+/// Notices that wait to be given to their channels.
 pub(crate) const WAITING_MAX: usize = 256;
-const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
+/// Of one channel: one that is away takes a minute for each.
+const CHANNEL_WAITING_MAX: usize = 64;
 const NAME_CHARS_MAX: usize = 60;
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,19 @@ pub(super) fn shown(way: &Way) -> String {
     }
 }
 
+/// Sends it, or says in a sentence why not after a few tries.
+pub(super) async fn send_patiently(way: &Way, message: &Message) -> Result<(), String> {
+    let mut sent = send(way, message).await;
+    for pause in AGAIN_AFTER {
+        if sent.is_ok() {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        sent = send(way, message).await;
+    }
+    sent
+}
+
 /// Sends it, or says in a sentence why not.
 pub(super) async fn send(way: &Way, message: &Message) -> Result<(), String> {
     let sent = async {
@@ -177,6 +190,7 @@ fn is_fit(ip: IpAddr) -> bool {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
 
 #[cfg(test)]
 mod tests;

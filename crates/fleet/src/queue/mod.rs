@@ -2,8 +2,10 @@
 //!
 //! What goes where is decided by [`plan`], without I/O. A copy of a job is *claimed* in the
 //! database before anything is done for it, so that no two hubs and no two rounds take the same
-//! one; a printer has one claim at a time. Whatever fails on the way to the printer holds the job,
-//! with its reason, until somebody has looked: nothing is tried again and again.
+//! one; a printer has one claim at a time, and only the hub that has the content makes one.
+//! Whatever fails on the way to the printer holds the job, with its reason, until somebody has
+//! looked: nothing is tried again and again. So does a print that nobody saw begin or end, and one
+//! that failed where nobody comes to clear the bed.
 
 mod plan;
 mod run;
@@ -111,7 +113,7 @@ impl Fleet {
         }
         item.copies = change.copies.unwrap_or(item.copies);
         item.priority = change.priority.unwrap_or(item.priority);
-        item.due_us = change.due_us.or(item.due_us);
+        item.due_us = change.due_us.unwrap_or(item.due_us);
         item.held = change.held.unwrap_or(item.held);
         let targets = serde_json::from_str(&item.targets).unwrap_or_default();
         checked(item.copies, &targets, &self.0)?;

@@ -20,6 +20,10 @@ pub(super) struct Waiting {
     pub(super) due_us: Option<i64>,
     pub(super) position: i64,
     pub(super) held: bool,
+    /// Its content is on another hub's disk.
+    pub(super) elsewhere: bool,
+    /// Printers on which its file lies.
+    pub(super) lies_on: BTreeSet<String>,
     /// Copies that are neither claimed nor done.
     pub(super) copies_left: i64,
 }
@@ -36,6 +40,8 @@ pub(super) struct Candidate {
     pub(super) kinds: &'static [&'static str],
     /// `None` while it is away.
     pub(super) phase: Option<Phase>,
+    /// Another hub watches it.
+    pub(super) elsewhere: bool,
     pub(super) read_only: bool,
     pub(super) bed_clear: bool,
     pub(super) claimed: bool,
@@ -101,6 +107,9 @@ fn lacks(job: &Waiting, printer: &Candidate) -> Option<String> {
     if !printer.kinds.contains(&job.kind.as_str()) {
         return Some(format!("it does not print .{} files", job.kind));
     }
+    if job.elsewhere && !job.lies_on.contains(&printer.id) {
+        return Some("its file is at another hub, which does not have this printer".to_owned());
+    }
     let model = job.needs.model.as_deref().or(job.meta.printer_model.as_deref());
     if let Some(model) = model.filter(|model| !same_model(model, &printer.model)) {
         return Some(format!("it is no {model}"));
@@ -132,6 +141,9 @@ fn lacks(job: &Waiting, printer: &Candidate) -> Option<String> {
 }
 
 fn stands_in_the_way(printer: &Candidate) -> Option<&'static str> {
+    if printer.elsewhere {
+        return Some("another hub gives it its jobs");
+    }
     let Some(phase) = printer.phase else { return Some("it is not connected") };
     if printer.read_only {
         return Some("it takes no orders");
@@ -221,6 +233,17 @@ mod tests {
         let project = Waiting { kind: "3mf".to_owned(), ..job("p", 1) };
         let waits = plan(vec![project], &[free("a")]).waits;
         assert_eq!(waits["p"]["a"], "it does not print .3mf files");
+    }
+
+    #[test]
+    fn content_that_is_elsewhere_waits_for_its_hub() {
+        let there = Waiting { elsewhere: true, ..job("x", 2) };
+        let there = Waiting { lies_on: ["b".to_owned()].into(), ..there };
+        let away = Candidate { elsewhere: true, phase: None, ..free("c") };
+        let plan = plan(vec![there, job("y", 9)], &[free("a"), free("b"), away]);
+        assert_eq!(plan.begin, [pair("x", "b"), pair("y", "a")]);
+        assert!(plan.waits["x"]["a"].starts_with("its file is at another hub"));
+        assert_eq!(plan.waits["y"]["c"], "another hub gives it its jobs");
     }
 
     #[test]

@@ -8,30 +8,53 @@ use crate::recorder::{Expected, state};
 use crate::view::{Link, Notice};
 use printer::{Protocol, Start};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::shop::{Job, QueueItem, QueueRun};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::DeviceId;
 
 /// Gives jobs to printers as long as the fleet runs.
 pub(crate) async fn run(inner: Arc<Inner>, stopping: CancellationToken) {
-    if let Err(error) = inner.take_up_runs().await {
-        tracing::error!(%error, "what the queue had begun cannot be looked up");
-    }
+    let mut checked: Option<Instant> = None;
     loop {
-        let any = inner.round().await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the queue cannot be looked at");
-            true
-        });
+        let mut next = None;
+        if checked.is_none_or(|at| at.elapsed() >= CHECK_EVERY) {
+            checked = Some(Instant::now());
+            match inner.take_up_runs().await {
+                Ok(any) => next = any.then_some(CHECK_EVERY),
+                Err(error) => {
+                    tracing::error!(%error, "what the queue had begun cannot be looked up");
+                    next = Some(CHECK_EVERY);
+                }
+            }
+        }
+        match inner.round().await {
+            Ok(Left::Nothing) => {}
+            Ok(Left::Runs) => next = Some(CHECK_EVERY),
+            Ok(Left::Jobs) => next = Some(next.unwrap_or(LOOK_EVERY)),
+            Err(error) => {
+                tracing::error!(%error, "the queue cannot be looked at");
+                next = Some(CHECK_EVERY);
+            }
+        }
         tokio::select! {
             () = stopping.cancelled() => return,
             () = inner.queue.notified() => {}
             // an empty queue sleeps
-            () = tokio::time::sleep(LOOK_EVERY), if any => {}
+            () = tokio::time::sleep(next.unwrap_or_default()), if next.is_some() => {}
         }
         tokio::time::sleep(BREATH).await;
     }
+}
+
+/// What there is to come back for.
+enum Left {
+    Nothing,
+    /// Copies are under way.
+    Runs,
+    Jobs,
 }
 
 impl Inner {
@@ -40,21 +63,26 @@ impl Inner {
         Ok(self.planned().await?.0.waits)
     }
 
-    /// Says whether anything is in the queue.
-    async fn round(self: &Arc<Self>) -> Result<bool, Error> {
+    async fn round(self: &Arc<Self>) -> Result<Left, Error> {
         let (plan, items) = self.planned().await?;
+        let (mut left, begins) =
+            (if items.is_empty() { Left::Nothing } else { Left::Jobs }, !plan.begin.is_empty());
         for (item, printer) in plan.begin {
             let Some(item) = items.get(&item) else { continue };
             let Ok(printer) = printer.parse::<DeviceId>() else { continue };
             let Some(run) = self.shop.claim_run(&item.id, printer.as_str()).await? else {
                 continue;
             };
+            self.runs().insert(run.id.clone());
             let (inner, item, stopping) = (self.clone(), item.clone(), self.stopping.clone());
             self.tasks.spawn(async move {
                 stopping.run_until_cancelled(inner.begin(printer, item, run)).await;
             });
         }
-        Ok(!items.is_empty())
+        if begins || !self.runs().is_empty() {
+            left = Left::Runs;
+        }
+        Ok(left)
     }
 
     async fn planned(&self) -> Result<(Plan, BTreeMap<String, QueueItem>), Error> {
@@ -85,6 +113,9 @@ impl Inner {
         let spent = runs.iter().filter(|run| !["failed", "cancelled"].contains(&&*run.state));
         let spent = i64::try_from(spent.count()).unwrap_or(i64::MAX);
         let meta = blob.as_ref().and_then(|blob| serde_json::from_str(&blob.meta).ok());
+        // without other hubs it could be nowhere else: that is for somebody to look at
+        let elsewhere = self.shop.is_shared() && !self.is_here(&item.hash).await;
+        let copies = if elsewhere { self.shop.copies_of(&item.hash).await? } else { vec![] };
         Ok(Waiting {
             id: item.id.clone(),
             targets: serde_json::from_str(&item.targets).unwrap_or_default(),
@@ -95,6 +126,8 @@ impl Inner {
             due_us: item.due_us,
             position: item.position,
             held: item.held,
+            elsewhere,
+            lies_on: copies.into_iter().map(|file| file.place).collect(),
             copies_left: (item.copies - spent).max(0),
         })
     }
@@ -105,11 +138,16 @@ impl Inner {
         let begun = self.send_copy(&printer, &item, &mut run).await;
         if let Err(error) = begun {
             tracing::warn!(%printer, item = item.title, %error, "the queue is stuck");
-            self.follow(&mut run, "failed", Some(error.to_string())).await;
-            self.hold(&item.id).await;
             let text = format!("{} could not be started: {error}", item.title);
-            self.notice(Notice::QueueStuck, &printer, &text);
+            self.give_up(&printer, &mut run, error.to_string(), &text).await;
         }
+    }
+
+    /// A copy that somebody has to look at: its job is held until they have.
+    async fn give_up(&self, printer: &DeviceId, run: &mut QueueRun, why: String, text: &str) {
+        self.follow(run, "failed", Some(why)).await;
+        self.hold(&run.item_id).await;
+        self.notice(Notice::QueueStuck, printer, text);
     }
 
     async fn send_copy(
@@ -136,18 +174,49 @@ impl Inner {
     }
 
     /// A job has begun or ended that came from the queue.
-    pub(crate) async fn queue_follows(&self, _printer: &DeviceId, job: &Job) {
+    pub(crate) async fn queue_follows(&self, printer: &DeviceId, job: &Job) {
         let Some(id) = &job.queue_run else { return };
-        let runs = self.shop.open_runs().await.unwrap_or_default();
-        let Some(mut run) = runs.into_iter().find(|run| run.id == *id) else { return };
-        run.job_id = Some(job.id.clone());
-        let word = match job.state.as_str() {
-            state::FINISHED => "finished",
-            state::CANCELLED => "cancelled",
-            state::FAILED | state::UNKNOWN => "failed",
-            _ => "printing",
+        let runs = match self.shop.open_runs().await {
+            Ok(runs) => runs,
+            // it is looked up again
+            Err(error) => return tracing::error!(run = id, %error, "a copy cannot be followed"),
         };
-        self.follow(&mut run, word, job.reason.clone()).await;
+        if let Some(run) = runs.into_iter().find(|run| run.id == *id) {
+            self.follows(printer, job, run).await;
+        }
+    }
+
+    async fn follows(&self, printer: &DeviceId, job: &Job, mut run: QueueRun) {
+        run.job_id = Some(job.id.clone());
+        let why = job.reason.as_deref().unwrap_or("no reason is known");
+        let clears_itself = self.look(printer, |entry| entry.settings().clears_itself);
+        let (word, against) = match job.state.as_str() {
+            state::FINISHED => ("finished", None),
+            // it may be there, or in pieces
+            state::UNKNOWN => (
+                "failed",
+                Some("nobody saw how it ended: look at it, then let the job go on or cancel it"),
+            ),
+            // nobody comes to clear the bed, who would see why
+            state::CANCELLED if clears_itself == Some(true) => {
+                ("cancelled", Some("look why it was cancelled, then let the job go on"))
+            }
+            state::FAILED if clears_itself == Some(true) => {
+                ("failed", Some("look why it failed, then let the job go on"))
+            }
+            state::CANCELLED => ("cancelled", None),
+            state::FAILED => ("failed", None),
+            _ => ("printing", None),
+        };
+        match against {
+            Some(against) => {
+                let text = format!("{} ended ({why}): {against}", job.name);
+                self.follow(&mut run, word, Some(format!("{why}: {against}"))).await;
+                self.hold(&run.item_id).await;
+                self.notice(Notice::QueueStuck, printer, &text);
+            }
+            None => self.follow(&mut run, word, job.reason.clone()).await,
+        }
         if word == "finished" {
             self.count(&run.item_id).await;
         }
@@ -196,39 +265,74 @@ impl Inner {
         self.feed.news(crate::feed::News::Queue);
     }
 
-    /// What was under way when the hub ended: a copy that had not reached its printer is free
-    /// again; one that may have begun is waited for.
-    async fn take_up_runs(&self) -> Result<(), Error> {
-        for mut run in self.shop.open_runs().await? {
-            let Some(printer) = run.printer_id.parse().ok().filter(|id| self.knows(id)) else {
+    /// What nobody brings any more, after a restart of this hub or the end of another: a copy that
+    /// had not reached its printer is free again, one that has become a job is followed, and one
+    /// that nobody saw begin is somebody's to look at. Says whether any are open.
+    async fn take_up_runs(&self) -> Result<bool, Error> {
+        let open = self.shop.open_runs().await?;
+        self.runs().retain(|id| open.iter().any(|run| run.id == *id));
+        let any = !open.is_empty();
+        for mut run in open {
+            let Ok(printer) = run.printer_id.parse::<DeviceId>() else { continue };
+            if self.runs().contains(&run.id) && run.state != "starting" && run.state != "printing" {
                 continue;
-            };
-            match run.state.as_str() {
-                "claimed" | "uploading" => {
-                    let why = Some("the hub was stopped on the way".to_owned());
+            }
+            if !self.knows(&printer) {
+                // another hub may just have added it
+                if self.shop.printer(printer.as_str()).await?.is_none() {
+                    let why = Some("its printer was removed".to_owned());
                     self.follow(&mut run, "failed", why).await;
                 }
-                "starting" => self.expect_again(&printer, &run).await?,
-                _ => {}
+                continue;
             }
+            if self.leases.holds(&printer) {
+                self.take_up_run(&printer, run).await?;
+            }
+        }
+        Ok(any)
+    }
+
+    async fn take_up_run(&self, printer: &DeviceId, mut run: QueueRun) -> Result<(), Error> {
+        if !["starting", "printing"].contains(&run.state.as_str()) {
+            let why = Some("the hub was stopped on the way".to_owned());
+            self.follow(&mut run, "failed", why).await;
+            self.wake_queue();
+            return Ok(());
+        }
+        if let Some(job) = self.shop.job_of_run(printer.as_str(), &run.id).await? {
+            if job.ended_us.is_some() || run.state == "starting" {
+                self.follows(printer, &job, run).await;
+            }
+            return Ok(());
+        }
+        let late = now_us() - run.updated_us > STARTING_MAX_US;
+        let online = self.look(printer, |entry| entry.health.link == Link::Online);
+        if late && online == Some(true) {
+            let why = "it was started and nobody saw it begin: look at the printer, then let the \
+                       job go on or cancel it";
+            self.give_up(printer, &mut run, why.to_owned(), why).await;
         }
         Ok(())
     }
 
-    async fn expect_again(&self, printer: &DeviceId, run: &QueueRun) -> Result<(), Error> {
-        let Some(item) = self.shop.queue_item(&run.item_id).await? else { return Ok(()) };
-        let asks = self.look(printer, |entry| entry.asks.clone());
-        let expected = Expected {
+    /// The print that the queue has started at a printer and nobody has seen begin.
+    pub(crate) async fn awaited(&self, printer: &str) -> Result<Option<Expected>, Error> {
+        let open = self.shop.open_runs().await?;
+        let starting = |run: &QueueRun| run.printer_id == printer && run.state == "starting";
+        let Some(run) = open.into_iter().find(starting) else { return Ok(None) };
+        let Some(item) = self.shop.queue_item(&run.item_id).await? else { return Ok(None) };
+        Ok(Some(Expected {
             name: item.file_name,
             hash: Some(item.hash),
-            queue_run: Some(run.id.clone()),
+            queue_run: Some(run.id),
             made_by: item.made_by,
             at_us: now_us(),
-        };
-        if let Some(asks) = asks {
-            let _ = asks.try_send(crate::fleet::Ask::Expect(expected));
-        }
-        Ok(())
+        }))
+    }
+
+    /// Ids of the copies that this hub brings to their printers, or has brought.
+    fn runs(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.queue_runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -252,6 +356,7 @@ impl Entry {
             slots: state.map(|state| state.slots.clone()).unwrap_or_default(),
             kinds: kinds(self.protocol()),
             phase: state.map(|state| state.phase),
+            elsewhere: self.health.link == Link::Elsewhere,
             read_only: state.is_some_and(|state| state.read_only.is_some()),
             bed_clear: self.row.bed_clear || settings.clears_itself,
             claimed: claimed || self.transfer.as_ref().is_some_and(|t| t.problem.is_none()),
@@ -273,3 +378,8 @@ fn kinds(protocol: Protocol) -> &'static [&'static str] {
 const BREATH: Duration = Duration::from_millis(200);
 /// Nothing should need it: whatever makes a job ready wakes the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// While copies are under way.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// From the order to start until the printer must have shown the print: longer than it is expected
+/// (`recorder`).
+const STARTING_MAX_US: i64 = 15 * 60 * 1_000_000;

@@ -1,6 +1,6 @@
 //! Jobs that wait for a printer.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -102,9 +102,17 @@ pub struct QueueChange {
     pub needs: Option<Needs>,
     pub copies: Option<i64>,
     pub priority: Option<i64>,
-    pub due_us: Option<i64>,
+    /// `null` takes the due date away.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub due_us: Option<Option<i64>>,
     pub held: Option<bool>,
     /// Before which other item it stands.
     pub before: Option<String>,
     pub note: Option<String>,
+}
+
+/// What is named, also when it is named as nothing.
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }

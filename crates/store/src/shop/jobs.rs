@@ -109,6 +109,18 @@ impl Shop {
         self.db.row(format!("SELECT {COLUMNS} FROM jobs WHERE id = $1"), args![id]).await
     }
 
+    /// The job that a run of the queue has become.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job_of_run(&self, printer_id: &str, run_id: &str) -> Result<Option<Job>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE printer_id = $1 AND queue_run = $2 \
+             ORDER BY started_us DESC LIMIT 1"
+        );
+        self.db.row(sql, args![printer_id, run_id]).await
+    }
+
     /// A job as it is now, new or not, and what has happened to it, at once. One that is there
     /// keeps its note, which people write ([`Self::set_job_note`]), and when it was made.
     ///

@@ -34,7 +34,10 @@ async fn a_job_is_written_as_it_goes_on() {
         let begun = job("j1", "p1", 100);
         shop.put_job(&begun, &[event("started", "")]).await.unwrap();
         shop.put_job(&job("j2", "p1", 200), &[]).await.unwrap();
-        shop.put_job(&job("j3", "p2", 300), &[]).await.unwrap();
+        let queued = Job { queue_run: Some("r1".into()), ..job("j3", "p2", 300) };
+        shop.put_job(&queued, &[]).await.unwrap();
+        assert_eq!(shop.job_of_run("p2", "r1").await.unwrap(), Some(queued));
+        assert_eq!(shop.job_of_run("p1", "r1").await.unwrap(), None);
         shop.set_job_note("j1", "Für Ömer 100%").await.unwrap();
         let ended = Job {
             own_id: Some("17".into()),

@@ -130,7 +130,7 @@ impl Station {
     /// The fleet is told of its blindness a moment after it has begun; and what begins just before
     /// it is cut off may not be told any more: printers say what they do about once a second, and
     /// PrusaLink is asked every two while it does nothing.
-    fn slack_us(&self) -> i64 {
+    pub(crate) fn slack_us(&self) -> i64 {
         if self.protocol == Protocol::PrusaLink { 2_500_000 } else { 1_000_000 }
     }
 

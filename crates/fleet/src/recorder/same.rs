@@ -46,12 +46,14 @@ pub(super) fn is_same(
         if open.elapsed_s.is_some_and(|was_s| elapsed_s + BACK_S < was_s) {
             return false;
         }
-        // it cannot have begun after we saw it under way; but what stood still meanwhile looks so
-        let jitter_us = if shown.started_us.is_some() { CLOCK_US } else { COUNT_US };
+        // it began when it did; or it stood still unseen, but had begun before it was seen
+        let start_us = start_us(shown, now_us);
+        let known_us = open.job.started_us + open.job.paused_s * 1_000_000 + COUNT_US;
+        let seen_us = open.job.seen_us + if shown.started_us.is_some() { CLOCK_US } else { 0 };
         let stood = open.paused_since_us.is_some() || phase == Phase::Paused;
         // of what is over it says how long it took, and not when it began
         let is_over = !phase.is_active() && shown.started_us.is_none();
-        return live || stood || is_over || start_us(shown, now_us) <= open.job.seen_us + jitter_us;
+        return live || stood || is_over || start_us <= known_us.max(seen_us);
     }
     true
 }

@@ -125,6 +125,10 @@ fn a_reprint_right_after_the_first_is_told_from_it() {
     let mut after = before.observe(&shows(Phase::Printing, elapsed(2)), T0 + 14 * S);
     assert_eq!(words(&after), ["unknown", "started"]);
     assert_eq!(after.remove(1).job.started_us, T0 + 12 * S);
+    // one that has not been seen again for two seconds is not the first for that
+    before.lost();
+    let after = before.observe(&shows(Phase::Printing, elapsed(4)), T0 + 20 * S);
+    assert_eq!(words(&after), ["unknown", "started"]);
     // one that stands still has not begun later for that
     before.lost();
     assert!(words(&before.observe(&shows(Phase::Paused, elapsed(3)), T0 + 99 * S)) == ["paused"]);

@@ -197,11 +197,16 @@ fn leaves_nothing(station: &Station, truth: &[Print], number: usize) -> bool {
     }
 }
 
-/// Whether nobody looked from its beginning to its end, and it left nothing. Of such a print no
-/// observer could know, however good.
+/// Whether nobody looked from its beginning to its end, and it left nothing; or whether the next
+/// one had begun before a printer was looked at again that is asked every two seconds. Of such a
+/// print no observer could know, however good.
 fn is_traceless(station: &Station, truth: &[Print], number: usize) -> bool {
     let Some((ended, _)) = truth[number].ended else { return false };
-    station.is_dark(us(truth[number].started), us(ended)) && leaves_nothing(station, truth, number)
+    let started_us = us(truth[number].started);
+    let next_us = truth.get(number + 1).map(|next| us(next.started));
+    station.protocol == Protocol::PrusaLink
+        && next_us.is_some_and(|next_us| next_us - started_us < station.slack_us())
+        || station.is_dark(started_us, us(ended)) && leaves_nothing(station, truth, number)
 }
 
 fn stem(file: &str) -> &str {

@@ -110,7 +110,7 @@ impl Station {
         let around = watch
             .blind
             .iter()
-            .filter(|(from, to)| (from - SLACK_US..=to + SLACK_US).contains(&at_us));
+            .filter(|(from, to)| (from - self.slack_us()..=to + self.slack_us()).contains(&at_us));
         around.copied().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
@@ -119,11 +119,19 @@ impl Station {
         let watch = self.watch.lock().unwrap();
         let mut dark_until_us = from_us;
         for (from, to) in &watch.blind {
-            if from - SLACK_US <= dark_until_us && dark_until_us <= to + SLACK_US {
-                dark_until_us = to + SLACK_US;
+            let (from, to) = (from - self.slack_us(), to + self.slack_us());
+            if (from..=to).contains(&dark_until_us) {
+                dark_until_us = to;
             }
         }
         dark_until_us > to_us
+    }
+
+    /// The fleet is told of its blindness a moment after it has begun; and what begins just before
+    /// it is cut off may not be told any more: printers say what they do about once a second, and
+    /// PrusaLink is asked every two while it does nothing.
+    pub(crate) fn slack_us(&self) -> i64 {
+        if self.protocol == Protocol::PrusaLink { 2_500_000 } else { 1_000_000 }
     }
 
     /// Looks whether the fleet sees what is.
@@ -167,7 +175,7 @@ impl Station {
     /// When the fleet took more than a second to show what is.
     pub(crate) fn late(&self) -> Vec<(i64, i64)> {
         let watch = self.watch.lock().unwrap();
-        watch.late.iter().filter(|(from, to)| to - from > SLACK_US).copied().collect()
+        watch.late.iter().filter(|(from, to)| to - from > 1_000_000).copied().collect()
     }
 
     fn disturb(&self) {
@@ -347,7 +355,3 @@ pub(crate) fn us(time: SystemTime) -> i64 {
 fn now_us() -> i64 {
     us(SystemTime::now())
 }
-
-/// The fleet is told of its blindness a moment after it has begun; and a printer tells what it does
-/// about once a second, so that it may say nothing of what begins just before it is cut off.
-const SLACK_US: i64 = 1_000_000;

@@ -46,11 +46,17 @@ async fn broker(code: u8, report: Option<Value>) -> (Connection, JoinHandle<Vec<
         heard.truncate(connect);
         // MQTT 3.1.1 §3.2: CONNACK
         stream.write_all(&[0x20, 2, 0, code]).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut block = [0; 4096];
+        if let Ok(bytes @ 5..) = stream.read(&mut block).await {
+            // §3.8 and §3.9: SUBSCRIBE and SUBACK, between which nothing is asked
+            assert_eq!((block[0], bytes), (0x82, 2 + usize::from(block[1])));
+            stream.write_all(&[0x90, 3, block[2], block[3], 0]).await.unwrap();
+        }
         if let Some(report) = report {
             stream.write_all(&publish(&report)).await.unwrap();
         }
         stream.flush().await.unwrap();
-        let mut block = [0; 4096];
         while let Ok(bytes @ 1..) = stream.read(&mut block).await {
             heard.extend_from_slice(&block[..bytes]);
         }

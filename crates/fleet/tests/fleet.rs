@@ -6,8 +6,8 @@
 mod bench;
 
 use bench::{LIMIT, SECRET, begin, new, now_us, open, simulated, start, until};
-use fleet::Fleet;
-use fleet::view::{Link, NewPrinter};
+use fleet::view::{JobFilter, Link, NewPrinter};
+use fleet::{Fleet, Over};
 use printer::Reason;
 use serde_json::{Map, Value};
 use sim::printer::{Act, Fault, Printer, Protocol, Spec};
@@ -24,11 +24,12 @@ async fn a_hub_without_printers_has_no_database() {
     let (folder, fleet) = begin().await;
     fleet.ready().await.unwrap();
     assert!(fleet.printers().is_empty());
-    assert_eq!(fleet.jobs(&JobFilter::default()).await.unwrap().rows.len(), 0);
-    assert_eq!(fleet.queue(true).await.unwrap().len(), 0);
+    assert_eq!(fleet.jobs(&JobFilter::default()).await.unwrap().total, 0);
+    assert_eq!(fleet.queue(Over::Shown).await.unwrap().len(), 0);
     // what it does by itself when it starts has been done when it has stopped
     fleet.stop().await;
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
     assert!(!folder.path().join("shop.db").exists(), "{left:?}");
 }
 

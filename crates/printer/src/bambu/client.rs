@@ -11,7 +11,8 @@ use super::{status, tls};
 use crate::{Connection, Error, Fingerprint, Found, Order, Reason, Told};
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, MqttOptions,
-    NetworkOptions, Publish, PublishOptions, QoS, StateError, SubscribeReasonCode, Transport,
+    NetworkOptions, Outgoing, Publish, PublishOptions, QoS, StateError, SubscribeReasonCode,
+    Transport,
 };
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,6 +116,8 @@ impl Link {
         greeted.unwrap_or_else(|_| Err(tls::no_answer(connection, connection.port)))?;
         let topic = format!("device/{serial}/report");
         link.client.try_subscribe(topic, QoS::AtMostOnce).map_err(|error| ours(&error))?;
+        let listening = timeout(GREETING, link.listening()).await;
+        listening.unwrap_or_else(|_| Err(tls::no_answer(connection, connection.port)))?;
         link.send(&command::push_all(), QoS::AtMostOnce)?;
         link.send(&command::get_version(), QoS::AtMostOnce)?;
         Ok(link)
@@ -126,6 +129,18 @@ impl Link {
                 Ok(Event::Incoming(Incoming::ConnAck(_))) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => return Err(refused(error)),
+            }
+        }
+    }
+
+    /// Waits until it has been said that we listen: between that and what is published rumqttc keeps
+    /// no order, and a printer that is asked before it answers nobody.
+    async fn listening(&mut self) -> Result<(), Error> {
+        loop {
+            match self.events.poll().await {
+                Ok(Event::Outgoing(Outgoing::Subscribe(_))) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(lost(error)),
             }
         }
     }

@@ -21,7 +21,7 @@ const QUICK: Pace = Pace {
     refresh: Duration::from_secs(300),
 };
 
-/// Lets one client in with that code, tells it one report, and then only listens.
+/// Lets one client in with that code, tells it one report when it wants that, and then only listens.
 async fn broker(code: u8, report: Option<Value>) -> (Connection, JoinHandle<Vec<u8>>) {
     let (chain, key) = certificate(SERIAL);
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
@@ -46,13 +46,17 @@ async fn broker(code: u8, report: Option<Value>) -> (Connection, JoinHandle<Vec<
         heard.truncate(connect);
         // MQTT 3.1.1 §3.2: CONNACK
         stream.write_all(&[0x20, 2, 0, code]).await.unwrap();
-        if let Some(report) = report {
-            stream.write_all(&publish(&report)).await.unwrap();
-        }
         stream.flush().await.unwrap();
+        let mut report = report;
         let mut block = [0; 4096];
         while let Ok(bytes @ 1..) = stream.read(&mut block).await {
             heard.extend_from_slice(&block[..bytes]);
+            if count(&heard, "/report") == 1
+                && let Some(report) = report.take()
+            {
+                stream.write_all(&publish(&report)).await.unwrap();
+                stream.flush().await.unwrap();
+            }
         }
         heard
     });
@@ -100,6 +104,18 @@ async fn one_that_tells_nothing_is_no_use() {
     let (connection, _broker) = broker(0, None).await;
     let refused = timeout(PATIENCE, probe(&connection, QUICK)).await.unwrap().unwrap_err();
     assert_eq!(refused.reason, Reason::NoAnswer);
+}
+
+#[tokio::test]
+async fn what_is_asked_is_asked_by_one_who_listens() {
+    // it was either order, by chance
+    for _ in 0..12 {
+        let (connection, broker) = broker(0, Some(idle())).await;
+        timeout(PATIENCE, probe(&connection, QUICK)).await.unwrap().unwrap();
+        let heard = timeout(PATIENCE, broker).await.unwrap().unwrap();
+        let heard = String::from_utf8_lossy(&heard);
+        assert!(heard.find("/report").unwrap() < heard.find("/request").unwrap());
+    }
 }
 
 #[tokio::test]

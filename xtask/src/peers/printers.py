@@ -149,8 +149,8 @@ def moonraker_api(printers):
             async with session.get(path, headers=ranged) as answer:
                 assert answer.status == 206 and await answer.read() == GCODE[10:]
             async with session.get(url + "/printer/objects/query?print_stats=state") as answer:
-                told = (await answer.json())["result"]["status"]
-                assert told["print_stats"]["state"] == "standby"
+                status = (await answer.json())["result"]["status"]
+                assert status["print_stats"]["state"] == "standby"
         async with ClientSession() as session:
             async with session.get(url + "/printer/info") as answer:
                 assert answer.status == 401

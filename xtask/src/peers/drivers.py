@@ -74,7 +74,7 @@ def driver_moonraker(stand):
             server.remember("old.gcode", ended - 86400, 600)
             server.remember("new.gcode", ended, 2)
             server.start()
-            printer.link("online", limit=2 * BACK_SOON)
+            printer.link("online", limit=BACK_SOON)
             job = printer.ended(1)
             wanted = ("new.gcode", "finished", "history", 2)
             assert (job["name"], job["state"], job["known_by"], job["printed_s"]) == wanted, job
@@ -159,6 +159,7 @@ def bambu(stand, server):
             server.stop()
             server.certify()
             server.start()
+            hub.ask("POST", "/printers/%s/retry" % printer.name)
             wrong = lambda now: (now["health"].get("problem") or {}).get("reason")
             printer.until(lambda now: wrong(now) == "wrong_certificate", BACK_SOON)
             printer.command("set", "--forget-pin")

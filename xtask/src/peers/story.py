@@ -9,8 +9,8 @@ from peer import SOON, Following, Hub, check, free_port, until
 
 # As farhub ends: see the end of `farhub --help`
 FAILED, REFUSED = 1, 4
-# The first tries of a hub are 1, 2, 4, … s apart
-BACK_SOON = 60
+# The tries of a hub are 1, 2, 4, … and at last 60 s apart, by a fifth more or less
+BACK_SOON = 90
 
 
 class Driven:
@@ -208,7 +208,7 @@ def gone_and_back(printer):
         assert status != 0 and text, text
     with check(printer.name, "and comes back by itself"):
         printer.server.start()
-        printer.link("online", limit=2 * BACK_SOON)
+        printer.link("online", limit=BACK_SOON)
         printer.phase(*printer.server.rests)
     assert printer.jobs() == jobs, "nothing was printed meanwhile"
 

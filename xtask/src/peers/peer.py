@@ -264,8 +264,8 @@ class Following:
 
     def __init__(self, hub, *words):
         self.lines, self.rest = [], b""
-        self.log = os.path.join(hub.folder, "following.log")
-        self.child = start(hub.command(*words), self.log, stdout=subprocess.PIPE)
+        log = os.path.join(hub.folder, "following.log")
+        self.child = start(hub.command(*words), log, stdout=subprocess.PIPE)
 
     def heard(self):
         """All so far."""

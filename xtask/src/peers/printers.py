@@ -149,7 +149,8 @@ def moonraker_api(printers):
             async with session.get(path, headers=ranged) as answer:
                 assert answer.status == 206 and await answer.read() == GCODE[10:]
             async with session.get(url + "/printer/objects/query?print_stats=state") as answer:
-                assert (await answer.json())["result"]["status"]["print_stats"]["state"] == "standby"
+                status = (await answer.json())["result"]["status"]
+                assert status["print_stats"]["state"] == "standby"
         async with ClientSession() as session:
             async with session.get(url + "/printer/info") as answer:
                 assert answer.status == 401
@@ -194,10 +195,9 @@ def moonraker_api(printers):
 
 def octorest(printers):
     import websocket
-    from octorest import AuthorizationRequestPollingResult, OctoRest, WorkflowAppKeyRequestResult
+    from octorest import OctoRest, WorkflowAppKeyRequestResult
 
-    place, url = printers.places["octoprint"], printers.url("octoprint")
-    began = time.time()
+    url, began = printers.url("octoprint"), time.time()
     try:
         OctoRest(url=url, apikey="wrong")
         raise AssertionError("not refused")

@@ -97,7 +97,11 @@ impl Mapping {
         let is_it = |latest: &Latest| {
             latest.is_running && Some(latest.filename.as_str()) == self.filename()
         };
-        self.phase().is_active() && !self.latest.as_ref().is_some_and(is_it)
+        self.is_active() && !self.latest.as_ref().is_some_and(is_it)
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.phase().is_active()
     }
 
     /// `webhooks` knows sooner than `server.info`.
@@ -306,13 +310,18 @@ fn remaining_s(laid_s: f64, part: f64, estimated_s: Option<f64>) -> Option<f64> 
     Some((whole_s - laid_s).max(0.0))
 }
 
+/// Whether Moonraker has ended an entry in the history because it ended itself.
+pub(super) fn is_closed(job: &Value) -> bool {
+    job.path("/status").as_deref() == Some("server_exit")
+}
+
 /// Of an entry in the history that is over.
 pub(super) fn past(job: &Value) -> Option<Past> {
     let outcome = match job.path("/status")?.as_str() {
         "in_progress" => return None,
         "completed" => Outcome::Finished,
         "cancelled" => Outcome::Cancelled,
-        // error, klippy_shutdown, klippy_disconnect, server_exit, interrupted
+        // error, klippy_shutdown, klippy_disconnect, server_exit; interrupted has no end
         _ => Outcome::Failed,
     };
     let filename = job.path("/filename")?;

@@ -3,10 +3,10 @@
 //! identify → server.info → (when Klipper is ready) printer.info, objects.list → subscribe; and
 //! beside that the history and the cameras. Then notifications come by themselves.
 
-use super::mapping::{Klippy, Latest, Mapping, Metadata, camera, past};
+use super::mapping::{Klippy, Latest, Mapping, Metadata, camera, is_closed, past};
 use super::objects::Objects;
 use crate::json::Json;
-use crate::{Error, Order, Reason, Told};
+use crate::{Error, Order, Past, Reason, Told};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +26,9 @@ pub(super) struct Session {
     /// When to look once more for Klipper, while it is not ready.
     pub(super) look_at: Option<Instant>,
     has_history: bool,
+    /// The last print, where Moonraker has closed its entry because it ended itself: Klipper may go
+    /// on with it.
+    closed: Option<Past>,
     /// Since when a print has no number.
     unnamed_since: Option<Instant>,
 }
@@ -53,6 +56,7 @@ impl Session {
             told: Vec::new(),
             look_at: None,
             has_history: true,
+            closed: None,
             unnamed_since: None,
         };
         let mut who = json!({
@@ -164,6 +168,7 @@ impl Session {
         match message.pointer("/error") {
             None => {
                 self.answered(asked, message.pointer("/result").unwrap_or(&Value::Null), now);
+                self.tell_closed();
                 self.look_for_name(now);
                 Ok(())
             }
@@ -341,14 +346,29 @@ impl Session {
         if let Some(latest) = jobs.first().and_then(Latest::read) {
             self.mapping.latest = Some(latest);
         }
-        let ended: Vec<_> = jobs.iter().take(HISTORY).filter_map(past).collect();
+        self.closed = jobs.first().filter(|job| is_closed(job)).and_then(past);
+        let ended = jobs.iter().take(HISTORY).skip(usize::from(self.closed.is_some()));
+        let ended: Vec<_> = ended.filter_map(past).collect();
         if !ended.is_empty() {
             self.told.push(Told::Ended(ended));
         }
     }
 
+    /// Once Klipper tells what it does, what is not under way has ended.
+    fn tell_closed(&mut self) {
+        if self.mapping.klippy == Klippy::Ready
+            && let Some(past) = self.closed.take()
+            && !self.mapping.is_active()
+        {
+            self.told.push(Told::Ended(vec![past]));
+        }
+    }
+
     fn history_changed(&mut self, params: &Value) {
         let job = params.pointer("/0/job").unwrap_or(&Value::Null);
+        if is_closed(job) {
+            return;
+        }
         if let Some(latest) = Latest::read(job) {
             self.mapping.latest = Some(latest);
         }

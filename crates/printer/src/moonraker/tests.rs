@@ -59,6 +59,14 @@ impl Talk {
 
     /// Up to the subscription of a printer that prints.
     fn printing() -> Self {
+        let jobs = json!([
+            entry("000064", "parts/bracket.gcode", "in_progress", Value::Null),
+            entry("000063", "cube.gcode", "completed", json!(1_706_300_000.0)),
+        ]);
+        Self::remembering(jobs, status())
+    }
+
+    fn remembering(jobs: Value, status: Value) -> Self {
         let mut talk = Self::new();
         let who = talk.answer("server.connection.identify", json!({"connection_id": 1730367696}));
         assert_eq!(
@@ -85,7 +93,7 @@ impl Talk {
         let subscribed = talk.answer(
             "printer.objects.subscribe",
             json!({
-                "eventtime": 578_243.5, "status": status()
+                "eventtime": 578_243.5, "status": status
             }),
         );
         assert!(subscribed["objects"]["gcode_macro PRINT_START"].is_null());
@@ -98,13 +106,7 @@ impl Talk {
                 "estimated_time": 3700, "filename": "parts/bracket.gcode"
             }),
         );
-        talk.answer(
-            "server.history.list",
-            json!({"count": 2, "jobs": [
-                entry("000064", "parts/bracket.gcode", "in_progress", Value::Null),
-                entry("000063", "cube.gcode", "completed", json!(1_706_300_000.0)),
-            ]}),
-        );
+        talk.answer("server.history.list", json!({"count": 2, "jobs": jobs}));
         talk
     }
 }
@@ -224,6 +226,32 @@ fn the_next_print_of_the_same_file_has_another_id() {
     assert!(talk.session.is_known(talk.now));
     let state = talk.state();
     assert_eq!((state.phase, state.job.unwrap().id), (Phase::Preparing, Some("000065".into())));
+}
+
+#[test]
+fn a_print_goes_on_without_moonraker_and_ends_with_klipper() {
+    let end = json!(1_706_300_500.0);
+    let closed = entry("000064", "parts/bracket.gcode", "server_exit", end.clone());
+    let mut talk = Talk::printing();
+    talk.session.told.clear();
+    talk.notify("notify_history_changed", json!([{"action": "finished", "job": closed}]));
+    assert!(talk.session.told.is_empty(), "it leaves, and the print stays");
+    let before = entry("000063", "cube.gcode", "server_exit", end);
+    let jobs = json!([closed, before]);
+    let talk = Talk::remembering(jobs.clone(), status());
+    let told = |talk: &Talk| {
+        let ids = talk.session.told.iter().flat_map(|told| match told {
+            Told::Ended(past) => past.iter().filter_map(|past| past.id.clone()).collect(),
+            _ => vec![],
+        });
+        ids.map(|id| id.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&talk), ["000063"]);
+    let mut standby = status();
+    standby["print_stats"]["state"] = "standby".into();
+    standby["idle_timeout"]["state"] = "Ready".into();
+    let talk = Talk::remembering(jobs, standby);
+    assert_eq!(told(&talk), ["000063", "000064"]);
 }
 
 #[test]

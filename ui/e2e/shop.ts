@@ -470,10 +470,15 @@ export const shop: MockCase[] = [
     name: "shop: in the list of devices a printer keeps its name, and is hidden from peers",
     mock: async (page, mock) => {
       const printer = row(page, "desk/a1-left");
-      await printer.getByRole("button", { name: "Hide from peers" }).click();
-      await printer.getByRole("button", { name: "Show to peers" }).waitFor();
-      assert.equal(mock.device("a1-left")?.shared, false);
       assert.equal(await printer.getByRole("button").count(), 1, "it can be renamed");
+      const more = printer.getByRole("button", { name: "More for a1-left" });
+      await more.click();
+      await page.getByRole("menuitem", { name: "Hide from peers" }).click();
+      await printer.getByText("Not shared").waitFor();
+      assert.equal(mock.device("a1-left")?.shared, false);
+      await more.click();
+      await page.getByRole("menuitem", { name: "Show to peers" }).click();
+      await printer.getByText("Shared", { exact: true }).waitFor();
       await printer.getByRole("link", { name: "Open the page of a1-left" }).click();
       await page.locator("main[data-printer=a1-left]").waitFor();
     },

@@ -101,6 +101,10 @@ export function ago(locale: string, us: number, now_ms: number): string {
   return format.format(Math.round(s / 86_400), "day");
 }
 
+/** Of what has been: the page's clock goes in steps, and may be behind the hub's. */
+export const past = (locale: string, us: number, now_ms: number) =>
+  ago(locale, Math.min(us, now_ms * 1000), now_ms);
+
 /** A colour that a printer says; nothing else gets into a style. */
 export const colorOf = (color: string | undefined | null): string | null =>
   color && /^#[0-9a-f]{6}$/i.test(color) ? color : null;

@@ -17,6 +17,7 @@ export const shopDe: Record<keyof typeof shopEn, string> = {
   shop_device_printer: "Drucker",
   shop_device_open: "Öffnen",
   shop_device_open_of: "Seite von {name} öffnen",
+  shop_device_more: "Mehr zu {name}",
   shop_device_show: "Peers zeigen",
   shop_device_show_hint: "Peers, die es dürfen, sehen und benutzen ihn über diesen Hub",
   shop_device_hide: "Vor Peers verbergen",

@@ -15,6 +15,7 @@ export const shopEn = {
   shop_device_printer: "Printer",
   shop_device_open: "Open",
   shop_device_open_of: "Open the page of {name}",
+  shop_device_more: "More for {name}",
   shop_device_show: "Show to peers",
   shop_device_show_hint: "Peers with a grant for it see and use it at this hub",
   shop_device_hide: "Hide from peers",

@@ -130,7 +130,7 @@ export const hubShop: HubCase[] = [
       await page.locator("main[data-phase=printing]").waitFor();
       // an hour is three minutes there; at nine times its speed it is twenty seconds
       await page.getByLabel("G-code line").fill("M220 S900");
-      await page.keyboard.press("Enter");
+      await button(page, "Send").click();
       await page.locator("output").getByText("900 %").waitFor();
       await page.getByText("part.gcode is finished on Voron 2.4").waitFor({ timeout: PRINT_MS });
       await page.locator("main[data-phase=finished]").waitFor();
@@ -149,8 +149,10 @@ export const hubShop: HubCase[] = [
       await job.getByRole("link").click();
       const dialog = page.getByRole("dialog");
       await dialog.getByText("What happened").waitFor();
-      const events = (await dialog.locator("ol li span").allInnerTexts()).join();
-      assert.match(events, /^Started.*Paused.*Resumed.*Finished/s);
+      const events = await dialog
+        .locator("[data-event]")
+        .evaluateAll((all) => all.map((each) => each.getAttribute("data-event")).join());
+      assert.match(events, /^started,.*paused,resumed,finished$/);
       await dialog.getByLabel("Note").fill("good");
       await dialog.getByRole("button", { name: "Save" }).click();
       await job.getByText("good").waitFor();
@@ -210,7 +212,7 @@ export const hubShop: HubCase[] = [
       // who may use it may not change or remove it
       assert.equal(await button(page, "Remove").count(), 0);
       await page.getByRole("link", { name: "Jobs", exact: true }).click();
-      await page.getByLabel("Hub").selectOption("garage");
+      await page.getByLabel("Hub", { exact: true }).selectOption("garage");
       await page.locator("[data-job]").first().waitFor();
       assert.match(
         (await page.getByRole("link", { name: "Export: CSV" }).getAttribute("href")) ?? "",

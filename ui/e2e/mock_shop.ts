@@ -429,6 +429,7 @@ export class Shop {
       const wrong = unknown(body, ["note"]);
       if (wrong) return wrong;
       job.note = String(body.note);
+      this.#send("job", job);
       return { status: 200, body: job };
     }
     const events = this.world.events[job.id] ?? [

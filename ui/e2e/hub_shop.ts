@@ -80,6 +80,21 @@ export const hubShop: HubCase[] = [
     },
   },
   {
+    name: "hub: the printer that announces itself is found, and a click adds it",
+    hub: async (page) => {
+      await visit(page, "#/printers");
+      await button(page, "Add a printer").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("button", { name: /New Voron/ }).click();
+      await button(page, "Test the connection").click();
+      await dialog.getByText("It works.").waitFor();
+      await dialog.getByRole("button", { name: "Add", exact: true }).click();
+      const main = page.locator("main[data-printer=new-voron]");
+      await main.getByText("Online", { exact: true }).waitFor();
+      await main.locator('[data-file="bracket.gcode"]').waitFor();
+    },
+  },
+  {
     name: "hub: add a PrusaLink by hand, with its password",
     hub: async (page, hub) => {
       const there = await hub.printer("prusa-mk4-no-1");

@@ -61,7 +61,7 @@ export const hubShop: HubCase[] = [
         await dialog.getByLabel("Port").fill(String(there.address.port));
         await dialog.getByLabel("Access code").fill("00000000");
         await button(page, "Test the connection").click();
-        await dialog.getByText("Access code, password or key are wrong").waitFor();
+        await dialog.getByText("Access code, password or key is wrong").waitFor();
         await dialog.getByLabel("Access code").fill(SECRET);
         await button(page, "Test the connection").click();
         await dialog.getByText("It works.").waitFor();

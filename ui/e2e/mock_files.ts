@@ -13,7 +13,8 @@ export function put(shop: Shop, name: string, raw: Buffer): Given {
     };
   shop.asked.push(`put ${name} ${raw.length}`);
   const known = shop.world.files.find((each) => each.place === "library" && each.name === name);
-  const made = known ?? newFile(name, "library", { bytes: raw.length, changed_us: us(0), created_us: us(0) });
+  const now = { changed_us: us(0), created_us: us(0) };
+  const made = known ?? newFile(name, "library", { bytes: raw.length, ...now });
   if (!known) shop.world.files.push(made);
   shop.tell("files", { place: "library" });
   return { status: 201, body: made };
@@ -30,16 +31,19 @@ export function files(
   const { world } = shop;
   const page = (files: ShopFile[]): Given => {
     const [offset, limit] = [Number(query.get("offset") ?? 0), Number(query.get("limit") ?? 50)];
-    return { status: 200, body: { files: files.slice(offset, offset + limit), total: files.length } };
+    const body = { files: files.slice(offset, offset + limit), total: files.length };
+    return { status: 200, body };
   };
   if (key === undefined) {
     const words = (query.get("search") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+    const text = ({ name, note, meta }: ShopFile) =>
+      `${name} ${note} ${meta?.materials ?? ""}`.toLowerCase();
     const has = (name: string, value: string) => (query.get(name) ?? value) === value;
     const found = world.files.filter(
       (each) =>
         has("place", each.place) && has("state", each.state) &&
         (query.get("tag") === null || each.tags.includes(query.get("tag") ?? "")) &&
-        words.every((word) => `${each.name} ${each.note} ${each.meta?.materials ?? ""}`.toLowerCase().includes(word)),
+        words.every((word) => text(each).includes(word)),
     );
     const order = query.get("order") ?? "newest";
     found.sort((a, b) =>
@@ -51,7 +55,11 @@ export function files(
   if (key === "old") {
     const [days, least] = [Number(query.get("days")), Number(query.get("bytes_min"))];
     // The world is young: its days are minutes.
-    return page(world.files.filter((each) => each.hash && (each.bytes ?? 0) >= least && each.created_us < us(days)));
+    return page(
+      world.files.filter(
+        ({ hash, bytes, created_us }) => hash && (bytes ?? 0) >= least && created_us < us(days),
+      ),
+    );
   }
   if (key === "clean") {
     const ids = body.ids as string[];
@@ -119,7 +127,9 @@ function download(shop: Shop, file: ShopFile): void {
 function sendFile(shop: Shop, file: ShopFile, body: Body): Given {
   const wrong = unknown(body, ["printer", "start", "options"]);
   if (wrong) return wrong;
-  const printer = shop.world.printers.find(({ id, name }) => id === body.printer || name === body.printer);
+  const printer = shop.world.printers.find(
+    ({ id, name }) => id === body.printer || name === body.printer,
+  );
   if (!printer) return NONE;
   const bytes_total = file.bytes ?? 1;
   const step = (part: number) => {

@@ -35,7 +35,8 @@ export function jobs(
     const counts: Record<string, number> = {};
     for (const { state } of inOther) counts[state] = (counts[state] ?? 0) + 1;
     const next = after + limit < found.length ? { next: String(after + limit) } : {};
-    return { status: 200, body: { jobs: found.slice(after, after + limit), total: found.length, counts, ...next } };
+    const some = found.slice(after, after + limit);
+    return { status: 200, body: { jobs: some, total: found.length, counts, ...next } };
   }
   const job = shop.world.jobs.find(({ id }) => id === key);
   if (!job) return NONE;

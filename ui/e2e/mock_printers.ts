@@ -54,7 +54,8 @@ function add(shop: Shop, body: NewPrinter): Given {
   if (wrong) return wrong;
   shop.asked.push(`add ${JSON.stringify(body)}`);
   const title = body.title ?? body.model ?? body.protocol;
-  const made = newPrinter(title, body.protocol, body.model ?? "", idle(body.protocol, body.model ?? ""));
+  const { protocol, model = "" } = body;
+  const made = newPrinter(title, protocol, model, idle(protocol, model));
   const { host, port = 80, tls = false } = body;
   Object.assign(made, { location: body.location ?? "", tags: body.tags ?? [] });
   Object.assign(made.address, { host, port, tls, has_secret: Boolean(body.secret) });

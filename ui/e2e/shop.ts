@@ -16,7 +16,7 @@ export const shop: MockCase[] = [
       await card(page, "garage-mini").getByText("garage", { exact: true }).waitFor();
       const first = await page.locator("[data-printer]").first().getAttribute("data-printer");
       assert.equal(first, "a1-right", "who needs attention comes first");
-      await card(page, "core-one").getByText("Access code, password or key are wrong").waitFor();
+      await card(page, "core-one").getByText("Access code, password or key is wrong").waitFor();
       mock.shop.change("a1-left", ({ state }) => {
         if (state?.job) state.job.progress_percent = 63.4;
       });
@@ -66,7 +66,9 @@ export const shop: MockCase[] = [
       }
       const times = (await frames.evaluate((all) => all)).sort((a, b) => a - b);
       const p95 = times[Math.floor(times.length * 0.95)] ?? 0;
-      console.log(`      500 cards, each changed within a second: frames p50 ${Math.round(times[Math.floor(times.length / 2)] ?? 0)} ms, p95 ${Math.round(p95)} ms`);
+      const p50 = times[Math.floor(times.length / 2)] ?? 0;
+      const frames_ms = `p50 ${Math.round(p50)} ms, p95 ${Math.round(p95)} ms`;
+      console.log(`      500 cards, each changed within a second: frames ${frames_ms}`);
       assert.ok(p95 < 250, `p95 of frames ${p95} ms`);
     },
   },
@@ -105,7 +107,7 @@ export const shop: MockCase[] = [
       };
       await dialog.getByLabel("Access code").fill("1111");
       await dialog.getByRole("button", { name: "Test the connection" }).click();
-      await dialog.getByText("Access code, password or key are wrong").waitFor();
+      await dialog.getByText("Access code, password or key is wrong").waitFor();
       mock.shop.probe = null;
       await dialog.getByLabel("Access code").fill("12345678");
       await dialog.getByRole("button", { name: "Test the connection" }).click();
@@ -135,7 +137,8 @@ export const shop: MockCase[] = [
       const [download] = await Promise.all([page.waitForEvent("download"), save.click()]);
       assert.equal(download.suggestedFilename(), "toolhead.gcode");
       // a new one goes to the printer, and begins
-      const file = { name: "part.gcode", mimeType: "text/plain", buffer: Buffer.alloc(90_000, "G1 X1\n") };
+      const buffer = Buffer.alloc(90_000, "G1 X1\n");
+      const file = { name: "part.gcode", mimeType: "text/plain", buffer };
       await main.locator("input[type=file]").setInputFiles(file);
       await page.locator("main[data-phase=printing]").waitFor();
       await main.getByRole("button", { name: "Pause", exact: true }).waitFor();
@@ -143,7 +146,8 @@ export const shop: MockCase[] = [
       assert.equal(asked(mock, "send part.gcode").length, 1);
       await page.locator('[data-file="part.gcode"]').waitFor();
       mock.shop.change("voron-2-4", ({ state }) => {
-        if (state?.job) Object.assign(state.job, { progress_percent: 41, remaining_s: 1416, layer: 50 });
+        if (!state?.job) return;
+        Object.assign(state.job, { progress_percent: 41, remaining_s: 1416, layer: 50 });
       });
       await main.getByText("41%").waitFor();
       await main.getByText("50 / 120").waitFor();
@@ -281,7 +285,8 @@ export const shop: MockCase[] = [
       await page.getByText("knob.gcode is in the library").waitFor();
       await button(page, "Print knob.gcode, or send it to a printer").click();
       const dialog = page.getByRole("dialog");
-      await dialog.getByRole("combobox", { name: "Printer" }).selectOption({ label: "Voron 2.4 · Ready" });
+      const where = dialog.getByRole("combobox", { name: "Printer" });
+      await where.selectOption({ label: "Voron 2.4 · Ready" });
       await dialog.getByRole("button", { name: "Send and print" }).click();
       await dialog.waitFor({ state: "detached" });
       await count(page, '[data-file="knob.gcode"]', 2);
@@ -314,7 +319,7 @@ export const shop: MockCase[] = [
       const item = (id: string) => page.locator(`[data-item="${id}"]`);
       await item("que-1").getByText("A1 right: its bed has not been cleared").waitFor();
       await button(page, "Move cable-clip.gcode up").click();
-      await page.waitForFunction(() => document.querySelector("[data-item]")?.getAttribute("data-item") === "que-2");
+      await page.locator("li[data-item]:first-child[data-item=que-2]").waitFor();
       await item("que-2").getByRole("button", { name: "Hold" }).click();
       await item("que-2").getByText("Held").waitFor();
       await button(page, "The bed of A1 right is clear").click();
@@ -402,7 +407,7 @@ export const shop: MockCase[] = [
     },
   },
   {
-    name: "shop: one who fell behind gets a whole look; an outage passes; a peer out of reach is told",
+    name: "shop: one who fell behind looks anew; an outage passes; a peer out of reach is told",
     mock: async (page, mock) => {
       await visit(page, "#/printers");
       await card(page, "a1-left").getByText("62%").waitFor();

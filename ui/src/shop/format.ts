@@ -72,7 +72,7 @@ export const bore = (locale: string, um: number) =>
 
 export const dateOf = (us: number) => new Date(us / 1000);
 
-/** Time of day; with the weekday where it is not today's, with the date where a week is not enough. */
+/** Time of day; with the weekday where it is not today's, with the date where that is not enough. */
 export function when(locale: string, us: number, now_ms: number): string {
   const then = dateOf(us);
   const now = new Date(now_ms);
@@ -93,7 +93,8 @@ export function when(locale: string, us: number, now_ms: number): string {
 /** `3 minutes ago`, `in 5 seconds`: coarse, for what is not counted down. */
 export function ago(locale: string, us: number, now_ms: number): string {
   const s = Math.round((us / 1000 - now_ms) / 1000);
-  const format = once("ago", locale, {}, () => new Intl.RelativeTimeFormat(locale, { numeric: "auto" }));
+  const numeric = { numeric: "auto" } as const;
+  const format = once("ago", locale, {}, () => new Intl.RelativeTimeFormat(locale, numeric));
   const size = Math.abs(s);
   if (size < 60) return format.format(s, "second");
   if (size < 3600) return format.format(Math.round(s / 60), "minute");

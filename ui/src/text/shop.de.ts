@@ -106,7 +106,7 @@ export const shopDe: Record<keyof typeof shopEn, string> = {
   shop_reason_no_answer: "Er antwortet nicht",
   shop_reason_port_closed: "Der Rechner ist da, aber an dem Port lauscht nichts",
   shop_reason_not_a_printer: "Was dort antwortet, ist kein solcher Drucker",
-  shop_reason_wrong_secret: "Zugangscode, Passwort oder Schlüssel stimmen nicht",
+  shop_reason_wrong_secret: "Zugangscode, Passwort oder Schlüssel stimmt nicht",
   shop_reason_wrong_certificate: "Er zeigt das Zertifikat eines anderen Druckers",
   shop_reason_read_only: "Er nimmt keine Befehle an",
   shop_reason_too_many_connections: "Er nimmt keine weitere Verbindung an",

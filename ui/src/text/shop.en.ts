@@ -102,7 +102,7 @@ export const shopEn = {
   shop_reason_no_answer: "It does not answer",
   shop_reason_port_closed: "The computer is there, but nothing listens at that port",
   shop_reason_not_a_printer: "What answers there is no such printer",
-  shop_reason_wrong_secret: "Access code, password or key are wrong",
+  shop_reason_wrong_secret: "Access code, password or key is wrong",
   shop_reason_wrong_certificate: "It shows the certificate of another printer",
   shop_reason_read_only: "It takes no commands",
   shop_reason_too_many_connections: "It takes no further connection",

@@ -85,12 +85,18 @@ export const shopShots: Shot[] = [
       await page.getByRole("button", { name: "Details of lamp-shade.3mf" }).click();
     },
   },
-  { name: "shop-files-phone", full: true, options: { ...phone, ...dark }, go: (page) => to(page, "#/files") },
+  {
+    name: "shop-files-phone",
+    full: true,
+    options: { ...phone, ...dark },
+    go: (page) => to(page, "#/files"),
+  },
   {
     name: "shop-send",
     go: async (page) => {
       await to(page, "#/files");
-      await page.locator('[data-file="cable-clip.gcode"]').getByRole("button", { name: /or send it/ }).click();
+      const row = page.locator('[data-file="cable-clip.gcode"]');
+      await row.getByRole("button", { name: /or send it/ }).click();
       await page.getByRole("dialog").waitFor();
     },
   },
@@ -103,7 +109,12 @@ export const shopShots: Shot[] = [
     },
   },
   { name: "shop-queue", go: (page) => to(page, "#/queue") },
-  { name: "shop-queue-dark-phone", full: true, options: { ...phone, ...dark, ...german }, go: (page) => to(page, "#/queue") },
+  {
+    name: "shop-queue-dark-phone",
+    full: true,
+    options: { ...phone, ...dark, ...german },
+    go: (page) => to(page, "#/queue"),
+  },
   {
     name: "shop-enqueue",
     go: async (page) => {

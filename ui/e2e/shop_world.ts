@@ -45,9 +45,15 @@ const EVERYTHING: Record<Protocol, Ability[]> = {
     "list_files", "download", "upload", "delete",
   ],
 };
-const PORTS: Record<Protocol, number> = { bambu: 8883, prusalink: 80, moonraker: 7125, octoprint: 80 };
+const PORTS: Record<Protocol, number> = {
+  bambu: 8883, prusalink: 80, moonraker: 7125, octoprint: 80,
+};
 
-export function idle(protocol: Protocol, model: string, more: Partial<PrinterState> = {}): PrinterState {
+export function idle(
+  protocol: Protocol,
+  model: string,
+  more: Partial<PrinterState> = {},
+): PrinterState {
   return {
     phase: "idle",
     temperatures: {
@@ -161,9 +167,9 @@ export function shopWorld(): ShopWorld {
       }],
       job: { name: "gear-20.3mf", progress_percent: 41, elapsed_s: 3060, layer: 82, layers: 199 },
     }), { tags: ["pla", "fast"], bed_clear: false }),
-    printer("MK4 one", "prusalink", "MK4", printing("prusalink", "MK4", "bracket_0.2mm_PETG.bgcode", 8.2), {
-      tags: ["petg"], location: "Rack B", job_id: "job-2",
-    }),
+    printer("MK4 one", "prusalink", "MK4", {
+      ...printing("prusalink", "MK4", "bracket_0.2mm_PETG.bgcode", 8.2),
+    }, { tags: ["petg"], location: "Rack B", job_id: "job-2" }),
     printer("MK4 two", "prusalink", "MK4", {
       ...printing("prusalink", "MK4", "spool-holder.gcode", 55),
       phase: "paused",
@@ -238,10 +244,11 @@ export const noShop = (): ShopWorld => ({
 });
 
 export function peerShop(): ShopWorld {
-  const mini = printer("Garage Mini", "prusalink", "MINI+", printing("prusalink", "MINI+", "whistle.gcode", 33), {
-    location: "Garage", job_id: "job-g1",
-  });
-  return { ...noShop(), printers: [mini], jobs: jobsOf([mini]), files: [file("whistle.gcode", mini.id)] };
+  const state = printing("prusalink", "MINI+", "whistle.gcode", 33);
+  const more = { location: "Garage", job_id: "job-g1" };
+  const mini = printer("Garage Mini", "prusalink", "MINI+", state, more);
+  const files = [file("whistle.gcode", mini.id)];
+  return { ...noShop(), printers: [mini], jobs: jobsOf([mini]), files };
 }
 
 function jobsOf(printers: Printer[]): Job[] {
@@ -261,7 +268,9 @@ function jobsOf(printers: Printer[]): Job[] {
       made_by: "kim",
       note: "",
     }));
-  const names = ["benchy.gcode", "gear-20.3mf", "cable-clip.gcode", "vase-spiral.gcode", "hook.3mf"];
+  const names = [
+    "benchy.gcode", "gear-20.3mf", "cable-clip.gcode", "vase-spiral.gcode", "hook.3mf",
+  ];
   const states = ["finished", "finished", "failed", "finished", "cancelled", "unknown"] as const;
   const past = Array.from({ length: 130 }, (_, i): Job => {
     const of = printers[i % printers.length];
@@ -329,7 +338,10 @@ function filesOf(printers: Printer[]): ShopFile[] {
     file("lamp-shade.3mf", "library", { hash: "ab".repeat(32), meta, tags: ["lamps", "shop"] }),
     file("cable-clip.gcode", "library", {
       tags: ["clips"],
-      meta: { ...meta, slicer: "PrusaSlicer 2.9.2", estimate_s: 2400, materials: ["PETG"], printer_model: "MK4" },
+      meta: {
+        ...meta, slicer: "PrusaSlicer 2.9.2", estimate_s: 2400, materials: ["PETG"],
+        printer_model: "MK4",
+      },
     }),
     file("vase-spiral.gcode", "library", { note: "only with the 0.6 nozzle" }),
     file("calibration-cube.gcode", "folder:fol-1"),
@@ -366,7 +378,10 @@ function queueOf(printers: Printer[]): QueueItem[] {
       needs: { material: "PLA" },
       due_us: us(-60 * 20),
       runs: [
-        { printer_id: a1?.id ?? "", state: "printing", job_id: "job-1", problem: null, updated_us: us(90) },
+        {
+          printer_id: a1?.id ?? "", state: "printing", job_id: "job-1", problem: null,
+          updated_us: us(90),
+        },
       ],
       waits: { "prt-a1-right": "its bed has not been cleared" },
     }),

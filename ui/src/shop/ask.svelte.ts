@@ -19,6 +19,12 @@ export class Answer<T> {
     if (problem === null) this.value = value;
     return value;
   }
+
+  /** Somebody else is asked from now on: what is known, and what may still come, is not theirs. */
+  forget(): void {
+    this.#asked += 1;
+    [this.value, this.problem, this.busy] = [null, null, false];
+  }
 }
 
 /** Does it once, when nobody has asked for a moment. */

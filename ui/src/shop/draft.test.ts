@@ -24,7 +24,8 @@ test("what another protocol does not have is not sent", () => {
   expect(newPrinter(draft)).toEqual({
     protocol: "prusalink", host: "mk4.local", port: 80, tls: false, user: "maker", tags: [],
   });
-  expect(newPrinter({ ...blank("moonraker"), host: "v", user: "maker", port: "443", tls: true })).toEqual({
+  const other = { ...blank("moonraker"), host: "v", user: "maker", port: "443", tls: true };
+  expect(newPrinter(other)).toEqual({
     protocol: "moonraker", host: "v", port: 443, tls: true, tags: [],
   });
 });

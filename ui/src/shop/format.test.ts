@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { queryOf } from "./api";
-import { ago, bore, colorOf, degrees, duration, length, mass, progress, usOf, when } from "./format";
+import {
+  ago, bore, colorOf, degrees, duration, length, mass, past, progress, usOf, when,
+} from "./format";
 import { hashOfJob, hashOfPrinter, placeFrom } from "./route";
 
 test.each([
@@ -72,7 +74,8 @@ test("addresses of pages", () => {
     area: "printer", hub: "my hub", name: "a/b",
   });
   expect(placeFrom(hashOfJob("desk", "j 1"))).toEqual({ area: "job", hub: "desk", id: "j 1" });
-  for (const hash of ["", "#/", "#printers", "#/printer/desk", "#/machine/desk/x", "#/jobs/%zz/x", "#/files/x"])
+  const others = ["#/printer/desk", "#/machine/desk/x", "#/jobs/%zz/x", "#/files/x"];
+  for (const hash of ["", "#/", "#printers", ...others])
     expect(placeFrom(hash), hash).toBeNull();
 });
 
@@ -82,4 +85,9 @@ test("queries: what is not set is not sent, lists are repeated", () => {
     "?limit=50&state=a&state=b",
   );
   expect(queryOf({ search: "ä&b" })).toBe("?search=%C3%A4%26b");
+});
+
+test("what has been is never told as to come", () => {
+  expect(past("en", 1_003_000_000, 1_000_000)).toBe("now");
+  expect(past("en", 940_000_000, 1_000_000)).toBe("1 minute ago");
 });

@@ -72,7 +72,7 @@ export const bore = (locale: string, um: number) =>
 
 export const dateOf = (us: number) => new Date(us / 1000);
 
-/** Time of day; with the weekday where it is not today's, with the date where a week is not enough. */
+/** Time of day; with the weekday where it is not today's, with the date where that is not enough. */
 export function when(locale: string, us: number, now_ms: number): string {
   const then = dateOf(us);
   const now = new Date(now_ms);
@@ -93,13 +93,18 @@ export function when(locale: string, us: number, now_ms: number): string {
 /** `3 minutes ago`, `in 5 seconds`: coarse, for what is not counted down. */
 export function ago(locale: string, us: number, now_ms: number): string {
   const s = Math.round((us / 1000 - now_ms) / 1000);
-  const format = once("ago", locale, {}, () => new Intl.RelativeTimeFormat(locale, { numeric: "auto" }));
+  const numeric = { numeric: "auto" } as const;
+  const format = once("ago", locale, {}, () => new Intl.RelativeTimeFormat(locale, numeric));
   const size = Math.abs(s);
   if (size < 60) return format.format(s, "second");
   if (size < 3600) return format.format(Math.round(s / 60), "minute");
   if (size < 86_400) return format.format(Math.round(s / 3600), "hour");
   return format.format(Math.round(s / 86_400), "day");
 }
+
+/** Of what has been: the page's clock goes in steps, and may be behind the hub's. */
+export const past = (locale: string, us: number, now_ms: number) =>
+  ago(locale, Math.min(us, now_ms * 1000), now_ms);
 
 /** A colour that a printer says; nothing else gets into a style. */
 export const colorOf = (color: string | undefined | null): string | null =>

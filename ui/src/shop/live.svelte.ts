@@ -342,7 +342,8 @@ function tell(news: News): void {
   told.add(mark);
   const values = { name: job.name, printer: job.printer };
   if (job.state === "finished") return toast("good", t("shop_toast_finished", values));
-  toast("bad", t("shop_toast_failed", values), job.reason ? { message: job.reason, hint: null } : null);
+  const why = job.reason ? { message: job.reason, hint: null } : null;
+  toast("bad", t("shop_toast_failed", values), why);
 }
 
 const byTitle = new Intl.Collator(undefined, { numeric: true });

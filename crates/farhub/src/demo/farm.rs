@@ -43,7 +43,7 @@ pub(crate) async fn start(hub: &Hub, which: Which) -> Result<Farm> {
     };
     let mut printers = vec![];
     for (number, model) in models.iter().enumerate() {
-        let printer = simulate(model, number).await?;
+        let printer = simulate(spec_of(model, number)).await?;
         add(hub, model, number, &printer).await?;
         printers.push(printer);
     }
@@ -58,17 +58,21 @@ pub(crate) async fn start(hub: &Hub, which: Which) -> Result<Farm> {
     Ok(Farm { _running: running, _unpacked: unpacked })
 }
 
-async fn simulate(model: &Model, number: usize) -> Result<Printer> {
-    let spec = Spec {
+fn spec_of(model: &Model, number: usize) -> Spec {
+    Spec {
         model: model.model.to_owned(),
         serial_number: model.serial_number.to_owned(),
         speed: SPEED,
         seed: number as u64,
         ..Spec::new(model.protocol, model.title)
-    };
+    }
+}
+
+async fn simulate(spec: Spec) -> Result<Printer> {
+    let protocol = spec.protocol;
     let printer = Printer::start(spec).await.context("a simulated printer")?;
     for (name, minutes, layers) in FILES {
-        let (name, content) = file(model.protocol, name, *minutes, *layers)?;
+        let (name, content) = file(protocol, name, *minutes, *layers)?;
         printer.put_file(&name, content);
     }
     Ok(printer)
@@ -76,7 +80,8 @@ async fn simulate(model: &Model, number: usize) -> Result<Printer> {
 
 /// None where this computer has no mDNS: then there is nothing to be found.
 async fn unpack(number: usize) -> Result<Option<Unpacked>> {
-    let printer = simulate(&NEW, number).await?;
+    let spec = Spec { secret: String::new(), ..spec_of(&NEW, number) };
+    let printer = simulate(spec).await?;
     Ok(match announce(printer.spec()) {
         Ok(announced) => Some(Unpacked { announced, _printer: printer }),
         Err(error) => {

@@ -11,8 +11,7 @@ use super::{status, tls};
 use crate::{Connection, Error, Fingerprint, Found, Order, Reason, Told};
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, MqttOptions,
-    NetworkOptions, Outgoing, Publish, PublishOptions, QoS, StateError, SubscribeReasonCode,
-    Transport,
+    NetworkOptions, Publish, PublishOptions, QoS, StateError, SubscribeReasonCode, Transport,
 };
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,12 +132,17 @@ impl Link {
         }
     }
 
-    /// Until the printer was told that we listen. What is published does not wait for that by
-    /// itself: it stands in another queue, and an answer to it would be told to nobody.
+    /// Until the printer has agreed to tell us. What is published stands in another queue and does
+    /// not wait for that by itself; an answer to it would be told to nobody. Reports that come
+    /// sooner are of no use: everything is asked for afterwards.
     async fn subscribed(&mut self) -> Result<(), Error> {
         loop {
             match self.events.poll().await {
-                Ok(Event::Outgoing(Outgoing::Subscribe(_))) => return Ok(()),
+                Ok(Event::Incoming(Incoming::SubAck(ack))) => {
+                    let refused = ack.return_codes.contains(&SubscribeReasonCode::Failure);
+                    let error = || Error::new(Reason::NotAPrinter, "it does not tell its reports");
+                    return if refused { Err(error()) } else { Ok(()) };
+                }
                 Ok(_) => {}
                 Err(error) => return Err(lost(error)),
             }
@@ -149,11 +153,6 @@ impl Link {
     async fn next(&mut self) -> Result<Option<Publish>, Error> {
         match self.events.poll().await {
             Ok(Event::Incoming(Incoming::Publish(publish))) => Ok(Some(publish)),
-            Ok(Event::Incoming(Incoming::SubAck(ack)))
-                if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
-            {
-                Err(Error::new(Reason::NotAPrinter, "it does not tell us its reports"))
-            }
             Ok(_) => Ok(None),
             Err(error) => Err(lost(error)),
         }

@@ -51,6 +51,7 @@ async fn broker(code: u8, report: Option<Value>) -> (Connection, JoinHandle<Vec<
         if let Ok(bytes @ 5..) = stream.read(&mut block).await {
             // §3.8 and §3.9: SUBSCRIBE and SUBACK, between which nothing is asked
             assert_eq!((block[0], bytes), (0x82, 2 + usize::from(block[1])));
+            heard.extend_from_slice(&block[..bytes]);
             stream.write_all(&[0x90, 3, block[2], block[3], 0]).await.unwrap();
         }
         if let Some(report) = report {

@@ -45,13 +45,23 @@ impl Verdict {
             match step {
                 Step::Pair(number, job) => {
                     self.count(station, "prints");
-                    let reading = Reading::new(station, truth, number, &jobs[job]);
+                    let reading = Reading::new(station, truth, (number, number), &jobs[job]);
                     if let Some(what) = reading.what {
                         self.count(station, what);
                     }
                     for (what, text) in reading.wrong {
                         self.wrong(station, what, text);
                     }
+                }
+                Step::TwoAsOne(..) => {
+                    self.count(station, "prints");
+                    self.count(station, "prints");
+                    self.count(station, "alike");
+                    self.count(station, "alike");
+                }
+                Step::OneAsTwo(..) => {
+                    self.count(station, "prints");
+                    self.count(station, "alike");
                 }
                 Step::Alone(number) => {
                     self.count(station, "prints");
@@ -67,7 +77,7 @@ impl Verdict {
     }
 
     pub(crate) fn table(&self) -> String {
-        let columns = ["prints", "seen", "history", "assumed", "unknown", "traceless"];
+        let columns = ["prints", "seen", "history", "assumed", "unknown", "traceless", "alike"];
         let bad = ["lost", "doubled", "outcome", "start", "end", "another", "endless"];
         let mut table = format!("{:<11}", "");
         for column in columns.iter().chain(&bad) {
@@ -92,13 +102,23 @@ enum Step {
     Alone(usize),
     /// A job without a print.
     Doubled(usize),
+    /// This print and the next one, and their job.
+    TwoAsOne(usize, usize),
+    /// A print, and this job and the next one.
+    OneAsTwo(usize, usize),
 }
 
 /// The cheapest way through the table of prints and jobs, as texts are compared.
 fn beside(station: &Station, truth: &[Print], jobs: &[Job]) -> Vec<Step> {
     let alone: Vec<u32> =
         (0..truth.len()).map(|n| u32::from(!is_traceless(station, truth, n))).collect();
-    let pair = |n: usize, j: usize| Reading::new(station, truth, n, &jobs[j]).cost();
+    let pair = |n: usize, j: usize| Reading::new(station, truth, (n, n), &jobs[j]).cost();
+    let two_as_one = |n: usize, j: usize| {
+        n + 1 < truth.len() && j < jobs.len() && is_two_as_one(station, truth, n, &jobs[j])
+    };
+    let one_as_two = |n: usize, j: usize| {
+        n < truth.len() && j + 1 < jobs.len() && is_one_as_two(station, truth, n, &jobs[j..])
+    };
     // what is wrong at least from that print and that job on, and what to do there
     let mut best = vec![vec![(0, None); jobs.len() + 1]; truth.len() + 1];
     for n in (0..=truth.len()).rev() {
@@ -108,6 +128,8 @@ fn beside(station: &Station, truth: &[Print], jobs: &[Job]) -> Vec<Step> {
                 (print && job).then(|| (pair(n, j) + best[n + 1][j + 1].0, Step::Pair(n, j))),
                 print.then(|| (alone[n] + best[n + 1][j].0, Step::Alone(n))),
                 job.then(|| (1 + best[n][j + 1].0, Step::Doubled(j))),
+                two_as_one(n, j).then(|| (best[n + 2][j + 1].0, Step::TwoAsOne(n, j))),
+                one_as_two(n, j).then(|| (best[n + 1][j + 2].0, Step::OneAsTwo(n, j))),
             ];
             // the first of those that are alike
             if let Some((cost, step)) = ways.into_iter().flatten().min_by_key(|(cost, _)| *cost) {
@@ -122,6 +144,8 @@ fn beside(station: &Station, truth: &[Print], jobs: &[Job]) -> Vec<Step> {
             Step::Pair(..) => (n + 1, j + 1),
             Step::Alone(_) => (n + 1, j),
             Step::Doubled(_) => (n, j + 1),
+            Step::TwoAsOne(..) => (n + 2, j + 1),
+            Step::OneAsTwo(..) => (n + 1, j + 2),
         };
     }
     steps
@@ -134,8 +158,9 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(station: &Station, truth: &[Print], number: usize, job: &Job) -> Self {
-        let print = &truth[number];
+    /// As if the first and the last of these were one.
+    fn new(station: &Station, truth: &[Print], (first, last): (usize, usize), job: &Job) -> Self {
+        let print = &truth[last];
         let only = |what, text| Self { what: None, wrong: vec![(what, text)] };
         let Some((ended, end)) = print.ended else {
             return only("endless", format!("{print:?}"));
@@ -145,7 +170,7 @@ impl Reading {
         }
         let told = ["finished", "cancelled", "failed"][end as usize];
         let what = match (job.state.as_str(), job.known_by.as_str()) {
-            ("unknown", _) if leaves_nothing(station, truth, number) => Some("unknown"),
+            ("unknown", _) if leaves_nothing(station, truth, last) => Some("unknown"),
             (state, _) if state != told => None,
             (_, "seen") => Some("seen"),
             (_, "history") => Some("history"),
@@ -167,7 +192,7 @@ impl Reading {
                 wrong.push((what, format!("is off by {off_s} s: {job:?}")));
             }
         };
-        time("start", us(print.started), job.started_us);
+        time("start", us(truth[first].started), job.started_us);
         time("end", us(ended), job.ended_us.unwrap_or(0));
         Self { what, wrong }
     }
@@ -207,6 +232,67 @@ fn is_traceless(station: &Station, truth: &[Print], number: usize) -> bool {
     station.protocol == Protocol::PrusaLink
         && next_us.is_some_and(|next_us| next_us - started_us < station.slack_us())
         || station.is_dark(started_us, us(ended)) && leaves_nothing(station, truth, number)
+}
+
+/// OctoPrint has neither numbers nor dates: it tells which file it prints, and for how many seconds
+/// without pauses. Whether a print has stood still while nobody looked, or has ended and the same
+/// file was begun again, cannot be known when it has come no less far than it was seen, and one
+/// that was begun meanwhile could have come as far.
+///
+/// These were two prints: the second was found paused, or the first had been seen so; or the
+/// second began within the seconds for which a count of whole seconds can be off.
+fn is_two_as_one(station: &Station, truth: &[Print], number: usize, job: &Job) -> bool {
+    let (first, second) = (&truth[number], &truth[number + 1]);
+    let Some((ended, _)) = first.ended else { return false };
+    let Some((from, to)) = station.blind_at(us(ended)) else { return false };
+    let seen_us = from - UNWRITTEN_US;
+    let stood = is_paused(first, seen_us, from) || is_paused(second, to, to + 1_000_000);
+    let at_once = us(second.started) - us(first.started) < 4_000_000;
+    station.protocol == Protocol::OctoPrint
+        && first.file == second.file
+        && us(second.started) <= to
+        && active_us(second, to) >= active_us(first, seen_us)
+        && (stood || at_once)
+        && Reading::new(station, truth, (number, number + 1), job).cost() == 0
+}
+
+/// As [`is_two_as_one`], but it was one, and stood still.
+fn is_one_as_two(station: &Station, truth: &[Print], number: usize, jobs: &[Job]) -> bool {
+    let print = &truth[number];
+    let (first, second) = (&jobs[0], &jobs[1]);
+    let reading = Reading::new(station, truth, (number, number), second);
+    let only_start = reading.wrong.iter().all(|(what, _)| *what == "start");
+    let around = |(from, to): (i64, i64)| {
+        let dark = from - UNWRITTEN_US - NEAR_US..=to + NEAR_US;
+        is_paused(print, from, to)
+            && active_us(print, to) <= to - from + UNWRITTEN_US
+            && first.ended_us.is_some_and(|us| dark.contains(&us))
+            && dark.contains(&second.started_us)
+    };
+    station.protocol == Protocol::OctoPrint
+        && only_start
+        && first.state == "unknown"
+        && first.name == second.name
+        && (first.started_us - us(print.started)).abs() <= NEAR_US
+        && station.blind().into_iter().any(around)
+}
+
+/// Whether it stood still at any moment of these.
+fn is_paused(print: &Print, from_us: i64, to_us: i64) -> bool {
+    print
+        .pauses
+        .iter()
+        .any(|(began, until)| us(*began) <= to_us && until.is_none_or(|until| us(until) >= from_us))
+}
+
+/// For how long it had been going on without pauses.
+fn active_us(print: &Print, at_us: i64) -> i64 {
+    let at_us = print.ended.map_or(at_us, |(ended, _)| at_us.min(us(ended)));
+    let paused = print.pauses.iter().map(|(began, until)| {
+        let until_us = until.map_or(at_us, us).min(at_us);
+        (until_us - us(*began)).max(0)
+    });
+    at_us - us(print.started) - paused.sum::<i64>()
 }
 
 fn stem(file: &str) -> &str {

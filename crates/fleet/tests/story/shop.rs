@@ -15,9 +15,12 @@ use tokio::sync::RwLock;
 
 /// One life of a fleet, with a runtime of its own: to drop that is what `kill -9` does.
 struct Life {
-    runtime: Runtime,
+    runtime: Running,
     fleet: Fleet,
 }
+
+/// Ends without waiting, wherever it is dropped.
+struct Running(Option<Runtime>);
 
 pub(crate) struct Shop {
     folder: TempDir,
@@ -159,11 +162,7 @@ async fn receive(fleet: &Fleet, name: &str, content: &[u8]) -> Result<String, fl
 
 impl Life {
     async fn begin(folder: &TempDir) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = Running::new();
         let data = folder.path().to_owned();
         let fleet = runtime.spawn(async move {
             let shop = store::Shop::open(&data.join("shop.db"), key()).await.unwrap();
@@ -181,14 +180,28 @@ impl Life {
             let stopped = tokio::time::timeout(STOP, stop).await;
             stopped.expect("it stops in a moment").unwrap();
         }
-        runtime.shutdown_background();
     }
 }
 
-impl Drop for Shop {
+impl Running {
+    fn new() -> Self {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        Self(Some(runtime.worker_threads(1).enable_all().build().unwrap()))
+    }
+}
+
+impl std::ops::Deref for Running {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        self.0.as_ref().expect("it is taken when this is dropped")
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(life) = self.life.get_mut().take() {
-            life.runtime.shutdown_background();
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
         }
     }
 }

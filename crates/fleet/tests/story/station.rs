@@ -114,6 +114,10 @@ impl Station {
         around.copied().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
+    pub(crate) fn blind(&self) -> Vec<(i64, i64)> {
+        self.watch.lock().unwrap().blind.clone()
+    }
+
     /// Whether the fleet never saw the printer from one moment to another.
     pub(crate) fn is_dark(&self, from_us: i64, to_us: i64) -> bool {
         let watch = self.watch.lock().unwrap();

@@ -36,7 +36,8 @@ pub(super) struct OctoPrint {
 #[derive(Debug)]
 struct Serial {
     connected: bool,
-    selected: Option<String>,
+    /// And how many prints there had been then: whoever prints another file selects that.
+    selected: Option<(String, usize)>,
 }
 
 impl Default for OctoPrint {
@@ -127,15 +128,21 @@ impl Door {
 
     /// What a print would be of.
     fn selected(&self) -> Option<String> {
-        let active = self.shared.with(|engine| {
-            engine.job.as_ref().filter(|_| engine.is_active()).map(|job| job.path.clone())
+        let (active, last, prints) = self.shared.with(|engine| {
+            let last = engine.job.as_ref().map(|job| job.path.clone());
+            (last.clone().filter(|_| engine.is_active()), last, engine.records.len())
         });
-        let last = || self.shared.with(|engine| engine.job.as_ref().map(|job| job.path.clone()));
-        active.or_else(|| self.serial().selected.clone()).or_else(last)
+        let chosen = self.serial().selected.clone().filter(|(_, then)| *then == prints);
+        active.or(chosen.map(|(path, _)| path)).or(last)
+    }
+
+    fn choose(&self, path: &str) {
+        let prints = self.shared.with(|engine| engine.records.len());
+        self.serial().selected = Some((path.to_owned(), prints));
     }
 
     fn start(&self, path: &str) -> Result<(), Refused> {
-        self.serial().selected = Some(path.to_owned());
+        self.choose(path);
         self.shared.with(|engine| {
             if !engine.is_active() && engine.trouble.is_some() {
                 engine.clear();

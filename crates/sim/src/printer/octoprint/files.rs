@@ -44,7 +44,7 @@ impl Door {
                 match self.shared.with(|engine| engine.remove_file(&path.join("/"))) {
                     Ok(_) => {
                         let mut serial = lock(&self.own.serial);
-                        serial.selected.take_if(|selected| *selected == path.join("/"));
+                        serial.selected.take_if(|(selected, _)| *selected == path.join("/"));
                         done()
                     }
                     Err(Refused::Busy) => refuse(StatusCode::CONFLICT, "File is currently in use"),
@@ -140,7 +140,7 @@ impl Door {
         if print && self.start(path).is_err() {
             return refuse(StatusCode::CONFLICT, "Cannot print");
         }
-        lock(&self.own.serial).selected = Some(path.to_owned());
+        self.choose(path);
         self.shared.with(|engine| engine.revision += 1);
         done()
     }

@@ -30,6 +30,24 @@ async fn an_application_asks_for_a_key() {
 }
 
 #[tokio::test]
+async fn what_is_printed_is_selected_whoever_began_it() {
+    let bench = Bench::new(Protocol::OctoPrint, 100_000.0).await;
+    bench.printer.put_file("other.gcode", b";TIME:60\n".to_vec());
+    let select = json!({ "command": "select" });
+    let file = format!("/api/files/local/{CUBE}");
+    assert_eq!(code(bench.ask("POST", &file).json(&select)).await, 204);
+    bench.printer.act(Act::Start { path: "other.gcode".to_owned() });
+    let mut job = bench.get("/api/job").await;
+    while job["state"] != "Operational" {
+        job = bench.get("/api/job").await;
+    }
+    assert_eq!(job["job"]["file"]["path"], "other.gcode");
+    assert_eq!(job["progress"]["completion"], 100.0);
+    assert_eq!(code(bench.ask("POST", &file).json(&select)).await, 204);
+    assert_eq!(bench.get("/api/job").await["job"]["file"]["path"], CUBE);
+}
+
+#[tokio::test]
 async fn a_job_and_its_commands() {
     let bench = Bench::new(Protocol::OctoPrint, 1.0).await;
     let post = |path: &str, body: Value| code(bench.ask("POST", path).json(&body));

@@ -1,3 +1,5 @@
+//! Channels that take their time, and what comes meanwhile.
+
 use super::*;
 use crate::{Config, Finding, Mdns};
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! What goes on is written, in the end, and for all at once.
+
 use super::*;
 use crate::{Config, Finding, Fleet, Mdns};
 use store::shop::SecretKey;

@@ -33,6 +33,7 @@ mod printers;
 mod qr;
 mod relay;
 mod requests;
+mod rest;
 mod restore;
 mod root;
 mod run;

@@ -2,12 +2,15 @@
 
 use crate::config::{Config, Database};
 use crate::error::{Error, Exit};
-use crate::{cli, data, demo, notify};
+use crate::{cli, data, demo, notify, rest};
 use hub::{Caller, Discovery, Grace, Hub, Kinds, Lookup, StopButton, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 use web::{Front, Web};
 use wire::{Name, Relay};
@@ -124,7 +127,13 @@ async fn serve(args: &Args, hub: &Hub, ended: Ended) -> Result<(), Error> {
     let web = web::serve(hub.clone(), args.front.clone(), &socket).await.map_err(web_failed)?;
     hub.web_is_at(&web.url);
     ready(args, hub, &web)?;
-    ended.wait().await;
+    let mut ended = pin!(ended.wait());
+    if timeout(STARTED, &mut ended).await.is_err() {
+        if let Err(error) = rest::give_back() {
+            tracing::debug!(%error, "what only starting needed stays");
+        }
+        ended.await;
+    }
     eprintln!("farhub: giving devices back");
     if let Err(error) = notify::stopping() {
         tracing::warn!("systemd does not hear us: {error}");
@@ -262,6 +271,8 @@ impl Ended {
     }
 }
 
+/// Starting is over by then.
+const STARTED: Duration = Duration::from_secs(5);
 /// Of the web UI.
 const PORT: u16 = 3482;
 

@@ -112,10 +112,8 @@ const IDLE: Duration = Duration::from_secs(10);
 /// The connection's own; a keyboard that is asked every 8 ms would be 1250.
 const IDLE_PACKETS_MAX: u64 = 50;
 
-/// The promise is 30 MB, of the program as it is released. Built for the lab it has 35 on a real
-/// kernel since it has a print shop (29.5 before), most of it pages of the program itself; here it
-/// was about one more. The bound is there so that it grows no further, not because it is right.
-const RESIDENT_MAX_KIB: u64 = 40_000_000 / 1024;
+/// The promise is 30 MB.
+const RESIDENT_MAX_KIB: u64 = 32_000_000 / 1024;
 
 /// The promise is 0.5 %; system calls are several times slower in this guest, where it is 0.55 %.
 const IDLE_BUSY_MAX: f64 = 0.015;

@@ -78,16 +78,16 @@ mod tests {
     fn a_fault_is_told_when_it_comes() {
         let fault = |text: &str, severity| Fault { severity, code: "1".into(), text: text.into() };
         let mut told = OfPrinter::default();
-        let mut state = PrinterState::default();
-        state.faults = vec![fault("no filament", Severity::Serious), fault("hint", Severity::Info)];
-        let tell = (Notice::PrinterFault, "no filament".to_owned());
-        assert_eq!(told.shows(&state), [tell.clone()]);
+        let faults = vec![fault("no filament", Severity::Serious), fault("hint", Severity::Info)];
+        let mut state = PrinterState { faults, ..PrinterState::default() };
+        let tell = [(Notice::PrinterFault, "no filament".to_owned())];
+        assert_eq!(told.shows(&state), tell);
         assert!(told.shows(&state).is_empty());
         state.faults.push(fault("too hot", Severity::Fatal));
         assert_eq!(told.shows(&state), [(Notice::PrinterFault, "too hot".to_owned())]);
         state.faults.clear();
         assert!(told.shows(&state).is_empty());
         state.faults.push(fault("no filament", Severity::Serious));
-        assert_eq!(told.shows(&state), [tell]);
+        assert_eq!(told.shows(&state), tell);
     }
 }

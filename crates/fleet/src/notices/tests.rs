@@ -1,3 +1,5 @@
+//! Channels that are slow, and channels that cannot be read.
+
 use super::*;
 use crate::{Config, Finding, Mdns};
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! What is written together, and what is written before it.
+
 use super::*;
 use crate::{Config, Finding, Fleet, Mdns};
 use store::shop::SecretKey;

@@ -1,3 +1,5 @@
+//! Content that comes while other content goes.
+
 use super::*;
 use crate::files::From;
 use crate::{Config, Finding, Mdns};

@@ -7,10 +7,9 @@ mod stop_button;
 use crate::data;
 use crate::error::Error;
 use crate::{cli, when};
-use hub::{Discovery, Kinds, Lookup, StopButton};
+use hub::{Database, Discovery, Kinds, Lookup, StopButton};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -53,16 +52,6 @@ pub(crate) struct Config {
     pub log: Option<String>,
     #[serde(default, deserialize_with = "stop_button::read")]
     pub stop_button: Vec<StopButton>,
-}
-
-/// The URL of a PostgreSQL database, which may hold a password: it is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Database(pub String);
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("postgres://…")
-    }
 }
 
 fn database<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Database>, D::Error> {

@@ -1,9 +1,9 @@
 //! `farhub up`: the hub itself.
 
-use crate::config::{Config, Database};
+use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::{cli, data, demo, notify, rest};
-use hub::{Caller, Discovery, Grace, Hub, Kinds, Lookup, StopButton, view};
+use hub::{Caller, Database, Discovery, Grace, Hub, Kinds, Lookup, StopButton, view};
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -170,7 +170,7 @@ fn config(args: &Args) -> Result<hub::Config, Error> {
         serial_ports: args.serial_ports.clone(),
         stop_buttons: args.stop_buttons.clone(),
         guard: guard(),
-        database: args.database.as_ref().map(|Database(url)| url.clone()),
+        database: args.database.clone(),
         shop_key: args.shop_key.clone(),
         settings: args.settings.clone(),
         real: true,

@@ -3,9 +3,10 @@
 use crate::fleet::{Ask, Fleet, Inner, now_us};
 use crate::view::{self, NewPrinter, PrinterChange, Probe, Problem};
 use crate::{Error, id};
-use printer::{Command, Connection, Fingerprint, Protocol, Secret};
+use printer::{Command, Connection, Fingerprint, Protocol, Reason, Secret};
 use std::time::Duration;
 use store::shop;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use wire::{DeviceId, Name};
 
@@ -286,7 +287,13 @@ impl Inner {
         let asks = self.look(id, |entry| (entry.asks.clone(), entry.called()));
         let (asks, name) = asks.ok_or_else(|| Error::away(id.as_str()))?;
         let (done, answer) = oneshot::channel();
-        asks.try_send(Ask::Order(command, done)).map_err(|_| Error::away(&name))?;
+        asks.try_send(Ask::Order(command, done)).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                let busy = format!("{name} has not done yet what it was asked before");
+                printer::Error::new(Reason::Busy, busy).hint("wait a moment, and ask once more")
+            }
+            TrySendError::Closed(_) => Error::away(&name),
+        })?;
         match tokio::time::timeout(ORDER_TIMEOUT, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => {

@@ -106,8 +106,14 @@ async fn held(inner: &Inner) -> Result<BTreeSet<String>, store::Error> {
         enabled.map(|(id, _)| id.as_str().to_owned()).collect()
     };
     held.retain(|id| wanted.contains(id));
+    // only those that look free: five hundred that are another's are not asked for one by one
+    let now = now_us();
+    let leases = inner.shop.leases().await?.into_iter();
+    let taken = leases.filter(|lease| lease.hub != inner.hub && lease.until_us > now);
+    let taken: BTreeSet<_> = taken.map(|lease| lease.printer_id).collect();
     for id in wanted {
-        if !held.contains(&id) && inner.shop.take_lease(&id, &inner.hub, now_us(), for_us).await? {
+        let free = !held.contains(&id) && !taken.contains(&id);
+        if free && inner.shop.take_lease(&id, &inner.hub, now_us(), for_us).await? {
             held.insert(id);
         }
     }
@@ -127,11 +133,12 @@ async fn exchange(
         };
         here.filter_map(|(id, entry)| Some(state(id, entry.state.as_ref()?))).collect()
     };
-    for (id, state) in states {
-        if told.get(&id) != Some(&state) {
-            inner.shop.put_seen(id.as_str(), &state, now_us()).await?;
-            told.insert(id, state);
-        }
+    let news = states.into_iter().filter(|(id, state)| told.get(id) != Some(state));
+    let news: Vec<_> = news.collect();
+    if !news.is_empty() {
+        let rows: Vec<_> = news.iter().map(|(id, state)| (id.to_string(), state.clone())).collect();
+        inner.shop.put_seen(&rows, now_us()).await?;
+        told.extend(news);
     }
     for (id, state, time_us) in inner.shop.seen().await? {
         let Ok(id) = id.parse::<DeviceId>() else { continue };
@@ -173,7 +180,9 @@ async fn take_over(inner: &Arc<Inner>, change: Change) -> Result<(), crate::Erro
             let Some(job) = inner.shop.job(&id).await? else { return Ok(()) };
             let Ok(printer) = job.printer_id.parse::<DeviceId>() else { return Ok(()) };
             if !inner.leases.holds(&printer) {
-                let open = job.ended_us.is_none().then(|| job.id.clone());
+                // it may be an old one that was given a note
+                let open = inner.shop.open_jobs(printer.as_str()).await?.into_iter().next();
+                let open = open.map(|job| job.id);
                 inner.change(&printer, |entry| entry.job_id = open);
                 inner.feed.news(News::Job(Arc::new(job.into())));
             }

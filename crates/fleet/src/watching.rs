@@ -7,6 +7,7 @@
 use crate::Error;
 use crate::feed::News;
 use crate::fleet::{Ask, Entry, Inner, now_us};
+use crate::notices::OfPrinter;
 use crate::progress::is_progress;
 use crate::recorder::{Change, Recorder};
 use crate::view::{self, Link, Problem};
@@ -28,6 +29,7 @@ struct Watching {
     unwritten: Vec<Change>,
     /// When its files were looked at.
     listed: Option<Instant>,
+    notices: OfPrinter,
 }
 
 /// Watches a printer until it is told to end.
@@ -88,7 +90,8 @@ impl Watching {
                     let recorder = Recorder::new(id.as_str(), &name, since_us, jobs);
                     let job_id = recorder.job().map(|job| job.id.clone());
                     inner.change(&id, |entry| entry.job_id = job_id);
-                    let mut begun = Self { inner, id, recorder, unwritten: vec![], listed: None };
+                    let (unwritten, listed, notices) = (vec![], None, OfPrinter::default());
+                    let mut begun = Self { inner, id, recorder, unwritten, listed, notices };
                     begun.look_up_file().await;
                     return Some(begun);
                 }
@@ -200,6 +203,8 @@ impl Watching {
                         && change.events.iter().any(|event| event.what == "started")
                 });
                 self.record(changes).await;
+                let tell = self.notices.shows(&state);
+                self.inner.tell_of_printer(&self.id, tell);
                 if began {
                     self.look_up_file().await;
                 }
@@ -320,8 +325,10 @@ impl Watching {
         }
     }
 
-    fn offline(&self, lost: &printer::Error, pause: Duration, tries: u32) {
+    fn offline(&mut self, lost: &printer::Error, pause: Duration, tries: u32) {
         tracing::debug!(id = %self.id, reason = ?lost.reason, "{lost}");
+        let tell = self.notices.is_away(&lost.message, std::time::Instant::now());
+        self.inner.tell_of_printer(&self.id, tell);
         let now_us = now_us();
         self.inner.change(&self.id, |entry| {
             let health = &mut entry.health;

@@ -10,11 +10,12 @@ mod place;
 mod bench;
 
 use fleet::view::{JobFilter, Link};
-use fleet::{Config, Fleet};
+use fleet::{Config, Fleet, News};
 use place::Place;
 use sim::printer::{Act, Printer, Protocol, Spec};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use store::shop::Job;
 use tokio::runtime::Runtime;
 
 async fn hub(place: &Place, name: &str, data: &Path) -> Fleet {
@@ -149,6 +150,41 @@ async fn a_file_waits_for_the_hub_that_has_it() {
         (first.queue_item(&item).await.unwrap().state == "done").then_some(())
     })
     .await;
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_job_that_is_changed_is_not_the_one_under_way() {
+    let Some(place) = Place::postgres() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let spec = Spec { speed: 20.0, ..Spec::new(Protocol::Moonraker, "klipper") };
+    let printer = Printer::start(spec).await.unwrap();
+    printer.put_file("part.gcode", b";TIME:4000\n;LAYER_COUNT:10\nG28\n".to_vec());
+    let first = hub(&place, "first", data.path()).await;
+    let id = first.add(bench::new(printer.spec()), |_| false).await.unwrap().id;
+    all_are(&first, Link::Online).await;
+    let second = hub(&place, "second", data.path()).await;
+    printer.act(Act::Start { path: "part.gcode".to_owned() });
+    let under_way = || second.printer(id.as_str()).unwrap().job_id;
+    let job = until("the print is known at the second", async || under_way()).await;
+    let mut listener = second.listen();
+    listener.snapshot();
+    let old = Job {
+        id: "old".to_owned(),
+        printer_id: id.to_string(),
+        state: "finished".to_owned(),
+        ended_us: Some(2),
+        ..Job::default()
+    };
+    place.shop().await.put_job(&old, &[]).await.unwrap();
+    until("it is told", async || {
+        let beat = listener.next().await.unwrap()?;
+        let told = |news: &News| matches!(news, News::Job(job) if job.id == "old");
+        beat.news.iter().any(told).then_some(())
+    })
+    .await;
+    assert_eq!(under_way(), Some(job));
     first.stop().await;
     second.stop().await;
 }

@@ -2,10 +2,21 @@
 
 use crate::{Discovery, Grace, Lookup, StopButton};
 use link::race::Kinds;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wire::{Name, Relay};
+
+/// The URL of a PostgreSQL database, which may hold a password: it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Database(pub String);
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://…")
+    }
+}
 
 #[derive(Debug)]
 pub struct Config {
@@ -37,7 +48,7 @@ pub struct Config {
     /// Stop machines without a network.
     pub stop_buttons: Vec<StopButton>,
     /// Where the print shop is stored: a `postgres://` URL. `None`: in the data folder.
-    pub database: Option<String>,
+    pub database: Option<Database>,
     /// A file with the key that seals the shop's secrets, where several hubs share one shop.
     pub shop_key: Option<PathBuf>,
     /// The file with these settings, for backups.
@@ -76,5 +87,19 @@ impl Config {
             real: false,
             demo: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_in_nothing_that_is_logged() {
+        let url = "postgres://farm:s3cret@db/farm".to_owned();
+        let name: Name = "desk".parse().unwrap();
+        let config = Config { database: Some(Database(url)), ..Config::new("/x", name) };
+        let shown = format!("{config:?}");
+        assert!(shown.contains("postgres://…") && !shown.contains("s3cret"), "{shown}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::access::timer::{self, WallClock};
 use crate::backup::{self, Elsewhere};
 use crate::benching::Benches;
+use crate::config::Database;
 use crate::core::{Caller, Core, PeerId, Shared};
 use crate::devices::Local;
 use crate::links::{self, Links};
@@ -104,7 +105,8 @@ impl Hub {
         let store = Store::open(&data.join(DATABASE)).await?;
         let login = Login::load(&store).await?;
         let elsewhere = Elsewhere { settings: config.settings, shop_key: config.shop_key.clone() };
-        let shop = printers::open(&data, config.database.as_deref(), config.shop_key).await?;
+        let url = config.database.as_ref().map(|Database(url)| url.as_str());
+        let shop = printers::open(&data, url, config.shop_key).await?;
         let relayed = !config.offline && config.only.has(Kind::Relay);
         let relays = if relayed { Relays::new(config.relays) } else { Relays::never() };
         let lookup = config.lookup.filter(|_| !config.offline);

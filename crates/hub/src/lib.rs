@@ -52,7 +52,7 @@ mod why;
 pub use access::requests::ACCEPTED;
 pub use backup::{Backup, Content, Part};
 pub use buttons::StopButton;
-pub use config::Config;
+pub use config::{Config, Database};
 pub use core::{Caller, PeerId};
 pub use discovery::Discovery;
 pub use failure::Failure;

@@ -118,6 +118,16 @@ impl Hub {
         Ok(&self.0.fleet)
     }
 
+    /// The same for somebody who is about to put something into it; noted in the audit log.
+    ///
+    /// # Errors
+    /// Also when it cannot be noted.
+    pub async fn library_for(&self, caller: Caller, action: &str, what: &str) -> Result<&Fleet> {
+        self.library(caller)?;
+        self.0.audit(&caller.actor(), action, what, "").await.map_err(internal)?;
+        Ok(&self.0.fleet)
+    }
+
     /// The printers that the caller may see.
     #[must_use]
     pub fn printers(&self, caller: Caller) -> Vec<Printer> {

@@ -1,8 +1,10 @@
 //! Answers that are not a success.
 
 use axum::Json;
-use axum::extract::{FromRequest, Request};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use hub::Failure;
 use hub::view::{self, FailureCode};
@@ -14,6 +16,12 @@ pub(crate) struct Failed(pub(crate) Failure);
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         Self(failure)
+    }
+}
+
+impl From<hub::fleet::Error> for Failed {
+    fn from(error: hub::fleet::Error) -> Self {
+        Self(error.into())
     }
 }
 
@@ -48,5 +56,22 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> 
             },
         )?;
         Ok(Self(body))
+    }
+}
+
+/// What a query says, with our own failure when it is not what it should be. As pairs, its keys may
+/// come several times.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failed;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
+        let asked = Query::from_request_parts(parts, state).await;
+        let Query(asked) = asked.map_err(|rejection: QueryRejection| {
+            let failure = Failure::new(FailureCode::BadRequest, rejection.body_text());
+            Failed(failure.hint("see /api/v1/openapi.json"))
+        })?;
+        Ok(Self(asked))
     }
 }

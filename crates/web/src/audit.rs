@@ -1,9 +1,9 @@
 //! The audit log.
 
-use crate::answer::Failed;
+use crate::answer::{Asked, Failed};
 use crate::{Asking, api};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use hub::{Hub, view};
 
 api! {
@@ -17,7 +17,7 @@ api! {
 async fn audit(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    Query(query): Query<view::AuditQuery>,
+    Asked(query): Asked<view::AuditQuery>,
 ) -> Result<Json<view::AuditPage>, Failed> {
     Ok(Json(hub.audit_log(caller, &query).await?))
 }

@@ -77,7 +77,11 @@ fn archive(backup: &Backup, to: &mut Pieces) -> io::Result<()> {
     let mut sums = String::new();
     entry(&mut tar, "farhub-backup.json", about.len() as u64, &mut &*about, &mut sums)?;
     for Part { name, file } in &backup.parts {
-        let mut file = File::open(file)?;
+        let mut file = match File::open(file) {
+            // somebody has just removed it
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
         let bytes = file.metadata()?.len();
         entry(&mut tar, name, bytes, &mut file, &mut sums)?;
     }

@@ -1,11 +1,11 @@
 //! Files: on printers, in the library, in folders.
 
-use crate::answer::{Body, Failed};
-use crate::print_jobs::{bad, pairs};
+use crate::answer::{Asked, Body, Failed};
+use crate::print_jobs::bad;
 use crate::{Asking, api};
 use axum::Json;
 use axum::body::Body as Stream;
-use axum::extract::{Path, Query, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
@@ -46,9 +46,17 @@ fn may(hub: &Hub, caller: Caller, place: &str) -> Result<(), Failed> {
 }
 
 async fn seen(hub: &Hub, caller: Caller, id: &str) -> Result<File, Failed> {
-    let file = hub.fleet().file(id).await.map_err(hub::Failure::from)?;
+    let file = hub.fleet().file(id).await?;
     may(hub, caller, &file.place)?;
-    Ok(file)
+    Ok(shown(hub, caller, file))
+}
+
+/// Without what went wrong on the way from its printer, which says where that is.
+fn shown(hub: &Hub, caller: Caller, mut file: File) -> File {
+    if hub.shop(caller).is_err() {
+        hub::fleet::view::hide_file(&mut file);
+    }
+    file
 }
 
 /// Files, in parts.
@@ -66,10 +74,10 @@ async fn seen(hub: &Hub, caller: Caller, id: &str) -> Result<File, Failed> {
 async fn files(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    RawQuery(query): RawQuery,
+    Asked(query): Asked<Vec<(String, String)>>,
 ) -> Result<Json<FilePage>, Failed> {
     let mut filter = FileFilter::default();
-    for (key, value) in pairs(query.as_deref()) {
+    for (key, value) in query {
         let number = || value.parse::<u32>().map_err(|_| bad(&key, &value));
         match key.as_str() {
             "place" => filter.places.push(place(&hub, value)),
@@ -93,7 +101,9 @@ async fn files(
             return Ok(Json(FilePage { files: vec![], total: 0 }));
         }
     }
-    Ok(Json(hub.fleet().files(&filter).await.map_err(hub::Failure::from)?))
+    let FilePage { files, total } = hub.fleet().files(&filter).await?;
+    let files = files.into_iter().map(|file| shown(&hub, caller, file)).collect();
+    Ok(Json(FilePage { files, total }))
 }
 
 /// A printer by its name, or the place as it is.
@@ -115,20 +125,20 @@ struct Named {
 async fn upload(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    Query(named): Query<Named>,
+    Asked(named): Asked<Named>,
     body: Stream,
 ) -> Result<(StatusCode, Json<File>), Failed> {
-    let fleet = hub.library(caller)?;
-    let mut receiving = fleet.receive(&named.name).await.map_err(hub::Failure::from)?;
+    let fleet = hub.library_for(caller, "file.add", &named.name).await?;
+    let mut receiving = fleet.receive(&named.name).await?;
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let broken = |error: axum::Error| {
             let message = format!("the upload broke off: {error}");
             hub::Failure::new(FailureCode::BadRequest, message)
         };
-        receiving.write(&piece.map_err(broken)?).await.map_err(hub::Failure::from)?;
+        receiving.write(&piece.map_err(broken)?).await?;
     }
-    let file = receiving.finish().await.map_err(hub::Failure::from)?;
+    let file = receiving.finish().await?;
     Ok((StatusCode::CREATED, Json(file)))
 }
 
@@ -148,10 +158,10 @@ struct Old {
 async fn old(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    Query(old): Query<Old>,
+    Asked(old): Asked<Old>,
 ) -> Result<Json<FilePage>, Failed> {
     let fleet = hub.shop(caller)?;
-    Ok(Json(fleet.old_files(old.days, old.bytes_min).await.map_err(hub::Failure::from)?))
+    Ok(Json(fleet.old_files(old.days, old.bytes_min).await?))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -169,7 +179,7 @@ async fn clean(
     Body(Clean { ids }): Body<Clean>,
 ) -> Result<Json<Cleaned>, Failed> {
     let fleet = hub.shop_for(caller, "file.clean", &format!("{} files", ids.len())).await?;
-    Ok(Json(fleet.clean(&ids).await.map_err(hub::Failure::from)?))
+    Ok(Json(fleet.clean(&ids).await?))
 }
 
 /// One file, as it is now.
@@ -201,7 +211,7 @@ async fn change(
     Body(change): Body<FileChange>,
 ) -> Result<Json<File>, Failed> {
     let fleet = hub.shop(caller)?;
-    Ok(Json(fleet.edit_file(&id, change.tags, change.note).await.map_err(hub::Failure::from)?))
+    Ok(Json(fleet.edit_file(&id, change.tags, change.note).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -219,7 +229,7 @@ async fn remove(
     State(hub): State<Hub>,
     Asking(caller): Asking,
     Path(id): Path<String>,
-    Query(where_): Query<Where>,
+    Asked(where_): Asked<Where>,
 ) -> Result<StatusCode, Failed> {
     let file = seen(&hub, caller, &id).await?;
     let fleet = match where_.from_printer {
@@ -227,7 +237,7 @@ async fn remove(
         false => hub.shop_for(caller, "file.remove", &file.name).await?,
     };
     let from = if where_.from_printer { From::Printer } else { From::Here };
-    fleet.remove_file(&id, from).await.map_err(hub::Failure::from)?;
+    fleet.remove_file(&id, from).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -240,8 +250,8 @@ async fn download(
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<File>), Failed> {
     seen(&hub, caller, &id).await?;
-    let file = hub.fleet().download(&id).await.map_err(hub::Failure::from)?;
-    Ok((StatusCode::ACCEPTED, Json(file)))
+    let file = hub.fleet().download(&id).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown(&hub, caller, file))))
 }
 
 /// Ends the transfer of a file. What has come stays for the next time.
@@ -253,7 +263,7 @@ async fn cancel(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Failed> {
     seen(&hub, caller, &id).await?;
-    hub.fleet().cancel_transfer(&id).await.map_err(hub::Failure::from)?;
+    hub.fleet().cancel_transfer(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -270,7 +280,7 @@ async fn send(
     let action = if send.start { "printer.start" } else { "printer.send" };
     let (fleet, printer) = hub.printer_for(caller, &send.printer, Role::Use, action).await?;
     let send = Send { printer: printer.to_string(), ..send };
-    fleet.send(&file.id, send, &caller.actor()).await.map_err(hub::Failure::from)?;
+    fleet.send(&file.id, send, &caller.actor()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -284,7 +294,7 @@ async fn content(
     Path(id): Path<String>,
 ) -> Result<Response, Failed> {
     seen(&hub, caller, &id).await?;
-    let (path, name) = hub.fleet().content(&id).await.map_err(hub::Failure::from)?;
+    let (path, name) = hub.fleet().content(&id).await?;
     let gone = |error: std::io::Error| {
         hub::Failure::new(FailureCode::NotFound, format!("its content is gone: {error}"))
     };
@@ -325,7 +335,7 @@ struct Tag {
 #[utoipa::path(get, path = "/shop/tags",
     responses((status = 200, body = Vec<Tag>), (status = "4XX", body = Failure)))]
 async fn tags(State(hub): State<Hub>, Asking(caller): Asking) -> Result<Json<Vec<Tag>>, Failed> {
-    let tags = hub.library(caller)?.tags().await.map_err(hub::Failure::from)?;
+    let tags = hub.library(caller)?.tags().await?;
     Ok(Json(tags.into_iter().map(|(tag, files)| Tag { tag, files }).collect()))
 }
 
@@ -336,7 +346,7 @@ async fn folders(
     State(hub): State<Hub>,
     Asking(caller): Asking,
 ) -> Result<Json<Vec<Folder>>, Failed> {
-    Ok(Json(hub.shop(caller)?.folders().await.map_err(hub::Failure::from)?))
+    Ok(Json(hub.shop(caller)?.folders().await?))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -356,7 +366,7 @@ async fn add_folder(
     Body(new): Body<NewFolder>,
 ) -> Result<(StatusCode, Json<Folder>), Failed> {
     let fleet = hub.shop_for(caller, "folder.add", &new.path).await?;
-    let folder = fleet.add_folder(&new.path, new.recursive).await.map_err(hub::Failure::from)?;
+    let folder = fleet.add_folder(&new.path, new.recursive).await?;
     Ok((StatusCode::CREATED, Json(folder)))
 }
 
@@ -369,7 +379,7 @@ async fn remove_folder(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Failed> {
     let fleet = hub.shop_for(caller, "folder.remove", &id).await?;
-    fleet.remove_folder(&id).await.map_err(hub::Failure::from)?;
+    fleet.remove_folder(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

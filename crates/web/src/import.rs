@@ -50,7 +50,7 @@ async fn materials(
     State(hub): State<Hub>,
     Asking(caller): Asking,
 ) -> Result<Json<Vec<Material>>, Failed> {
-    Ok(Json(hub.shop(caller)?.materials().await.map_err(hub::Failure::from)?))
+    Ok(Json(hub.shop(caller)?.materials().await?))
 }
 
 /// Every customer.
@@ -60,7 +60,7 @@ async fn customers(
     State(hub): State<Hub>,
     Asking(caller): Asking,
 ) -> Result<Json<Vec<Customer>>, Failed> {
-    Ok(Json(hub.shop(caller)?.customers().await.map_err(hub::Failure::from)?))
+    Ok(Json(hub.shop(caller)?.customers().await?))
 }
 
 /// Every order with its prints and files, the newest first.
@@ -70,5 +70,5 @@ async fn orders(
     State(hub): State<Hub>,
     Asking(caller): Asking,
 ) -> Result<Json<Vec<Order>>, Failed> {
-    Ok(Json(hub.shop(caller)?.orders().await.map_err(hub::Failure::from)?))
+    Ok(Json(hub.shop(caller)?.orders().await?))
 }

@@ -1,11 +1,11 @@
 //! Jobs: files that a machine runs from its hub. Their content comes in pieces.
 
-use crate::answer::{Body, Failed};
+use crate::answer::{Asked, Body, Failed};
 use crate::{Asking, api};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use hub::view::{Failure, FailureCode, Job, JobAct, NewJob, Preview};
 use hub::{Caller, Hub};
@@ -98,7 +98,7 @@ async fn content(
     State(hub): State<Hub>,
     Asking(caller): Asking,
     Path((device, id)): Path<(String, u32)>,
-    Query(piece): Query<Piece>,
+    Asked(piece): Asked<Piece>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Job>, Failed> {
     let bad = |message: String| Failed(hub::Failure::new(FailureCode::BadRequest, message));

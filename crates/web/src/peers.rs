@@ -1,9 +1,9 @@
 //! Peers: pairing, grants, trust, paths and their measurement.
 
-use crate::answer::{Body, Failed};
+use crate::answer::{Asked, Body, Failed};
 use crate::{Asking, api};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use fast_qr::convert::svg::SvgBuilder;
 use hub::{EXPIRES, Failure, Hub, Target, view};
@@ -180,7 +180,7 @@ async fn remove_address(
     State(hub): State<Hub>,
     Asking(caller): Asking,
     Path(name): Path<String>,
-    Query(old): Query<OldAddress>,
+    Asked(old): Asked<OldAddress>,
 ) -> Result<Json<view::Peer>, Failed> {
     Ok(Json(hub.remove_address(caller, &name, &old.at).await?))
 }
@@ -248,7 +248,7 @@ async fn revoke(
     State(hub): State<Hub>,
     Asking(caller): Asking,
     Path(name): Path<String>,
-    Query(revoke): Query<Revoke>,
+    Asked(revoke): Asked<Revoke>,
 ) -> Result<Json<view::Peer>, Failed> {
     Ok(Json(hub.revoke(caller, &name, revoke.selector.as_deref()).await?))
 }

@@ -1,10 +1,10 @@
 //! The history of prints.
 
-use crate::answer::{Body, Failed};
+use crate::answer::{Asked, Body, Failed};
 use crate::{Asking, api};
 use axum::Json;
 use axum::body::Body as Stream;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -24,36 +24,6 @@ api! {
     delete "/shop/jobs/{id}" => remove,
 }
 
-/// A query whose keys may come several times, which serde's reader of queries does not take.
-pub(crate) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    let query = query.unwrap_or_default();
-    let decoded = |text: &str| {
-        let text = text.replace('+', " ");
-        let mut bytes = vec![];
-        let mut rest = text.as_bytes();
-        while let Some((first, after)) = rest.split_first() {
-            let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-            match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%') {
-                Some(byte) => {
-                    bytes.push(byte);
-                    rest = &after[2..];
-                }
-                None => {
-                    bytes.push(*first);
-                    rest = after;
-                }
-            }
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    let pair = |part: &str| {
-        let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        (decoded(key), decoded(value))
-    };
-    parts.take(PARTS_MAX).map(pair).collect()
-}
-
 /// What is wrong with a part of a query.
 pub(crate) fn bad(key: &str, value: &str) -> Failed {
     let message = format!("{key}={value}: this cannot be read");
@@ -61,9 +31,9 @@ pub(crate) fn bad(key: &str, value: &str) -> Failed {
 }
 
 /// Reads the filter of a query; gives what else was in it.
-fn filter(query: Option<&str>) -> Result<(JobFilter, BTreeMap<String, String>), Failed> {
+fn filter(query: Vec<(String, String)>) -> Result<(JobFilter, BTreeMap<String, String>), Failed> {
     let (mut filter, mut rest) = (JobFilter::default(), BTreeMap::new());
-    for (key, value) in pairs(query) {
+    for (key, value) in query {
         let number = || value.parse::<i64>().map(Some).map_err(|_| bad(&key, &value));
         match key.as_str() {
             "printer" => filter.printers.push(value),
@@ -94,14 +64,14 @@ fn filter(query: Option<&str>) -> Result<(JobFilter, BTreeMap<String, String>), 
 async fn jobs(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    RawQuery(query): RawQuery,
+    Asked(query): Asked<Vec<(String, String)>>,
 ) -> Result<Json<JobPage>, Failed> {
-    let (filter, _) = filter(query.as_deref())?;
+    let (filter, _) = filter(query)?;
     let Some(filter) = hub.jobs_seen(caller, filter) else {
         let none = JobPage { jobs: vec![], total: 0, counts: BTreeMap::new(), next: None };
         return Ok(Json(none));
     };
-    Ok(Json(hub.fleet().jobs(&filter).await.map_err(hub::Failure::from)?))
+    Ok(Json(hub.fleet().jobs(&filter).await?))
 }
 
 /// All jobs that fit, as a file: CSV for spreadsheets, or JSON.
@@ -114,9 +84,9 @@ async fn jobs(
 async fn export(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    RawQuery(query): RawQuery,
+    Asked(query): Asked<Vec<(String, String)>>,
 ) -> Result<Response, Failed> {
-    let (filter, rest) = filter(query.as_deref())?;
+    let (filter, rest) = filter(query)?;
     let rest = |key: &str| rest.get(key).map(String::as_str);
     let (format, mime, name) = match rest("format") {
         None | Some("csv") => (Format::Csv, "text/csv; charset=utf-8", "jobs.csv"),
@@ -130,7 +100,7 @@ async fn export(
     };
     let nothing = || hub::Failure::new(FailureCode::NotFound, "there are no jobs for you here");
     let filter = hub.jobs_seen(caller, filter).ok_or_else(nothing)?;
-    let export = hub.fleet().export_jobs(&filter, format, locale).map_err(hub::Failure::from)?;
+    let export = hub.fleet().export_jobs(&filter, format, locale)?;
     let pieces = stream::unfold(export, |mut export| async move {
         match export.next().await {
             Ok(None) => None,
@@ -151,7 +121,7 @@ async fn job(
     Asking(caller): Asking,
     Path(id): Path<String>,
 ) -> Result<Json<JobDetails>, Failed> {
-    let details = hub.fleet().job(&id).await.map_err(hub::Failure::from)?;
+    let details = hub.fleet().job(&id).await?;
     hub.of_printer(caller, &details.job.printer_id, Role::View)?;
     Ok(Json(details))
 }
@@ -173,7 +143,7 @@ async fn change(
     Body(JobNote { note }): Body<JobNote>,
 ) -> Result<Json<Job>, Failed> {
     let fleet = hub.shop_for(caller, "print_job.note", &id).await?;
-    Ok(Json(fleet.note_job(&id, &note).await.map_err(hub::Failure::from)?))
+    Ok(Json(fleet.note_job(&id, &note).await?))
 }
 
 /// Forgets a job that is over.
@@ -185,25 +155,6 @@ async fn remove(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Failed> {
     let fleet = hub.shop_for(caller, "print_job.remove", &id).await?;
-    fleet.remove_job(&id).await.map_err(hub::Failure::from)?;
+    fleet.remove_job(&id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Of a query: more than any page asks for.
-const PARTS_MAX: usize = 600;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_may_come_twice_and_says_what_it_says() {
-        let query = "printer=a&printer=b%2Fc&search=M%C3%A4x+1%&x";
-        let pairs = pairs(Some(query));
-        let of = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let wanted =
-            [of("printer", "a"), of("printer", "b/c"), of("search", "Mäx 1%"), of("x", "")];
-        assert_eq!(pairs, wanted);
-        assert!(filter(Some("limit=many")).is_err() && filter(Some("unknown=1")).is_err());
-    }
 }

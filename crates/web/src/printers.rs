@@ -1,22 +1,26 @@
 //! Printers: adding, watching, driving.
 
-use crate::answer::{Body, Failed};
+use crate::answer::{Asked, Body, Failed};
 use crate::{Asking, api};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
-use hub::fleet::view::{NewPrinter, Order, Printer, PrinterChange, Probe, SeenPrinter};
+use hub::fleet::view::{
+    self, NewPrinter, Order, Printer, PrinterChange, Probe, Reach, SeenPrinter,
+};
 use hub::fleet::{Beat, Listener, News};
 use hub::view::{Failure, Role};
 use hub::{Caller, Hub};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use std::collections::VecDeque;
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
+use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
+use wire::DeviceId;
 
 api! {
     get "/printers" => printers,
@@ -64,11 +68,11 @@ struct Known {
 async fn test(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    Query(known): Query<Known>,
+    Asked(known): Asked<Known>,
     Body(new): Body<NewPrinter>,
 ) -> Result<Json<Probe>, Failed> {
     let fleet = hub.shop(caller)?;
-    let probe = fleet.probe(&new, known.printer.as_deref()).await.map_err(hub::Failure::from)?;
+    let probe = fleet.probe(&new, known.printer.as_deref()).await?;
     Ok(Json(probe))
 }
 
@@ -89,7 +93,7 @@ async fn app_key(
     Body(new): Body<NewPrinter>,
 ) -> Result<Json<AppKey>, Failed> {
     let fleet = hub.shop_for(caller, "printer.app_key", &new.host).await?;
-    let secret = fleet.request_key(&new).await.map_err(hub::Failure::from)?;
+    let secret = fleet.request_key(&new).await?;
     Ok(Json(AppKey { secret }))
 }
 
@@ -106,7 +110,7 @@ struct Looking {
 async fn seen(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    Query(looking): Query<Looking>,
+    Asked(looking): Asked<Looking>,
 ) -> Result<Json<Vec<SeenPrinter>>, Failed> {
     let fleet = hub.shop(caller)?;
     let time = Duration::from_secs(looking.seconds.unwrap_or(4).clamp(1, 30));
@@ -136,7 +140,7 @@ async fn change(
     Body(change): Body<PrinterChange>,
 ) -> Result<Json<Printer>, Failed> {
     let fleet = hub.shop_for(caller, "printer.change", &printer).await?;
-    Ok(Json(fleet.change(&printer, change).await.map_err(hub::Failure::from)?))
+    Ok(Json(fleet.change(&printer, change).await?))
 }
 
 /// Forgets a printer. Its jobs and files stay.
@@ -149,7 +153,7 @@ async fn remove(
     Path(printer): Path<String>,
 ) -> Result<StatusCode, Failed> {
     let fleet = hub.shop_for(caller, "printer.remove", &printer).await?;
-    fleet.remove(&printer).await.map_err(hub::Failure::from)?;
+    fleet.remove(&printer).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -164,10 +168,13 @@ async fn command(
     Path(printer): Path<String>,
     Body(order): Body<Order>,
 ) -> Result<StatusCode, Failed> {
-    let (word, role) = hub::fleet::view::weight(&order.command);
-    let role = if role { Role::Control } else { Role::Use };
+    let (word, reach) = view::weight(&order.command);
+    let role = match reach {
+        Reach::Panel => Role::Use,
+        Reach::Machine => Role::Control,
+    };
     let (fleet, id) = hub.printer_for(caller, &printer, role, &format!("printer.{word}")).await?;
-    fleet.command(id.as_str(), order.command).await.map_err(hub::Failure::from)?;
+    fleet.command(id.as_str(), order.command).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -181,7 +188,7 @@ async fn bed_clear(
     Path(printer): Path<String>,
 ) -> Result<Json<Printer>, Failed> {
     let (fleet, id) = hub.printer_for(caller, &printer, Role::Use, "printer.bed_clear").await?;
-    fleet.clear_bed(id.as_str()).await.map_err(hub::Failure::from)?;
+    fleet.clear_bed(id.as_str()).await?;
     Ok(Json(hub.printer(caller, id.as_str())?))
 }
 
@@ -195,7 +202,7 @@ async fn retry(
     Path(printer): Path<String>,
 ) -> Result<StatusCode, Failed> {
     let (fleet, id) = hub.printer_in(caller, &printer, Role::Use)?;
-    fleet.retry(id.as_str()).map_err(hub::Failure::from)?;
+    fleet.retry(id.as_str())?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -209,7 +216,7 @@ async fn refresh(
     Path(printer): Path<String>,
 ) -> Result<StatusCode, Failed> {
     let (fleet, id) = hub.printer_in(caller, &printer, Role::Use)?;
-    fleet.refresh(id.as_str()).await.map_err(hub::Failure::from)?;
+    fleet.refresh(id.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -225,7 +232,8 @@ async fn events(
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let looking = Telling {
         listener: hub.listen_to_printers(),
-        manages: hub.shop(caller).is_ok(),
+        changes: hub.changes(),
+        sees: None,
         hub,
         caller,
         ready: VecDeque::new(),
@@ -242,8 +250,11 @@ async fn events(
 struct Telling {
     hub: Hub,
     caller: Caller,
-    /// Sees everything, so that what was made once for all can be passed on as it is.
-    manages: bool,
+    /// Of the hub: grants come and go.
+    changes: watch::Receiver<u64>,
+    /// The printers that it may see, as it was told; `None` is all, and as they are, so that what
+    /// was made once can be passed on.
+    sees: Option<BTreeSet<DeviceId>>,
     listener: Listener,
     ready: VecDeque<Event>,
     begun: bool,
@@ -257,21 +268,42 @@ impl Telling {
             }
             if !self.begun {
                 self.begun = true;
+                self.sees = self.look();
                 return Some(self.snapshot());
             }
-            match self.listener.next().await {
-                Ok(Some(beat)) => self.beat(&beat),
-                Ok(None) => return Some(self.snapshot()),
-                Err(_) => return None,
+            let is_peer = self.caller != Caller::Local;
+            tokio::select! {
+                beat = self.listener.next() => match beat {
+                    Ok(Some(beat)) => self.beat(&beat),
+                    Ok(None) => return Some(self.snapshot()),
+                    Err(_) => return None,
+                },
+                Ok(()) = self.changes.changed(), if is_peer => self.look_again(),
             }
+        }
+    }
+
+    fn look(&self) -> Option<BTreeSet<DeviceId>> {
+        let manages = self.hub.shop(self.caller).is_ok();
+        let seen = || self.hub.printers(self.caller).into_iter().map(|printer| printer.id);
+        (!manages).then(|| seen().collect())
+    }
+
+    /// Tells everything anew when it is no longer the same that may be seen.
+    fn look_again(&mut self) {
+        let sees = self.look();
+        if sees != self.sees {
+            self.sees = sees;
+            let snapshot = self.snapshot();
+            self.ready.push_back(snapshot);
         }
     }
 
     fn snapshot(&mut self) -> Event {
         let (count, mut printers) = self.listener.snapshot();
-        if !self.manages {
-            printers.retain(|id, _| self.hub.sees_printer(self.caller, id));
-            printers.values_mut().for_each(hide);
+        if let Some(sees) = &self.sees {
+            printers.retain(|id, _| sees.contains(id));
+            printers.values_mut().for_each(view::hide_in);
         }
         let printers: Vec<_> = printers.into_values().collect();
         let data = json!({ "printers": printers, "count": count });
@@ -279,14 +311,18 @@ impl Telling {
     }
 
     fn beat(&mut self, beat: &Beat) {
+        // what ends by itself, such as an hour, ends here too
+        if self.caller != Caller::Local {
+            self.look_again();
+        }
         let count = beat.count;
         let mut changes = String::new();
         for (id, patch) in &beat.printers {
-            if !self.manages && !self.hub.sees_printer(self.caller, id) {
+            if self.sees.as_ref().is_some_and(|sees| !sees.contains(id)) {
                 continue;
             }
             let comma = if changes.is_empty() { "" } else { "," };
-            let patch = if self.manages { patch.to_string() } else { hidden(patch) };
+            let patch = if self.sees.is_none() { patch.to_string() } else { hidden(patch) };
             changes.push_str(&format!("{comma}\"{id}\":{patch}"));
         }
         if !changes.is_empty() {
@@ -303,35 +339,17 @@ impl Telling {
         let (name, data) = match news {
             News::Job(job) if sees(&job.printer_id) => ("job", json!(job)),
             News::Files(place) if sees(place) => ("files", json!({ "place": place })),
-            News::Queue if self.manages => ("queue", json!({})),
-            News::Channels if self.manages => ("channels", json!({})),
+            News::Queue if self.sees.is_none() => ("queue", json!({})),
+            News::Channels if self.sees.is_none() => ("channels", json!({})),
             News::Job(_) | News::Files(_) | News::Queue | News::Channels => return,
         };
         self.ready.push_back(Event::default().event(name).data(data.to_string()));
     }
 }
 
-/// Takes out of a printer, or of a patch to one, what is not for those who only use it.
-fn hide(printer: &mut Value) {
-    let Some(printer) = printer.as_object_mut() else { return };
-    if let Some(address) = printer.get_mut("address").and_then(Value::as_object_mut) {
-        let none: Map<_, _> = [("host", json!("")), ("port", json!(0)), ("tls", json!(false))]
-            .into_iter()
-            .chain([("has_secret", json!(false))])
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect();
-        *address = none;
-    }
-    let problem = printer.get_mut("health").and_then(|health| health.get_mut("problem"));
-    if let Some(problem) = problem.and_then(Value::as_object_mut) {
-        problem.remove("hint");
-        problem.insert("message".to_owned(), json!("it cannot be reached at present"));
-    }
-}
-
 fn hidden(patch: &str) -> String {
     let Ok(mut patch) = serde_json::from_str::<Value>(patch) else { return "{}".to_owned() };
-    hide(&mut patch);
+    view::hide_in(&mut patch);
     patch.to_string()
 }
 

@@ -1,9 +1,9 @@
 //! The queue of the print shop, and where its notices go.
 
-use crate::answer::{Body, Failed};
+use crate::answer::{Asked, Body, Failed};
 use crate::{Asking, api};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use hub::Hub;
 use hub::fleet::Over;
@@ -39,10 +39,10 @@ struct Which {
 async fn queue(
     State(hub): State<Hub>,
     Asking(caller): Asking,
-    Query(which): Query<Which>,
+    Asked(which): Asked<Which>,
 ) -> Result<Json<Vec<QueueItem>>, Failed> {
     let over = if which.over { Over::Shown } else { Over::Hidden };
-    Ok(Json(hub.shop(caller)?.queue(over).await.map_err(hub::Failure::from)?))
+    Ok(Json(hub.shop(caller)?.queue(over).await?))
 }
 
 /// Adds a job to the queue. It begins when a printer that fits is free and its bed is clear.
@@ -54,7 +54,7 @@ async fn add(
     Body(new): Body<NewQueueItem>,
 ) -> Result<(StatusCode, Json<QueueItem>), Failed> {
     let fleet = hub.shop_for(caller, "queue.add", &new.file_id).await?;
-    let item = fleet.enqueue(new, &caller.actor()).await.map_err(hub::Failure::from)?;
+    let item = fleet.enqueue(new, &caller.actor()).await?;
     Ok((StatusCode::CREATED, Json(item)))
 }
 
@@ -66,7 +66,7 @@ async fn item(
     Asking(caller): Asking,
     Path(id): Path<String>,
 ) -> Result<Json<QueueItem>, Failed> {
-    Ok(Json(hub.shop(caller)?.queue_item(&id).await.map_err(hub::Failure::from)?))
+    Ok(Json(hub.shop(caller)?.queue_item(&id).await?))
 }
 
 /// Changes a job of the queue; what is not named stays.
@@ -80,7 +80,7 @@ async fn change(
     Body(change): Body<QueueChange>,
 ) -> Result<Json<QueueItem>, Failed> {
     let fleet = hub.shop_for(caller, "queue.change", &id).await?;
-    Ok(Json(fleet.change_queue(&id, change).await.map_err(hub::Failure::from)?))
+    Ok(Json(fleet.change_queue(&id, change).await?))
 }
 
 /// Takes a job from the queue. What is printing goes on.
@@ -92,7 +92,7 @@ async fn cancel(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Failed> {
     let fleet = hub.shop_for(caller, "queue.cancel", &id).await?;
-    fleet.cancel_queue(&id).await.map_err(hub::Failure::from)?;
+    fleet.cancel_queue(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -103,7 +103,7 @@ async fn channels(
     State(hub): State<Hub>,
     Asking(caller): Asking,
 ) -> Result<Json<Vec<Channel>>, Failed> {
-    Ok(Json(hub.shop(caller)?.channels().await.map_err(hub::Failure::from)?))
+    Ok(Json(hub.shop(caller)?.channels().await?))
 }
 
 /// Adds a place where notices go.
@@ -115,7 +115,7 @@ async fn add_channel(
     Body(new): Body<NewChannel>,
 ) -> Result<(StatusCode, Json<Channel>), Failed> {
     let fleet = hub.shop_for(caller, "channel.add", &new.name).await?;
-    let channel = fleet.add_channel(new).await.map_err(hub::Failure::from)?;
+    let channel = fleet.add_channel(new).await?;
     Ok((StatusCode::CREATED, Json(channel)))
 }
 
@@ -130,7 +130,7 @@ async fn change_channel(
     Body(new): Body<NewChannel>,
 ) -> Result<Json<Channel>, Failed> {
     let fleet = hub.shop_for(caller, "channel.change", &id).await?;
-    Ok(Json(fleet.change_channel(&id, new).await.map_err(hub::Failure::from)?))
+    Ok(Json(fleet.change_channel(&id, new).await?))
 }
 
 /// Forgets one.
@@ -142,7 +142,7 @@ async fn remove_channel(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Failed> {
     let fleet = hub.shop_for(caller, "channel.remove", &id).await?;
-    fleet.remove_channel(&id).await.map_err(hub::Failure::from)?;
+    fleet.remove_channel(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -155,6 +155,6 @@ async fn test_channel(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Failed> {
     let fleet = hub.shop_for(caller, "channel.test", &id).await?;
-    fleet.test_channel(&id).await.map_err(hub::Failure::from)?;
+    fleet.test_channel(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

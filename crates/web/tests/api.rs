@@ -104,6 +104,15 @@ async fn what_is_wrong_is_said_as_json() {
     let (status, body) = served.socket(Method::POST, "/api/v1/attachments", unknown).await;
     assert_eq!((status, &body["error"]["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
     assert!(body["error"]["hint"].is_string());
+    for query in ["/api/v1/audit?wo=local", "/api/v1/shop/jobs?limit=many", "/api/v1/shop/jobs?x=1"]
+    {
+        let (status, body) = served.socket(Method::GET, query, None).await;
+        let code = &body["error"]["code"];
+        assert_eq!((status, code), (StatusCode::BAD_REQUEST, &json!("bad_request")), "{query}");
+    }
+    let several = "/api/v1/shop/jobs?printer=a&printer=b%2Fc&search=M%C3%A4x+1%25";
+    let (status, page) = served.socket(Method::GET, several, None).await;
+    assert_eq!((status, &page["total"]), (StatusCode::OK, &json!(0)));
 }
 
 #[tokio::test]
@@ -139,6 +148,71 @@ async fn one_hub_shows_and_drives_another_under_its_grants() {
     let (_, state) = office.socket(Method::GET, &format!("{garages}/state"), None).await;
     assert_eq!(state["devices"].as_array().unwrap().len(), 1);
     assert_eq!(state["peers"][0]["name"], "office", "who manages sees all");
+}
+
+/// The next event, its name and what it says.
+async fn event(body: &mut hyper::body::Incoming, text: &mut String) -> (String, Value) {
+    let read = async {
+        loop {
+            if let Some((one, rest)) = text.split_once("\n\n") {
+                let (one, rest) = (one.to_owned(), rest.to_owned());
+                *text = rest;
+                let of = |key: &str| one.lines().find_map(|line| line.strip_prefix(key));
+                if let Some((name, data)) = of("event: ").zip(of("data: ")) {
+                    return (name.to_owned(), serde_json::from_str(data).unwrap());
+                }
+                continue;
+            }
+            let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            text.push_str(std::str::from_utf8(&frame).unwrap());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), read).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_looks_at_printers_sees_what_the_grants_say_now() {
+    let (garage, office) = (serve("garage", vec![]).await, serve("office", vec![]).await);
+    let new = json!({"protocol": "moonraker", "host": "127.0.0.7", "port": 9, "title": "MK4"});
+    let (status, _) = garage.socket(Method::POST, "/api/v1/printers", Some(new)).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let invite = Some(json!({"expires_s": 60, "grants": [{"selector": "*", "role": "admin"}]}));
+    let (_, invite) = garage.socket(Method::POST, "/api/v1/invites", invite).await;
+    let ticket = Some(json!({"ticket": invite["ticket"]}));
+    assert_eq!(office.socket(Method::POST, "/api/v1/pair", ticket).await.0, StatusCode::OK);
+    let mut changes = office.hub.changes();
+    let connected = async {
+        while !office.hub.state(LOCAL).peers[0].online {
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), connected).await.unwrap();
+
+    let socket = UnixStream::connect(office.data.path().join("hub.sock")).await.unwrap();
+    let (mut sender, connection) = handshake(TokioIo::new(socket)).await.unwrap();
+    tokio::spawn(connection);
+    let path = "/api/v1/hubs/garage/api/v1/printers/events";
+    let events = request(Method::GET, path, "hub", None);
+    let mut body = sender.send_request(events).await.unwrap().into_body();
+    let mut text = String::new();
+    let mut shown = async || loop {
+        let (name, data) = event(&mut body, &mut text).await;
+        if name == "printers" {
+            return data["printers"].as_array().unwrap().clone();
+        }
+    };
+    assert_eq!(shown().await[0]["address"]["host"], "127.0.0.7", "who manages sees all");
+
+    garage.hub.revoke(LOCAL, "office", None).await.unwrap();
+    assert!(shown().await.is_empty(), "nothing is granted any more");
+    let view = NewGrant { selector: "printers".into(), role: Role::View, ..NewGrant::default() };
+    garage.hub.grant(LOCAL, "office", view).await.unwrap();
+    let printers = shown().await;
+    assert_eq!(
+        (&printers[0]["title"], &printers[0]["address"]["host"]),
+        (&json!("MK4"), &json!(""))
+    );
+    assert!(!json!(printers).to_string().contains("127.0.0.7"), "{printers:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@
 //! few times, and shows its last problem. Where a notice goes is known to its channel only, and is
 //! never shown or logged.
 
+mod printers;
 mod send;
+
+pub(crate) use printers::{OfPrinter, Tell};
 
 use crate::Error;
 use crate::feed::News;
@@ -144,6 +147,14 @@ impl Inner {
 
     pub(crate) fn notice(&self, event: Notice, id: &DeviceId, text: &str) {
         self.post(event, id, text.to_owned(), None);
+    }
+
+    /// Tells of a printer itself.
+    pub(crate) fn tell_of_printer(&self, id: &DeviceId, tell: Tell) {
+        for (event, what) in tell {
+            let name = self.look(id, |entry| entry.called()).unwrap_or_default();
+            self.notice(event, id, &format!("{name}: {what}"));
+        }
     }
 
     fn post(&self, event: Notice, id: &DeviceId, text: String, job: Option<view::Job>) {

@@ -1,4 +1,4 @@
-//! Channels that take their time, and what comes meanwhile.
+//! Channels that are slow, and channels that cannot be read.
 
 use super::*;
 use crate::{Config, Finding, Mdns};

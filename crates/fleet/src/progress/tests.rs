@@ -1,4 +1,4 @@
-//! What goes on is written, in the end, and for all at once.
+//! What is written together, and what is written before it.
 
 use super::*;
 use crate::{Config, Finding, Fleet, Mdns};

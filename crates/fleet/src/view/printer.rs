@@ -39,25 +39,6 @@ pub struct Printer {
     pub simulated: bool,
 }
 
-/// Takes out where a printer is, and how it is logged in to: not for those who only use it.
-pub fn hide(printer: &mut Printer) {
-    let port = printer.address.port;
-    printer.address = Address {
-        host: String::new(),
-        port,
-        files_port: None,
-        tls: false,
-        serial_number: String::new(),
-        user: String::new(),
-        has_secret: false,
-        pin: None,
-    };
-    if let Some(problem) = &mut printer.health.problem {
-        "it cannot be reached at present".clone_into(&mut problem.message);
-        problem.hint = None;
-    }
-}
-
 /// Where a printer is. Secrets are never in here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PrinterAddress)]
@@ -249,21 +230,29 @@ pub struct Order {
     pub command: Command,
 }
 
-/// What an order is called in the audit log, and whether it reaches further than what is on the
-/// printer's own panel.
+/// How far an order reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// As far as the printer's own panel: it looks after itself.
+    Panel,
+    /// Anywhere: it does what it is told.
+    Machine,
+}
+
+/// What an order is called in the audit log, and how far it reaches.
 #[must_use]
-pub fn weight(command: &Command) -> (&'static str, bool) {
+pub fn weight(command: &Command) -> (&'static str, Reach) {
     match command {
-        Command::Start(_) => ("start", false),
-        Command::Pause => ("pause", false),
-        Command::Resume => ("resume", false),
-        Command::Stop => ("stop", false),
-        Command::Light { .. } => ("light", false),
-        Command::Speed { .. } => ("speed", false),
-        Command::Temperature { .. } => ("temperature", false),
-        Command::SkipObjects { .. } => ("skip", false),
-        Command::Gcode { .. } => ("gcode", true),
-        Command::Clear => ("clear", false),
+        Command::Start(_) => ("start", Reach::Panel),
+        Command::Pause => ("pause", Reach::Panel),
+        Command::Resume => ("resume", Reach::Panel),
+        Command::Stop => ("stop", Reach::Panel),
+        Command::Light { .. } => ("light", Reach::Panel),
+        Command::Speed { .. } => ("speed", Reach::Panel),
+        Command::Temperature { .. } => ("temperature", Reach::Panel),
+        Command::SkipObjects { .. } => ("skip", Reach::Panel),
+        Command::Gcode { .. } => ("gcode", Reach::Machine),
+        Command::Clear => ("clear", Reach::Panel),
     }
 }
 

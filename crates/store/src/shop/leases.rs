@@ -5,6 +5,7 @@
 
 use crate::shop::changes::Change;
 use crate::shop::db::args;
+use crate::shop::filter::Filter;
 use crate::{Error, Shop};
 use sqlx::FromRow;
 
@@ -92,22 +93,28 @@ impl Shop {
         self.db.rows(sql, vec![]).await
     }
 
-    /// What the watching hub sees of a printer, as its own JSON, for the other hubs. Nobody is
-    /// told, since it is written every few seconds: who wants it looks.
+    /// What the watching hub sees of its printers, each by its id as that hub's own JSON, for the
+    /// other hubs. Nobody is told, since it is written every few seconds: who wants it looks.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn put_seen(
-        &self,
-        printer_id: &str,
-        state_json: &str,
-        now_us: i64,
-    ) -> Result<(), Error> {
+    /// When the database fails; nothing was written then.
+    pub async fn put_seen(&self, states: &[(String, String)], now_us: i64) -> Result<(), Error> {
         let mut work = self.begin().await?;
-        let sql = "INSERT INTO seen (printer_id, state, time_us) VALUES ($1, $2, $3) \
-                   ON CONFLICT (printer_id) DO UPDATE SET state = excluded.state, \
-                   time_us = excluded.time_us";
-        work.execute(sql, args![printer_id, state_json, now_us]).await?;
+        for part in states.chunks(SEEN_PART) {
+            let mut filter = Filter::default();
+            let now = filter.bind(now_us);
+            let row = |(id, state): &(String, String)| {
+                format!("({}, {}, {now})", filter.bind(id), filter.bind(state))
+            };
+            let rows: Vec<_> = part.iter().map(row).collect();
+            let sql = format!(
+                "INSERT INTO seen (printer_id, state, time_us) VALUES {} \
+                 ON CONFLICT (printer_id) DO UPDATE SET state = excluded.state, \
+                 time_us = excluded.time_us",
+                rows.join(", ")
+            );
+            work.execute(sql, filter.args).await?;
+        }
         work.commit().await
     }
 
@@ -120,3 +127,6 @@ impl Shop {
         self.db.rows(sql, vec![]).await
     }
 }
+
+/// Printers of one statement: each state has kilobytes.
+const SEEN_PART: usize = 100;

@@ -31,9 +31,15 @@ async fn a_lease_is_taken_kept_and_taken_over() {
         one.remove_printer("p2").await.unwrap();
         assert_eq!(one.leases().await.unwrap(), []);
 
-        one.put_seen("p1", "{\"a\":1}", 5).await.unwrap();
-        one.put_seen("p1", "{\"a\":2}", 6).await.unwrap();
-        assert_eq!(two.seen().await.unwrap(), [("p1".into(), "{\"a\":2}".into(), 6)]);
+        let seen = |id: &str, state: &str| (id.to_owned(), state.to_owned());
+        one.put_seen(&[seen("p1", "{\"a\":1}")], 5).await.unwrap();
+        let many: Vec<_> = (1..=250).map(|id| seen(&format!("p{id:03}"), "{}")).collect();
+        one.put_seen(&many, 6).await.unwrap();
+        one.put_seen(&[seen("p1", "{\"a\":2}")], 7).await.unwrap();
+        one.put_seen(&[], 8).await.unwrap();
+        let all = two.seen().await.unwrap();
+        assert_eq!((all.len(), &all[0]), (251, &("p001".into(), "{}".into(), 6)));
+        assert!(all.contains(&("p1".into(), "{\"a\":2}".into(), 7)));
     }
 }
 
@@ -45,7 +51,7 @@ async fn only_a_new_holder_is_told() {
         assert!(shop.take_lease("p1", "one", 100, 50).await.unwrap());
         assert!(shop.take_lease("p1", "one", 110, 50).await.unwrap());
         shop.renew_leases("one", 120, 50).await.unwrap();
-        shop.put_seen("p1", "{}", 120).await.unwrap();
+        shop.put_seen(&[("p1".into(), "{}".into())], 120).await.unwrap();
         assert!(shop.take_lease("p2", "one", 120, 50).await.unwrap());
         shop.drop_leases("one").await.unwrap();
         let mut told = Vec::new();

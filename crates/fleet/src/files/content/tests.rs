@@ -1,4 +1,4 @@
-//! Content that comes while the same content goes.
+//! Content that comes while other content goes.
 
 use super::*;
 use crate::files::From;

@@ -20,6 +20,9 @@ pub(crate) async fn judge(shop: &Shop, stations: &[Arc<Station>]) -> Verdict {
         let (truth, jobs) = (station.truth().await, shop.jobs(station.id()).await);
         let before = verdict.wrong.len();
         verdict.printer(station, &truth, &jobs);
+        for (from, to) in station.late().into_iter().filter(|(from, to)| to - from > NEAR_US) {
+            verdict.wrong(station, "late", format!("by {} s", (to - from) as f64 / 1e6));
+        }
         if verdict.wrong.len() > before {
             verdict.wrong.push(story_of(station, &truth, &jobs));
         }
@@ -78,7 +81,7 @@ impl Verdict {
 
     pub(crate) fn table(&self) -> String {
         let columns = ["prints", "seen", "history", "assumed", "unknown", "traceless", "alike"];
-        let bad = ["lost", "doubled", "outcome", "start", "end", "another", "endless"];
+        let bad = ["lost", "doubled", "outcome", "start", "end", "another", "late"];
         let mut table = format!("{:<11}", "");
         for column in columns.iter().chain(&bad) {
             write!(table, "{column:>10}").unwrap();
@@ -171,6 +174,12 @@ impl Reading {
         let told = ["finished", "cancelled", "failed"][end as usize];
         let what = match (job.state.as_str(), job.known_by.as_str()) {
             ("unknown", _) if leaves_nothing(station, truth, last) => Some("unknown"),
+            // it says how one ended that was not completed once, to who hears its push
+            ("unknown", "seen")
+                if station.protocol == Protocol::OctoPrint && told != "finished" =>
+            {
+                Some("unknown")
+            }
             (state, _) if state != told => None,
             (_, "seen") => Some("seen"),
             (_, "history") => Some("history"),
@@ -335,6 +344,6 @@ fn story_of(station: &Station, truth: &[Print], jobs: &[Job]) -> String {
 }
 
 const NEAR_US: i64 = 5_000_000;
-/// A fleet that is killed knows of a print what it has written: that it was seen, every four
-/// seconds, where a printer may say nothing for five (OctoPrint, while nothing changes).
-const UNWRITTEN_US: i64 = 4_000_000;
+/// A fleet that is killed knows of a print what it has written: that it was seen, three seconds
+/// late, where a printer may say nothing for five (OctoPrint, while nothing changes).
+const UNWRITTEN_US: i64 = 3_000_000;

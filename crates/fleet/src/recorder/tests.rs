@@ -198,6 +198,20 @@ fn what_is_gone_has_not_been_cancelled_for_that() {
 }
 
 #[test]
+fn what_has_gone_back_in_time_and_in_the_file_is_another() {
+    // the end and the next beginning came between two messages of one connection
+    let elapsed = |s, percent| Running { elapsed_s: Some(s), ..benchy(percent) };
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&shows(Phase::Printing, elapsed(7, 95)), T0);
+    let again = recorder.observe(&shows(Phase::Printing, elapsed(2, 17)), T0 + 8 * S);
+    assert_eq!(words(&again), ["unknown", "started"]);
+    // a count that goes back alone is the firmware's
+    assert!(
+        words(&recorder.observe(&shows(Phase::Printing, elapsed(1, 18)), T0 + 9 * S)).is_empty()
+    );
+}
+
+#[test]
 fn what_vanished_a_little_before_its_end_may_have_failed() {
     for (percent, word) in [(99, "unknown"), (100, "finished")] {
         let all = recorder(vec![]).observe(&shows(Phase::Printing, with_id("7", percent)), T0);

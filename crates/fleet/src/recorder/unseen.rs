@@ -16,7 +16,8 @@ pub(super) fn end_us(open: &Open, shown: Option<&Running>, word: &str, now_us: i
 
 /// How and when a print ended of which nothing is left, before another thing was seen. That there
 /// was time enough for it does not say that it was finished: it may have been cancelled, or the
-/// power may have been away; so may it have been a little before its end. What was seen complete is.
+/// power may have been away; so may it have been a little before its end. What was seen complete
+/// is.
 pub(super) fn guess(open: &Open, before_us: i64) -> (&'static str, i64) {
     let seen_us = open.job.seen_us;
     let done = open.job.progress_permille >= 1000;

@@ -168,7 +168,10 @@ impl Reading {
         let Some((ended, end)) = print.ended else {
             return only("endless", format!("{print:?}"));
         };
-        if !job.name.starts_with(stem(&print.file)) {
+        // a name that could only be read while nothing could be read
+        let (started_us, ended_us) = (us(truth[first].started), us(ended));
+        let unread = job.name == UNNAMED && station.is_dark(started_us, ended_us);
+        if !unread && !job.name.starts_with(stem(&print.file)) {
             return only("another", format!("{print:?} {job:?}"));
         }
         let told = ["finished", "cancelled", "failed"][end as usize];
@@ -201,8 +204,8 @@ impl Reading {
                 wrong.push((what, format!("is off by {off_s} s: {job:?}")));
             }
         };
-        time("start", us(truth[first].started), job.started_us);
-        time("end", us(ended), job.ended_us.unwrap_or(0));
+        time("start", started_us, job.started_us);
+        time("end", ended_us, job.ended_us.unwrap_or(0));
         Self { what, wrong }
     }
 
@@ -232,13 +235,13 @@ fn leaves_nothing(station: &Station, truth: &[Print], number: usize) -> bool {
 }
 
 /// Whether nobody looked from its beginning to its end, and it left nothing; or whether the next
-/// one had begun before a printer was looked at again that is asked every two seconds. Of such a
-/// print no observer could know, however good.
+/// one had begun before the printer told anything again, or was asked (two starts within one
+/// moment). Of such a print no observer could know, however good, where there is no history.
 fn is_traceless(station: &Station, truth: &[Print], number: usize) -> bool {
     let Some((ended, _)) = truth[number].ended else { return false };
     let started_us = us(truth[number].started);
     let next_us = truth.get(number + 1).map(|next| us(next.started));
-    station.protocol == Protocol::PrusaLink
+    station.protocol != Protocol::Moonraker
         && next_us.is_some_and(|next_us| next_us - started_us < station.slack_us())
         || station.is_dark(started_us, us(ended)) && leaves_nothing(station, truth, number)
 }
@@ -347,3 +350,5 @@ const NEAR_US: i64 = 5_000_000;
 /// A fleet that is killed knows of a print what it has written: that it was seen, three seconds
 /// late, where a printer may say nothing for five (OctoPrint, while nothing changes).
 const UNWRITTEN_US: i64 = 3_000_000;
+/// As the fleet calls it.
+const UNNAMED: &str = "a print without a name";

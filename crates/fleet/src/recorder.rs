@@ -340,7 +340,16 @@ impl Recorder {
         let started_us = same::start_us(shown, now_us);
         let is_ours =
             if shown.started_us.is_some() { started_us > self.since_us } else { self.known };
-        if !is_ours || self.recent.iter().any(|job| same::is_recorded(job, shown, started_us)) {
+        let is_it = |job: &&mut Job| same::is_recorded(job, shown, started_us);
+        if let Some(job) = self.recent.iter_mut().find(is_it) {
+            // its name can come later than that it is over
+            if job.name == UNNAMED && name(shown) != UNNAMED {
+                (job.name, job.path) = (name(shown), shown.path.clone());
+                changes.push(Change { job: job.clone(), events: vec![] });
+            }
+            return;
+        }
+        if !is_ours {
             return;
         }
         let job = self.blank(shown, started_us, now_us);
@@ -366,12 +375,11 @@ impl Recorder {
             let done = open.job.progress_permille >= NEARLY_DONE_PERMILLE;
             let (word, why) = if done {
                 (state::FINISHED, None)
-            } else if open.job.own_id.is_some() {
-                // those with ids show a result; without one it was started anew, or is dismissed
+            } else {
+                // most show a result; without one it was started anew, or is dismissed. OctoPrint
+                // says how it ended at that moment only, and then it is known already, or soon
                 let why = "it ended, and the printer does not show how".to_owned();
                 (state::UNKNOWN, Some(why))
-            } else {
-                (state::CANCELLED, Some("the printer ended it before it was complete".to_owned()))
             };
             changes.push(self.end(word, why, now_us, known_by::SEEN));
         } else {

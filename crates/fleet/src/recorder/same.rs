@@ -43,7 +43,9 @@ pub(super) fn is_same(
         return false;
     }
     if let Some(elapsed_s) = shown.elapsed_s {
-        if open.elapsed_s.is_some_and(|was_s| elapsed_s + BACK_S < was_s) {
+        let went_back = permille + BACK_PERMILLE < open.job.progress_permille;
+        let back_s = if went_back { 0 } else { BACK_S };
+        if open.elapsed_s.is_some_and(|was_s| elapsed_s + back_s < was_s) {
             return false;
         }
         // it began when it did; or it stood still unseen, but had begun before it was seen

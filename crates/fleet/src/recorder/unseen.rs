@@ -1,6 +1,6 @@
 //! When and how a print ended that nobody saw end.
 
-use super::{NEARLY_DONE_PERMILLE, Open, state};
+use super::{Open, state};
 use printer::Running;
 
 /// When a print ended whose end the printer shows: by how long it took, else by what it had
@@ -16,10 +16,11 @@ pub(super) fn end_us(open: &Open, shown: Option<&Running>, word: &str, now_us: i
 
 /// How and when a print ended of which nothing is left, before another thing was seen. That there
 /// was time enough for it does not say that it was finished: it may have been cancelled, or the
-/// power may have been away.
+/// power may have been away; so may it have been a little before its end. What was seen complete
+/// is.
 pub(super) fn guess(open: &Open, before_us: i64) -> (&'static str, i64) {
     let seen_us = open.job.seen_us;
-    let done = open.job.progress_permille >= NEARLY_DONE_PERMILLE;
+    let done = open.job.progress_permille >= 1000;
     let word = if done { state::FINISHED } else { state::UNKNOWN };
     let end_us = foretold_us(open).filter(|end_us| *end_us <= before_us + SLACK_US);
     (word, end_us.unwrap_or(seen_us).clamp(seen_us, before_us.max(seen_us)))

@@ -20,6 +20,9 @@ pub(crate) async fn judge(shop: &Shop, stations: &[Arc<Station>]) -> Verdict {
         let (truth, jobs) = (station.truth().await, shop.jobs(station.id()).await);
         let before = verdict.wrong.len();
         verdict.printer(station, &truth, &jobs);
+        for (from, to) in station.late().into_iter().filter(|(from, to)| to - from > NEAR_US) {
+            verdict.wrong(station, "late", format!("by {} s", (to - from) as f64 / 1e6));
+        }
         if verdict.wrong.len() > before {
             verdict.wrong.push(story_of(station, &truth, &jobs));
         }
@@ -78,7 +81,7 @@ impl Verdict {
 
     pub(crate) fn table(&self) -> String {
         let columns = ["prints", "seen", "history", "assumed", "unknown", "traceless", "alike"];
-        let bad = ["lost", "doubled", "outcome", "start", "end", "another", "endless"];
+        let bad = ["lost", "doubled", "outcome", "start", "end", "another", "late"];
         let mut table = format!("{:<11}", "");
         for column in columns.iter().chain(&bad) {
             write!(table, "{column:>10}").unwrap();
@@ -165,12 +168,21 @@ impl Reading {
         let Some((ended, end)) = print.ended else {
             return only("endless", format!("{print:?}"));
         };
-        if !job.name.starts_with(stem(&print.file)) {
+        // a name that could only be read while nothing could be read
+        let (started_us, ended_us) = (us(truth[first].started), us(ended));
+        let unread = job.name == UNNAMED && station.is_dark(started_us, ended_us);
+        if !unread && !job.name.starts_with(stem(&print.file)) {
             return only("another", format!("{print:?} {job:?}"));
         }
         let told = ["finished", "cancelled", "failed"][end as usize];
         let what = match (job.state.as_str(), job.known_by.as_str()) {
             ("unknown", _) if leaves_nothing(station, truth, last) => Some("unknown"),
+            // it says how one ended that was not completed once, to who hears its push
+            ("unknown", "seen")
+                if station.protocol == Protocol::OctoPrint && told != "finished" =>
+            {
+                Some("unknown")
+            }
             (state, _) if state != told => None,
             (_, "seen") => Some("seen"),
             (_, "history") => Some("history"),
@@ -192,8 +204,8 @@ impl Reading {
                 wrong.push((what, format!("is off by {off_s} s: {job:?}")));
             }
         };
-        time("start", us(truth[first].started), job.started_us);
-        time("end", us(ended), job.ended_us.unwrap_or(0));
+        time("start", started_us, job.started_us);
+        time("end", ended_us, job.ended_us.unwrap_or(0));
         Self { what, wrong }
     }
 
@@ -223,13 +235,13 @@ fn leaves_nothing(station: &Station, truth: &[Print], number: usize) -> bool {
 }
 
 /// Whether nobody looked from its beginning to its end, and it left nothing; or whether the next
-/// one had begun before a printer was looked at again that is asked every two seconds. Of such a
-/// print no observer could know, however good.
+/// one had begun before the printer told anything again, or was asked (two starts within one
+/// moment). Of such a print no observer could know, however good, where there is no history.
 fn is_traceless(station: &Station, truth: &[Print], number: usize) -> bool {
     let Some((ended, _)) = truth[number].ended else { return false };
     let started_us = us(truth[number].started);
     let next_us = truth.get(number + 1).map(|next| us(next.started));
-    station.protocol == Protocol::PrusaLink
+    station.protocol != Protocol::Moonraker
         && next_us.is_some_and(|next_us| next_us - started_us < station.slack_us())
         || station.is_dark(started_us, us(ended)) && leaves_nothing(station, truth, number)
 }
@@ -335,6 +347,8 @@ fn story_of(station: &Station, truth: &[Print], jobs: &[Job]) -> String {
 }
 
 const NEAR_US: i64 = 5_000_000;
-/// A fleet that is killed knows of a print what it has written: that it was seen, every four
-/// seconds, where a printer may say nothing for five (OctoPrint, while nothing changes).
-const UNWRITTEN_US: i64 = 4_000_000;
+/// A fleet that is killed knows of a print what it has written: that it was seen, three seconds
+/// late, where a printer may say nothing for five (OctoPrint, while nothing changes).
+const UNWRITTEN_US: i64 = 3_000_000;
+/// As the fleet calls it.
+const UNNAMED: &str = "a print without a name";

@@ -158,6 +158,7 @@ impl Station {
                 shown.map(|s| s.phase)
             ),
         };
+        let late_since_us = watch.late_since_us;
         match watch.late_since_us {
             Some(since_us) if agrees || !online => {
                 watch.late.push((since_us, now_us()));
@@ -171,7 +172,10 @@ impl Station {
                 watch.blind.push((since_us, now_us()));
                 watch.blind_since_us = None;
             }
-            None if !online || watch.disturbed => watch.blind_since_us = Some(now_us()),
+            // what it had not seen yet it never saw: within five seconds that is no fault
+            None if !online || watch.disturbed => {
+                watch.blind_since_us = Some(late_since_us.unwrap_or_else(now_us));
+            }
             _ => {}
         }
     }
@@ -185,7 +189,8 @@ impl Station {
     fn disturb(&self) {
         let mut watch = self.watch.lock().unwrap();
         watch.disturbed = true;
-        watch.blind_since_us.get_or_insert_with(now_us);
+        let since_us = watch.late_since_us.unwrap_or_else(now_us);
+        watch.blind_since_us.get_or_insert(since_us);
     }
 
     fn leave_alone(&self) {

@@ -82,21 +82,28 @@ async fn run(
         teller.send(Told::Certificate(print)).await?;
     }
     mapping.camera = camera(&optional(&mut http, "/api/settings").await?, &connection.host);
-    let socket = match push(&mut http).await {
-        Ok(socket) => Some(socket),
-        Err(error) if matches!(error.reason, Reason::WrongSecret | Reason::Lost) => {
-            return Err(error);
-        }
-        Err(error) => {
-            tracing::debug!(%error, "OctoPrint without its push: it is polled");
-            None
-        }
-    };
+    let mut socket = try_push(&mut http).await?;
     let mut watcher = Watcher { http, mapping, teller, garbled: 0 };
     watcher.poll().await?;
-    match socket {
-        Some(socket) => watcher.listen(socket, orders).await,
-        None => watcher.poll_on(orders).await,
+    loop {
+        match socket {
+            Some(socket) => match watcher.listen(socket, orders).await? {},
+            None => watcher.poll_on(orders).await?,
+        }
+        socket = try_push(&mut watcher.http).await?;
+    }
+}
+
+/// `None` where the push cannot be had now: without it nobody is told how a print ended that was
+/// not completed, so that it is tried again and again.
+async fn try_push(http: &mut Http) -> Result<Option<Socket>, Error> {
+    match push(http).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if matches!(error.reason, Reason::WrongSecret | Reason::Lost) => Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "OctoPrint without its push: it is polled");
+            Ok(None)
+        }
     }
 }
 
@@ -168,9 +175,11 @@ impl Watcher {
         }
     }
 
-    async fn poll_on(&mut self, orders: &mut mpsc::Receiver<Order>) -> Result<Infallible, Error> {
+    /// For a while.
+    async fn poll_on(&mut self, orders: &mut mpsc::Receiver<Order>) -> Result<(), Error> {
         let mut next = Instant::now() + INTERVAL;
-        loop {
+        let end = Instant::now() + PUSH_AGAIN;
+        while Instant::now() < end {
             tokio::select! {
                 () = at(Some(next)) => {
                     self.poll().await?;
@@ -183,6 +192,7 @@ impl Watcher {
                 () = self.teller.closed() => return Err(over()),
             }
         }
+        Ok(())
     }
 
     async fn poll(&mut self) -> Result<(), Error> {
@@ -258,4 +268,5 @@ fn now_us() -> i64 {
 }
 
 const INTERVAL: Duration = Duration::from_secs(2);
+const PUSH_AGAIN: Duration = Duration::from_secs(10);
 const GARBLED_MAX: u32 = 10;

@@ -23,10 +23,7 @@ struct Octo {
 type Shared = Arc<Mutex<Octo>>;
 
 async fn fake(octo: &Shared) -> Fake {
-    let mut router = Router::new();
-    if octo.lock().unwrap().has_push {
-        router = router.route("/sockjs/websocket", get(socket));
-    }
+    let router = Router::new().route("/sockjs/websocket", get(socket));
     Fake::new(router.fallback(api).with_state(octo.clone())).await
 }
 
@@ -81,7 +78,10 @@ async fn api(
     }
 }
 
-async fn socket(upgrade: WebSocketUpgrade) -> Response {
+async fn socket(State(octo): State<Shared>, upgrade: WebSocketUpgrade) -> Response {
+    if !octo.lock().unwrap().has_push {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     upgrade.on_upgrade(push)
 }
 
@@ -142,6 +142,19 @@ async fn without_a_push_it_is_polled() {
     let asked = octo.lock().unwrap().asked.clone();
     let pause = json!({"command": "pause", "action": "pause"});
     assert!(asked.contains(&("POST /api/job".to_owned(), pause)));
+}
+
+#[tokio::test]
+async fn a_push_that_could_not_be_had_is_tried_again() {
+    let octo = Shared::default();
+    let fake = fake(&octo).await;
+    let mut watched = Watched::new(fake.connection(Protocol::OctoPrint));
+    watched.until(|state| state.phase == Phase::Printing).await;
+    octo.lock().unwrap().has_push = true;
+    let is_pushed = |state: &printer::PrinterState| {
+        state.job.as_ref().is_some_and(|job| job.name.as_str() == "pushed.gcode")
+    };
+    soon(watched.until(is_pushed)).await;
 }
 
 #[tokio::test]

@@ -33,7 +33,8 @@ fn code(smaps: &str) -> Vec<(usize, usize)> {
         let mut words = line.split_whitespace();
         let first = words.next().unwrap_or_default();
         if let Some((from, to)) = first.split_once('-') {
-            let range = usize::from_str_radix(from, 16).ok().zip(usize::from_str_radix(to, 16).ok());
+            let range =
+                usize::from_str_radix(from, 16).ok().zip(usize::from_str_radix(to, 16).ok());
             let is_code = words.next() == Some("r-xp");
             let is_file = words.nth(2).is_some_and(|inode| inode != "0");
             at = range.filter(|(from, to)| is_code && is_file && from < to);

@@ -36,6 +36,10 @@ class Server:
     def log(self, name):
         return os.path.join(self.folder, name + ".log")
 
+    def told(self, name):
+        with open(self.log(name), "rb") as file:
+            return file.read()
+
     def path(self, *names):
         """Below its folder, which is made."""
         path = os.path.join(self.folder, *names)

@@ -83,6 +83,8 @@ pub struct Recorder {
     /// Whether it was ever seen: what it shows then that was not there before has happened since.
     known: bool,
     expected: Option<Expected>,
+    /// The job of which the end was told last, beside the state.
+    told_end: Option<String>,
     made: u32,
 }
 
@@ -96,7 +98,17 @@ impl Recorder {
         let open = under_way.pop().map(Open::stored);
         let printer = (id.to_owned(), name.to_owned());
         let known = open.is_some() || !recent.is_empty();
-        Self { printer, open, recent, since_us, last: None, known, expected: None, made: 0 }
+        Self {
+            printer,
+            open,
+            recent,
+            since_us,
+            last: None,
+            known,
+            expected: None,
+            told_end: None,
+            made: 0,
+        }
     }
 
     /// The job that is under way.

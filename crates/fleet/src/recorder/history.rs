@@ -16,6 +16,7 @@ impl Recorder {
             && same::is_told(&open.job, past)
         {
             let mut change = self.end(word, None, now_us, known_by::SEEN);
+            self.told_end = Some(change.job.id.clone());
             change.job.filament_um = past.filament_mm.and_then(micrometres);
             self.keep(change.job.clone());
             return Some(change);
@@ -25,9 +26,15 @@ impl Recorder {
         }
         let lasted_us = i64::from(past.printed_s.unwrap_or(0)) * 1_000_000;
         let began_us = now_us - lasted_us;
-        let told =
-            |job: &&mut Job| same::is_told(job, past) && same::is_end_of(job, began_us, now_us);
+        // an end is told once: the next is that of another print, however soon
+        let (known, told_end) = (self.told_end.take(), &mut self.told_end);
+        let told = |job: &&mut Job| {
+            known.as_ref() != Some(&job.id)
+                && same::is_told(job, past)
+                && same::is_end_of(job, began_us, now_us)
+        };
         if let Some(job) = self.recent.last_mut().filter(told) {
+            *told_end = Some(job.id.clone());
             if job.state == word || job.known_by != known_by::SEEN {
                 return None;
             }
@@ -40,6 +47,7 @@ impl Recorder {
         let began = event(&job, began_us, "started", "");
         self.open = Some(Open::stored(job));
         let mut change = self.end(word, None, now_us, known_by::SEEN);
+        self.told_end = Some(change.job.id.clone());
         change.events.insert(0, began);
         Some(change)
     }

@@ -485,6 +485,18 @@ fn the_word_of_an_end_dates_nothing() {
 }
 
 #[test]
+fn two_that_fail_at_once_are_two() {
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&idle(), T0);
+    let told = [Outcome::Failed, Outcome::Failed, Outcome::Cancelled];
+    for (second, outcome) in (1..).zip(told) {
+        let past = told_end(None, outcome, 0);
+        let changes = recorder.remembered(&[past], T0 + second * S);
+        assert_eq!((changes.len(), words(&changes).len()), (1, 2), "{second}");
+    }
+}
+
+#[test]
 fn an_end_that_is_told_sooner_than_the_state_begins_nothing() {
     let mut recorder = recorder(vec![]);
     let _ = recorder.observe(&shows(Phase::Printing, with_id("7", 90)), T0);

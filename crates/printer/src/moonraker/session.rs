@@ -31,6 +31,9 @@ pub(super) struct Session {
     closed: Option<Past>,
     /// Since when a print has no number.
     unnamed_since: Option<Instant>,
+    /// Until then, a Klipper that is not there may be there all the same: a Moonraker that has just
+    /// begun looks for it itself.
+    joining_until: Option<Instant>,
 }
 
 enum Asked {
@@ -58,6 +61,7 @@ impl Session {
             has_history: true,
             closed: None,
             unnamed_since: None,
+            joining_until: Some(now + JOINING),
         };
         let mut who = json!({
             "client_name": "farhub",
@@ -134,8 +138,14 @@ impl Session {
     pub(super) fn is_known(&self, now: Instant) -> bool {
         let is_history = |(asked, _): &(Asked, Instant)| matches!(asked, Asked::History);
         self.mapping.klippy != Klippy::Unknown
+            && !self.is_joining(now)
             && !self.asked.values().any(is_history)
             && self.unnamed_since.is_none_or(|since| now >= since + NAME_TIMEOUT)
+    }
+
+    fn is_joining(&self, now: Instant) -> bool {
+        matches!(self.mapping.klippy, Klippy::Disconnected | Klippy::Startup)
+            && self.joining_until.is_some_and(|until| now < until)
     }
 
     fn look_for_name(&mut self, now: Instant) {
@@ -150,7 +160,9 @@ impl Session {
             _ => *since + CALL_TIMEOUT,
         });
         let name = self.unnamed_since.map(|since| since + NAME_TIMEOUT);
-        limits.chain(self.look_at).chain(name.filter(|name| *name > now)).min()
+        let joining = self.joining_until.filter(|_| self.is_joining(now));
+        let name = name.filter(|name| *name > now);
+        limits.chain(self.look_at).chain(name).chain(joining).min()
     }
 
     /// One message from the printer.
@@ -195,6 +207,7 @@ impl Session {
                 self.status(result.pointer("/status").unwrap_or(&Value::Null), now);
                 // Not before something is known of its state.
                 self.mapping.klippy = Klippy::Ready;
+                self.joining_until = None;
             }
             Asked::Metadata(filename) => {
                 self.mapping.metadata = Metadata::read(filename, result);
@@ -272,7 +285,8 @@ impl Session {
             self.mapping.klippy_says = None;
         }
         self.mapping.klippy = klippy;
-        self.look_at = Some(now + KLIPPY_INTERVAL);
+        let pause = if self.is_joining(now) { JOINING_INTERVAL } else { KLIPPY_INTERVAL };
+        self.look_at = Some(now + pause);
         // What it measured is not true any more.
         self.mapping.objects.clear();
         if klippy != Klippy::Disconnected {
@@ -386,3 +400,6 @@ const ORDER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Moonraker writes the history a moment after it has told the state.
 const NAME_TIMEOUT: Duration = Duration::from_secs(2);
 const KLIPPY_INTERVAL: Duration = Duration::from_secs(5);
+/// It tries each quarter of a second (Moonraker, components/klippy_connection.py).
+const JOINING: Duration = Duration::from_secs(5);
+const JOINING_INTERVAL: Duration = Duration::from_secs(1);

@@ -285,6 +285,10 @@ fn klipper_is_looked_for_until_it_is_ready() {
     let mut talk = Talk::new();
     talk.answer("server.connection.identify", json!({"connection_id": 1}));
     talk.answer("server.info", info("disconnected"));
+    talk.answer("server.history.list", json!({"count": 0, "jobs": []}));
+    // Moonraker may have begun a moment ago, and a print goes on
+    assert!(!talk.session.is_known(talk.now));
+    assert!(talk.session.is_known(talk.now + Duration::from_secs(5)));
     assert_eq!(talk.state().phase, Phase::Error);
     talk.now = talk.session.next_tick(talk.now).unwrap();
     talk.session.tick(talk.now).unwrap();
@@ -292,6 +296,16 @@ fn klipper_is_looked_for_until_it_is_ready() {
     talk.answer("server.info", info("startup"));
     let state = talk.state();
     assert_eq!((state.phase, state.faults[0].severity), (Phase::Error, Severity::Info));
+    assert!(!talk.session.is_known(talk.now));
+    talk.now = talk.session.next_tick(talk.now).unwrap();
+    talk.session.tick(talk.now).unwrap();
+    talk.drain();
+    talk.answer("server.info", info("ready"));
+    assert!(!talk.session.is_known(talk.now), "what it does comes next");
+    // once it was there, it is gone when it is gone
+    let mut talk = Talk::printing();
+    talk.notify("notify_klippy_disconnected", Value::Null);
+    assert!(talk.session.is_known(talk.now));
 }
 
 #[test]

@@ -99,6 +99,7 @@ export function queue(
   if (wrong) return wrong;
   const { before, ...rest } = body;
   Object.assign(item, rest);
+  if (rest.due_us === null) delete item.due_us;
   if (before !== undefined) {
     const others = world.queue.filter((each) => each !== item);
     others.splice(others.findIndex(({ id }) => id === before), 0, item);

@@ -324,8 +324,13 @@ export const shop: MockCase[] = [
       await item("que-2").getByText("Held").waitFor();
       await button(page, "The bed of A1 right is clear").click();
       await button(page, "The bed of A1 right is clear").waitFor({ state: "detached" });
-      await button(page, "Add a file").click();
       const dialog = page.getByRole("dialog");
+      await item("que-1").getByText("due ").waitFor();
+      await button(page, "Change lamp-shade.3mf").click();
+      await dialog.getByLabel("Due").fill("");
+      await dialog.getByRole("button", { name: "Save" }).click();
+      await item("que-1").getByText("due ").waitFor({ state: "detached" });
+      await button(page, "Add a file").click();
       await dialog.getByRole("button", { name: "cable-clip.gcode" }).click();
       await dialog.getByRole("button", { name: "any with “petg”" }).click();
       await dialog.getByLabel("Copies").fill("3");
@@ -340,6 +345,8 @@ export const shop: MockCase[] = [
       assert.deepEqual(asked(mock, "queue PATCH"), [
         'queue PATCH que-2 {"before":"que-1"}',
         'queue PATCH que-2 {"held":true}',
+        'queue PATCH que-1 {"title":"lamp-shade.3mf","copies":6,"priority":1,"note":"",' +
+          '"needs":{"material":"PLA"},"targets":{"printers":[],"tags":["fast"]},"due_us":null}',
       ]);
     },
   },

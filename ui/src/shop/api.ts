@@ -352,7 +352,11 @@ export type NewQueueItem = {
   held?: boolean;
   note?: string;
 };
-export type QueueChange = Partial<Omit<NewQueueItem, "file_id">> & { before?: string };
+/** A `due_us` of null is none any more. */
+export type QueueChange = Partial<Omit<NewQueueItem, "file_id" | "due_us">> & {
+  before?: string;
+  due_us?: number | null;
+};
 
 export type NoticeEvent =
   | "job_started"

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { queryOf } from "./api";
 import {
-  ago, bore, colorOf, degrees, duration, length, mass, past, progress, usOf, when,
+  ago, bore, colorOf, degrees, duration, length, localOf, mass, past, progress, usOf, when,
 } from "./format";
 import { hashOfJob, hashOfPrinter, placeFrom } from "./route";
 
@@ -65,6 +65,8 @@ test("only a colour is a colour", () => {
 test("a local time becomes microseconds, nonsense nothing", () => {
   expect(usOf("2026-11-21T09:05")).toBe(new Date(2026, 10, 21, 9, 5).getTime() * 1000);
   expect(usOf("")).toBeUndefined();
+  expect(localOf(usOf("2026-11-21T09:05") ?? 0)).toBe("2026-11-21T09:05");
+  expect(localOf(usOf("2026-07-01T23:59") ?? 0)).toBe("2026-07-01T23:59");
 });
 
 test("addresses of pages", () => {

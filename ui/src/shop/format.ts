@@ -115,3 +115,10 @@ export const usOf = (local: string): number | undefined => {
   const ms = new Date(local).getTime();
   return Number.isFinite(ms) ? ms * 1000 : undefined;
 };
+
+/** What a `datetime-local` field shows of a time of the printers' API, to the minute. */
+export const localOf = (us: number): string => {
+  const date = new Date(us / 1000);
+  const offset_ms = date.getTimezoneOffset() * 60_000;
+  return new Date(date.getTime() - offset_ms).toISOString().slice(0, 16);
+};

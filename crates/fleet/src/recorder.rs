@@ -361,7 +361,9 @@ impl Recorder {
             }
             return;
         }
-        if !is_ours {
+        // the beginning of the next one, told beside the end of the one before
+        let at_once = shown.started_us.is_some() && now_us - started_us < AT_ONCE_US;
+        if !is_ours || (at_once && word == state::FINISHED) {
             return;
         }
         let job = self.blank(shown, started_us, now_us);
@@ -517,6 +519,8 @@ fn micrometres(mm: f64) -> Option<i64> {
 /// of all others (`crate::progress`). After a crash, the two together are how well it is known
 /// until when it was seen.
 const WRITE_EVERY_US: i64 = 1_000_000;
+/// Nothing is printed to its end in so short a time, by a date in whole seconds.
+const AT_ONCE_US: i64 = 2_000_000;
 /// From the order to start until the printer shows the print: uploads to slow printers are over by
 /// then, heating is not counted.
 const EXPECTED_FOR_US: i64 = 10 * 60 * 1_000_000;

@@ -402,6 +402,19 @@ fn a_print_with_an_id_is_not_the_one_that_had_another_date() {
 }
 
 #[test]
+fn a_date_that_is_early_makes_no_print_that_is_over() {
+    let begun = recorder(vec![]).observe(&shows(Phase::Printing, dated(T0 - 60 * S, 90)), T0);
+    let mut again = recorder(stored(&begun));
+    // while nobody listened it ended, and the date is that of the next one already
+    let changes = again.observe(&shows(Phase::Finished, dated(T0 + 8 * S, 100)), T0 + 9 * S);
+    assert_eq!(words(&changes), ["unknown"]);
+    let changes = again.observe(&shows(Phase::Preparing, dated(T0 + 8 * S, 0)), T0 + 10 * S);
+    assert_eq!(words(&changes), ["started"]);
+    let changes = again.observe(&shows(Phase::Failed, dated(T0 + 8 * S, 3)), T0 + 12 * S);
+    assert_eq!(words(&changes), ["failed"]);
+}
+
+#[test]
 fn a_date_that_is_late_makes_no_other_print() {
     let mut recorder = recorder(vec![]);
     let mut all = recorder.observe(&shows(Phase::Printing, dated(T0 - 60 * S, 90)), T0);

@@ -60,6 +60,7 @@ pub(super) fn idle_costs_nothing(lab: &mut Lab) -> Result<()> {
     let attached = pair.share_and_attach(&keys.bus_id)?;
     // the driver asks for reports from when somebody has it open
     let _open = File::open(attached.hidraw()?)?;
+    std::thread::sleep(SETTLED);
     let packets = pair.cable.packets()?;
     let busy = pair.busy()?;
     std::thread::sleep(IDLE);
@@ -108,6 +109,9 @@ impl Traces {
 }
 
 const IDLE: Duration = Duration::from_secs(10);
+
+/// Starting is over, and what only starting needed was given back (`farhub::rest`).
+const SETTLED: Duration = Duration::from_secs(8);
 
 /// The connection's own; a keyboard that is asked every 8 ms would be 1250.
 const IDLE_PACKETS_MAX: u64 = 50;

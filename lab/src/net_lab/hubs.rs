@@ -182,11 +182,12 @@ impl Hub {
         Ok(attached[0]["state"].as_str().context("nothing is attached")?.to_owned())
     }
 
-    /// The first device of this hub.
-    pub(crate) fn own_device(&self) -> Result<Value> {
+    /// This hub's simulated disk.
+    pub(crate) fn own_disk(&self) -> Result<Value> {
         let devices = self.ask(&["devices"])?;
-        let own = devices.as_array().into_iter().flatten().find(|it| it["local"] == true);
-        own.cloned().with_context(|| format!("{} has no device", self.end.name()))
+        let mut own = devices.as_array().into_iter().flatten().filter(|it| it["local"] == true);
+        let disk = own.find(|it| it["kind"]["usb"].is_object());
+        disk.cloned().with_context(|| format!("{} has no disk", self.end.name()))
     }
 
     /// The other end's disk, when this hub sees it.
@@ -199,7 +200,8 @@ impl Hub {
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let devices: Value = serde_json::from_str(&line).unwrap_or_default();
-                let there = devices.as_array().into_iter().flatten().any(|it| it["hub"] == wanted);
+                let mut devices = devices.as_array().into_iter().flatten();
+                let there = devices.any(|it| it["hub"] == wanted && it["kind"]["usb"].is_object());
                 if there {
                     // nobody may wait any more
                     let _ = seen.send(());
@@ -218,8 +220,8 @@ impl Hub {
 pub(crate) fn pair(a: &Hub, b: &Hub) -> Result<()> {
     let invite = a.ask(&["invite", "--grant", "*"])?;
     b.ask(&["pair", invite["ticket"].as_str().context("no ticket")?])?;
-    let device = a.own_device()?;
-    let id = device["id"].as_str().context("no id")?;
+    let disk = a.own_disk()?;
+    let id = disk["id"].as_str().context("no id")?;
     a.ask(&["share", id, "--name", "disk"])?;
     b.until_shelf(LIMIT)
 }

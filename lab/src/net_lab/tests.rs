@@ -295,7 +295,7 @@ fn revoked_while_frozen(given: &Given) -> Result<()> {
     let reader = Reader::start(&b)?;
     cut()?;
     within(LIMIT, "the freeze", || (b.attachment().ok()? == "frozen").then_some(()))?;
-    let used = |a: &Hub| a.own_device().map(|device| device["state"] != "free");
+    let used = |a: &Hub| a.own_disk().map(|disk| disk["state"] != "free");
     ensure!(used(&a)?, "A keeps the device for B");
     a.ask(&["revoke", "b"])?;
     let revoked = Instant::now();

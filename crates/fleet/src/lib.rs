@@ -20,6 +20,8 @@ mod progress;
 mod queue;
 pub mod recorder;
 mod sharing;
+#[cfg(test)]
+mod testing;
 pub mod view;
 mod watching;
 

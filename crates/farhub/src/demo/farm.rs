@@ -122,16 +122,10 @@ pub(crate) enum Which {
 
 async fn add(hub: &Hub, model: &Model, number: usize, printer: &Printer) -> Result<()> {
     let spec = printer.spec();
-    let protocol = match model.protocol {
-        Protocol::Bambu => "bambu",
-        Protocol::PrusaLink => "prusalink",
-        Protocol::Moonraker => "moonraker",
-        Protocol::OctoPrint => "octoprint",
-    };
     let new = NewPrinter {
         title: Some(model.title.to_owned()),
         name: None,
-        protocol: protocol.parse().map_err(anyhow::Error::msg)?,
+        protocol: model.protocol.as_str().parse().map_err(anyhow::Error::msg)?,
         host: spec.ip.to_string(),
         port: Some(spec.port),
         files_port: (spec.files_port != 0).then_some(spec.files_port),

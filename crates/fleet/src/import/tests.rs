@@ -2,15 +2,14 @@
 
 use super::{Keep, Report};
 use crate::files::FileFilter;
+use crate::testing::{KEY, begin};
 use crate::view::JobFilter;
-use crate::{Config, Error, Finding, Fleet, Mdns};
+use crate::{Error, Fleet};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use store::Shop;
-use store::shop::SecretKey;
 use tempfile::TempDir;
 use wire::Name;
 
@@ -31,11 +30,7 @@ impl Place {
         run(&db, &format!("{tables}{sql}")).await;
         let data = dir.path().join("ours");
         fs::create_dir(&data).unwrap();
-        let key = SecretKey::new([7; 32]);
-        let shop = Shop::open(&data.join("shop.db"), key).await.unwrap();
-        let discovery = Finding { ssdp_ports: vec![], ask: vec![], mdns: Mdns::Loopback };
-        let config = Config { data, shop, hub: "test".to_owned(), discovery };
-        let fleet = Fleet::start(config).await.unwrap();
+        let fleet = begin(&data, KEY).await;
         Self { fleet, dir, db }
     }
 

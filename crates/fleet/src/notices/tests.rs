@@ -1,21 +1,11 @@
 //! Channels that are slow, and channels that cannot be read.
 
 use super::*;
-use crate::{Config, Finding, Mdns};
-use std::path::Path;
+use crate::testing::begin;
 use std::time::Duration;
-use store::shop::SecretKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-
-async fn begin(folder: &Path, key: u8) -> Fleet {
-    let file = folder.join("shop.db");
-    let shop = store::Shop::open(&file, SecretKey::new([key; 32])).await.unwrap();
-    let discovery = Finding { ssdp_ports: vec![], ask: vec![], mdns: Mdns::Off };
-    let config = Config { data: folder.to_owned(), shop, hub: "test".to_owned(), discovery };
-    Fleet::start(config).await.unwrap()
-}
 
 fn webhook(name: &str, address: String) -> NewChannel {
     let way = Some(Way::Webhook { url: format!("http://{address}/hook"), secret: String::new() });
@@ -25,7 +15,7 @@ fn webhook(name: &str, address: String) -> NewChannel {
 #[tokio::test]
 async fn a_channel_that_does_not_answer_delays_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let fleet = begin(folder.path(), 7).await;
+    let fleet = begin(folder.path(), [7; 32]).await;
     // it takes connections and says nothing; by its name it comes first
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
@@ -56,11 +46,11 @@ async fn a_channel_that_does_not_answer_delays_no_other() {
 #[tokio::test]
 async fn a_channel_that_cannot_be_read_is_shown_and_can_be_said_again() {
     let folder = tempfile::tempdir().unwrap();
-    let fleet = begin(folder.path(), 7).await;
+    let fleet = begin(folder.path(), [7; 32]).await;
     let id = fleet.add_channel(webhook("a", "127.0.0.1:9".to_owned())).await.unwrap().id;
     fleet.stop().await;
     // the key is another one
-    let fleet = begin(folder.path(), 8).await;
+    let fleet = begin(folder.path(), [8; 32]).await;
     let shown = fleet.channels().await.unwrap();
     assert!(shown[0].last_problem.as_deref().unwrap().contains("enter it again"));
     let again = webhook("a", "127.0.0.1:9".to_owned());

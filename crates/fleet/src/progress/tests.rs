@@ -1,7 +1,7 @@
 //! What is written together, and what is written before it.
 
 use super::*;
-use crate::{Config, Finding, Fleet, Mdns};
+use crate::testing::{KEY, begin};
 use store::shop::SecretKey;
 
 fn job(id: &str, seen_us: i64) -> Job {
@@ -12,12 +12,8 @@ fn job(id: &str, seen_us: i64) -> Job {
 #[tokio::test]
 async fn what_goes_on_waits_for_the_others_and_what_cannot_be_written_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("shop.db");
-    let shop = store::Shop::open(&file, SecretKey::new([7; 32])).await.unwrap();
-    let discovery = Finding { ssdp_ports: vec![], ask: vec![], mdns: Mdns::Off };
-    let data = folder.path().to_owned();
-    let config = Config { data, shop: shop.clone(), hub: "test".to_owned(), discovery };
-    let fleet = Fleet::start(config).await.unwrap();
+    let fleet = begin(folder.path(), KEY).await;
+    let shop = fleet.0.shop.clone();
     let inner = &fleet.0;
     for id in ["a", "b"] {
         shop.put_job(&job(id, 1), &[]).await.unwrap();
@@ -39,7 +35,8 @@ async fn what_goes_on_waits_for_the_others_and_what_cannot_be_written_is_kept() 
     // an orderly end writes the rest
     inner.progress.note(job("b", 6));
     fleet.stop().await;
-    let again = store::Shop::open(&file, SecretKey::new([7; 32])).await.unwrap();
+    let again =
+        store::Shop::open(&folder.path().join("shop.db"), SecretKey::new(KEY)).await.unwrap();
     assert_eq!(again.job("b").await.unwrap().unwrap().seen_us, 6);
     inner.progress.note(job("b", 7));
     inner.write_progress().await.unwrap_err();

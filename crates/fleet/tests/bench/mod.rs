@@ -39,16 +39,10 @@ pub(crate) async fn simulated(protocol: Protocol) -> Printer {
 
 /// What is said of a simulated printer when it is added.
 pub(crate) fn new(spec: &Spec) -> NewPrinter {
-    let protocol = match spec.protocol {
-        Protocol::Bambu => "bambu",
-        Protocol::PrusaLink => "prusalink",
-        Protocol::Moonraker => "moonraker",
-        Protocol::OctoPrint => "octoprint",
-    };
     NewPrinter {
         title: Some(spec.name.clone()),
         name: None,
-        protocol: protocol.parse().unwrap(),
+        protocol: spec.protocol.as_str().parse().unwrap(),
         host: spec.ip.to_string(),
         port: Some(spec.port),
         files_port: (spec.files_port != 0).then_some(spec.files_port),

@@ -35,6 +35,19 @@ pub enum Protocol {
     OctoPrint,
 }
 
+impl Protocol {
+    /// As farhub's API writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bambu => "bambu",
+            Self::PrusaLink => "prusalink",
+            Self::Moonraker => "moonraker",
+            Self::OctoPrint => "octoprint",
+        }
+    }
+}
+
 /// What a printer is made as.
 #[derive(Clone, Debug)]
 pub struct Spec {

@@ -2,16 +2,8 @@
 
 use super::*;
 use crate::files::From;
-use crate::{Config, Finding, Mdns};
-use store::shop::{QueueItem, SecretKey};
-
-async fn begin(data: &Path) -> Fleet {
-    let file = data.join("shop.db");
-    let shop = store::Shop::open(&file, SecretKey::new([7; 32])).await.unwrap();
-    let discovery = Finding { ssdp_ports: vec![], ask: vec![], mdns: Mdns::Off };
-    let (data, hub) = (data.to_owned(), "test".to_owned());
-    Fleet::start(Config { data, shop, hub, discovery }).await.unwrap()
-}
+use crate::testing::{KEY, begin};
+use store::shop::QueueItem;
 
 async fn receive(fleet: &Fleet) -> view::File {
     let mut receiving = fleet.receive("a.gcode").await.unwrap();
@@ -22,7 +14,7 @@ async fn receive(fleet: &Fleet) -> view::File {
 #[tokio::test]
 async fn content_stays_while_somebody_is_about_to_use_it() {
     let folder = tempfile::tempdir().unwrap();
-    let fleet = begin(folder.path()).await;
+    let fleet = begin(folder.path(), KEY).await;
     let first = receive(&fleet).await;
     let hash = first.hash.unwrap();
     // the same content comes once more while the file that has it is removed
@@ -43,7 +35,7 @@ async fn content_stays_while_somebody_is_about_to_use_it() {
 #[tokio::test]
 async fn content_stays_when_the_queue_was_quicker() {
     let folder = tempfile::tempdir().unwrap();
-    let fleet = begin(folder.path()).await;
+    let fleet = begin(folder.path(), KEY).await;
     let file = receive(&fleet).await;
     let hash = file.hash.unwrap();
     let row = fleet.0.stored_file(&file.id).await.unwrap();

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sim::printer::{Protocol, Spec};
+use sim::printer::Spec;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -43,14 +43,8 @@ impl Hub {
     }
 
     pub(crate) async fn add(&self, spec: &Spec) -> Result<()> {
-        let protocol = match spec.protocol {
-            Protocol::Bambu => "bambu",
-            Protocol::PrusaLink => "prusalink",
-            Protocol::Moonraker => "moonraker",
-            Protocol::OctoPrint => "octoprint",
-        };
         let mut new = json!({
-            "protocol": protocol, "title": spec.name, "name": spec.name, "host": spec.ip,
+            "protocol": spec.protocol.as_str(), "title": spec.name, "name": spec.name, "host": spec.ip,
             "port": spec.port, "serial_number": spec.serial_number, "secret": spec.secret,
         });
         if spec.files_port != 0 {

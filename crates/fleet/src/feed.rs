@@ -1,12 +1,16 @@
-//! Tells whoever looks what has changed: every twentieth of a second at most, once for all.
+//! Tells whoever looks what has changed: at once, and then five times a second at most, unless
+//! there is something that does not wait.
 //!
 //! What is told of a printer is a JSON merge patch (RFC 7386) to what was told before. It is made
 //! once, however many look; a beat is text that is shared. One who falls behind is given a new
 //! first look. While nobody looks, nothing is made.
 
+mod patch;
+
 use crate::fleet::Inner;
 use crate::view;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +23,9 @@ use wire::DeviceId;
 pub struct Beat {
     pub count: u64,
     /// A merge patch each; `null` for a printer that is gone.
-    pub printers: Vec<(DeviceId, Arc<str>)>,
+    pub printers: Vec<(DeviceId, String)>,
+    /// All of these as one JSON object.
+    pub together: String,
     pub news: Vec<News>,
 }
 
@@ -46,6 +52,7 @@ pub(crate) struct Feed {
     told: Mutex<Told>,
     next: Mutex<Next>,
     wake: Notify,
+    hurry: Notify,
     beats: broadcast::Sender<Arc<Beat>>,
 }
 
@@ -66,12 +73,18 @@ struct Next {
 impl Feed {
     pub(crate) fn new() -> Self {
         let beats = broadcast::Sender::new(BEATS_KEPT);
-        Self { told: Mutex::default(), next: Mutex::default(), wake: Notify::new(), beats }
+        let (told, next) = Default::default();
+        Self { told, next, wake: Notify::new(), hurry: Notify::new(), beats }
     }
 
     pub(crate) fn printer(&self, id: &DeviceId) {
         lock(&self.next).printers.insert(id.clone());
         self.wake.notify_one();
+    }
+
+    /// What has changed is not to wait for more.
+    pub(crate) fn hurry(&self) {
+        self.hurry.notify_one();
     }
 
     pub(crate) fn news(&self, news: News) {
@@ -97,19 +110,20 @@ impl Feed {
             .printers
             .into_iter()
             .filter_map(|id| {
-                let patch = match inner.value(&id) {
-                    Some(new) => {
-                        let old = printers.insert(id.clone(), new);
-                        diff(&old.unwrap_or(Value::Null), &printers[&id])?
+                let patch = match inner.look(&id, |entry| entry.view(&id)) {
+                    Some(now) => {
+                        let told = printers.entry(id.clone()).or_default();
+                        patch::update(told, &now).expect("it is made of texts and numbers")?
                     }
                     None => printers.remove(&id).map(|_| Value::Null)?,
                 };
-                Some((id, Arc::from(patch.to_string())))
+                Some((id, patch.to_string()))
             })
             .collect();
         if !patches.is_empty() || !next.news.is_empty() {
             *count += 1;
-            let beat = Beat { count: *count, printers: patches, news: next.news };
+            let together = together(&patches);
+            let beat = Beat { count: *count, printers: patches, together, news: next.news };
             let _ = self.beats.send(Arc::new(beat));
         }
     }
@@ -117,14 +131,17 @@ impl Feed {
 
 /// Beats as long as the fleet runs.
 pub(crate) async fn run(inner: Arc<Inner>, stopping: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = inner.feed.wake.notified() => {}
+    let beats = async {
+        loop {
+            inner.feed.wake.notified().await;
+            inner.feed.beat(&inner);
+            tokio::select! {
+                () = tokio::time::sleep(BREATH) => {}
+                () = inner.feed.hurry.notified() => {}
+            }
         }
-        tokio::time::sleep(BREATH).await;
-        inner.feed.beat(&inner);
-    }
+    };
+    stopping.run_until_cancelled(beats).await;
 }
 
 impl Listener {
@@ -140,6 +157,21 @@ impl Listener {
         let printers = told.printers.get_or_insert_with(|| self.inner.values()).clone();
         self.count = count;
         (count, printers)
+    }
+
+    /// The same as JSON: `{"count": …, "printers": […]}`.
+    pub fn snapshot_text(&mut self) -> String {
+        let mut told = lock(&self.inner.feed.told);
+        let count = told.count;
+        let printers = told.printers.get_or_insert_with(|| self.inner.values());
+        let printers: Vec<_> = printers.values().collect();
+        self.count = count;
+        #[derive(Serialize)]
+        struct Snapshot<'a> {
+            count: u64,
+            printers: Vec<&'a Value>,
+        }
+        serde_json::to_string(&Snapshot { count, printers }).expect("it is made of values")
     }
 
     /// The next beat; `None` when this one has fallen behind and is to look anew. Cancel safe.
@@ -163,25 +195,19 @@ impl Listener {
 #[error("the hub is stopping")]
 pub struct Ended;
 
-/// What makes `new` of `old`, as a merge patch; `None` when nothing does.
-fn diff(old: &Value, new: &Value) -> Option<Value> {
-    let (Value::Object(old), Value::Object(new)) = (old, new) else {
-        return (old != new).then(|| new.clone());
-    };
-    let mut patch = Map::new();
-    for (key, value) in new {
-        let change = match old.get(key) {
-            Some(was) => diff(was, value),
-            None => Some(value.clone()),
-        };
-        if let Some(change) = change {
-            patch.insert(key.clone(), change);
+fn together(patches: &[(DeviceId, String)]) -> String {
+    let room = patches.iter().map(|(id, patch)| id.as_str().len() + patch.len() + 4).sum::<usize>();
+    let mut text = String::with_capacity(room + 2);
+    text.push('{');
+    for (id, patch) in patches {
+        let comma = if text.len() > 1 { "," } else { "" };
+        // an id has nothing that a JSON text would escape
+        for part in [comma, "\"", id.as_str(), "\":", patch] {
+            text.push_str(part);
         }
     }
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
-    }
-    (!patch.is_empty()).then_some(Value::Object(patch))
+    text.push('}');
+    text
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -189,70 +215,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Changes that come faster than this are told together. A person sees it as at once.
-const BREATH: Duration = Duration::from_millis(50);
+const BREATH: Duration = Duration::from_millis(200);
 /// A browser that is that many beats behind is given everything anew.
 const BEATS_KEPT: usize = 64;
 const NEWS_MAX: usize = 1000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    /// RFC 7386 §2
-    fn apply(target: &mut Value, patch: &Value) {
-        let Value::Object(patch) = patch else {
-            *target = patch.clone();
-            return;
-        };
-        if !target.is_object() {
-            *target = Value::Object(Map::new());
-        }
-        let Value::Object(target) = target else { unreachable!("it was made one") };
-        for (key, value) in patch {
-            if value.is_null() {
-                target.remove(key);
-            } else {
-                apply(target.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-    }
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            any::<bool>().prop_map(Value::from),
-            any::<i32>().prop_map(Value::from),
-            "[a-c]{0,2}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-                prop::collection::btree_map("[a-d]", inner, 0..4)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    #[test]
-    fn what_stays_is_not_told() {
-        let old = json!({"a": 1, "b": {"c": 2, "d": 3}, "e": [1]});
-        let new = json!({"a": 1, "b": {"c": 4}, "e": [1, 2]});
-        assert_eq!(diff(&old, &new), Some(json!({"b": {"c": 4, "d": null}, "e": [1, 2]})));
-        assert_eq!(diff(&old, &old), None);
-    }
-
-    proptest! {
-        /// But for an object that has become empty, which a merge patch cannot say of a thing
-        /// that was none; a printer's values keep their kinds.
-        #[test]
-        fn a_patch_makes_the_new_of_the_old(a in any_value(), b in any_value()) {
-            let (a, b) = (json!({"v": a}), json!({"v": b}));
-            let mut told = a.clone();
-            if let Some(patch) = diff(&a, &b) {
-                apply(&mut told, &patch);
-            }
-            prop_assert_eq!(told, b);
-        }
-    }
-}

@@ -67,7 +67,7 @@ pub(crate) struct Entry {
     pub(crate) row: shop::Printer,
     pub(crate) secret: Secret,
     pub(crate) health: Health,
-    pub(crate) state: Option<PrinterState>,
+    pub(crate) state: Option<Arc<PrinterState>>,
     pub(crate) job_id: Option<String>,
     pub(crate) transfer: Option<view::Transfer>,
     pub(crate) simulated: bool,
@@ -296,10 +296,6 @@ impl Inner {
         self.lock().iter().map(|(id, entry)| (id.clone(), value(&entry.view(id)))).collect()
     }
 
-    pub(crate) fn value(&self, id: &DeviceId) -> Option<Value> {
-        self.lock().get(id).map(|entry| value(&entry.view(id)))
-    }
-
     pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Entry>> {
         // a panic elsewhere leaves an entry between two of its small steps
         self.printers.lock().unwrap_or_else(PoisonError::into_inner)
@@ -332,7 +328,7 @@ impl Entry {
             bed_clear: row.bed_clear,
             settings: self.settings(),
             health: self.health.clone(),
-            state: self.state.clone(),
+            state: self.state.as_deref().cloned(),
             job_id: self.job_id.clone(),
             transfer: self.transfer.clone(),
             simulated: self.simulated,

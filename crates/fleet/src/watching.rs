@@ -40,11 +40,13 @@ pub(crate) async fn run(
     poke: Arc<Notify>,
     end: CancellationToken,
 ) {
-    let Some(mut watching) = Watching::begin(inner, id, &end).await else { return };
+    // what is seldom waited for is boxed: there are as many of these tasks as printers
+    let begun = Box::pin(Watching::begin(inner, id, &end)).await;
+    let Some(mut watching) = begun else { return };
     let mut wait = FIRST_WAIT;
     let mut tries = 0;
     loop {
-        let granted = watching.granted(&mut asked);
+        let granted = Box::pin(watching.granted(&mut asked));
         if end.run_until_cancelled(granted).await.is_none() {
             break;
         }
@@ -71,7 +73,7 @@ pub(crate) async fn run(
         }
         wait = (wait * 2).min(LONGEST_WAIT);
     }
-    watching.write().await;
+    Box::pin(watching.write()).await;
 }
 
 /// Why a connection is over.
@@ -154,7 +156,7 @@ impl Watching {
                 lost = &mut watch => break Lost::Printer(lost),
                 () = &mut lease_lost => break Lost::Lease,
                 Some(ask) = asked.recv() => self.asked(ask, Some(&order)),
-                _ = retry.tick(), if !self.unwritten.is_empty() => self.write().await,
+                _ = retry.tick(), if !self.unwritten.is_empty() => Box::pin(self.write()).await,
             }
         };
         while let Ok(told) = told.try_recv() {
@@ -213,11 +215,11 @@ impl Watching {
                     self.list_files();
                 }
                 let job_id = self.recorder.job().map(|job| job.id.clone());
-                let model = state.identity.model.clone();
-                let named = self.inner.change(&self.id, |entry| {
-                    let known = entry.state.as_ref().and_then(|state| state.identity.model.clone());
-                    let named = known != model;
-                    entry.state = Some(*state);
+                let (model, phase) = (state.identity.model.clone(), state.phase);
+                let was = self.inner.change(&self.id, |entry| {
+                    let was = entry.state.as_ref();
+                    let was = was.map(|state| (state.identity.model.clone(), state.phase));
+                    entry.state = Some(state);
                     entry.job_id = job_id;
                     if entry.health.link != Link::Online {
                         entry.health.link = Link::Online;
@@ -227,9 +229,14 @@ impl Watching {
                     if is_old(entry, now_us) {
                         entry.health.heard_us = Some(now_us);
                     }
-                    named
+                    was
                 });
-                if named == Some(true) {
+                let Some(was) = was else { return };
+                let (model_was, phase_was) = was.unzip();
+                if phase_was != Some(phase) {
+                    self.inner.feed.hurry();
+                }
+                if model_was.flatten() != model {
                     // the shelf shows what it is
                     self.inner.roll.send_modify(|count| *count += 1);
                 }
@@ -252,7 +259,7 @@ impl Watching {
                     self.list_files();
                 }
             }
-            Told::Certificate(fingerprint) => self.pin(fingerprint).await,
+            Told::Certificate(fingerprint) => Box::pin(self.pin(fingerprint)).await,
         }
     }
 
@@ -264,7 +271,8 @@ impl Watching {
         self.inner.tasks.spawn(async move {
             let listed = async {
                 let _few = inner.listings.acquire().await;
-                inner.refresh(&id).await
+                // boxed, as all of them may wait at once
+                Box::pin(inner.refresh(&id)).await
             };
             if let Some(Err(error)) = stopping.run_until_cancelled(listed).await {
                 tracing::debug!(%id, %error, "its files cannot be listed");
@@ -276,7 +284,7 @@ impl Watching {
     async fn look_up_file(&mut self) {
         let Some(job) = self.recorder.job() else { return };
         let (hash, path) = (job.hash.clone(), job.path.clone());
-        match self.inner.file_facts(&self.id, hash, path).await {
+        match Box::pin(self.inner.file_facts(&self.id, hash, path)).await {
             Ok(Some(facts)) => {
                 let change = self.recorder.knows_file(facts);
                 self.record(change.into_iter().collect()).await;
@@ -301,7 +309,7 @@ impl Watching {
     async fn record(&mut self, changes: Vec<Change>) {
         if !changes.is_empty() {
             self.unwritten.extend(changes);
-            self.write().await;
+            Box::pin(self.write()).await;
         }
     }
 

@@ -1,17 +1,18 @@
-//! Tells states: only when something has changed, and at most four times a second. That nothing
-//! has changed is told more seldom.
+//! Tells states: only when something has changed, and at most four times a second, or twenty when
+//! it is another phase. That nothing has changed is told more seldom.
 
 use crate::{Error, Phase, PrinterState, Reason, Told};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) struct Teller {
     told: mpsc::Sender<Told>,
-    last: Option<Box<PrinterState>>,
-    /// Not before that.
-    next: Instant,
-    changed: bool,
+    last: Option<Arc<PrinterState>>,
+    told_at: Option<Instant>,
+    /// When it is to be told that something has changed.
+    due: Option<Instant>,
     still: Still,
 }
 
@@ -40,38 +41,38 @@ impl Still {
 
 impl Teller {
     pub(crate) fn new(told: mpsc::Sender<Told>) -> Self {
-        Self { told, last: None, next: Instant::now(), changed: false, still: Still::new() }
+        Self { told, last: None, told_at: None, due: None, still: Still::new() }
     }
 
-    /// Something may have.
-    pub(crate) fn changed(&mut self) {
-        self.changed = true;
+    /// Something may have, and this is the phase now.
+    pub(crate) fn changed(&mut self, phase: Phase) {
+        let pace = pace(self.last.as_deref(), phase, PACE);
+        self.due = Some(self.told_at.map_or_else(Instant::now, |told_at| told_at + pace));
     }
 
     /// When the state is to be given to [`Self::tell`]; never, unless something has changed.
     /// Cancel safe.
     pub(crate) async fn due(&self) {
-        if self.changed {
-            sleep_until(self.next).await;
-        } else {
-            std::future::pending::<()>().await;
+        match self.due {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
         }
     }
 
     /// # Errors
     /// When nobody listens any more.
     pub(crate) async fn tell(&mut self, state: PrinterState) -> Result<(), Error> {
-        self.changed = false;
+        self.due = None;
         if self.last.as_deref() == Some(&state) {
             if self.still.is_due(state.phase) {
                 self.send(Told::Still).await?;
             }
             return Ok(());
         }
-        let state = Box::new(state);
+        let state = Arc::new(state);
         self.last = Some(state.clone());
         self.still.told();
-        self.next = Instant::now() + PACE;
+        self.told_at = Some(Instant::now());
         self.send(Told::State(state)).await
     }
 
@@ -96,8 +97,16 @@ pub(crate) fn over() -> Error {
     Error::new(Reason::Local, "the connection was not wanted any more")
 }
 
+/// How long after a state the next is told, at the earliest.
+pub(crate) fn pace(last: Option<&PrinterState>, phase: Phase, usual: Duration) -> Duration {
+    let is_another = last.is_some_and(|last| last.phase != phase);
+    if is_another { usual.min(HASTE) } else { usual }
+}
+
 /// Faster than that nobody reads.
 const PACE: Duration = Duration::from_millis(250);
+/// That a print has been paused is waited for; still, a printer may be out of its mind.
+const HASTE: Duration = Duration::from_millis(50);
 /// What is known of a print that ends unseen is as old as that.
 const STILL_PRINTING: Duration = Duration::from_secs(1);
 /// For people who look whether it is still there.

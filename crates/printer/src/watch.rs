@@ -2,6 +2,7 @@
 
 use crate::{Command, Connection, Error, Fingerprint, Identity, PrinterState, Protocol};
 use crate::{bambu, moonraker, octoprint, prusalink};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use wire::Text;
 
@@ -9,7 +10,7 @@ use wire::Text;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
     /// The whole state, after something in it has changed; at first when the printer has told it.
-    State(Box<PrinterState>),
+    State(Arc<PrinterState>),
     /// It was heard, and nothing has changed: at most once a second while something is printed,
     /// else twice a minute.
     Still,
@@ -64,11 +65,12 @@ pub async fn watch(
     told: mpsc::Sender<Told>,
     orders: &mut mpsc::Receiver<Order>,
 ) -> Error {
+    // each as large as it is, instead of all as large as the largest
     match connection.protocol {
-        Protocol::Bambu => bambu::watch(connection, told, orders).await,
-        Protocol::PrusaLink => prusalink::watch(connection, told, orders).await,
-        Protocol::Moonraker => moonraker::watch(connection, told, orders).await,
-        Protocol::OctoPrint => octoprint::watch(connection, told, orders).await,
+        Protocol::Bambu => Box::pin(bambu::watch(connection, told, orders)).await,
+        Protocol::PrusaLink => Box::pin(prusalink::watch(connection, told, orders)).await,
+        Protocol::Moonraker => Box::pin(moonraker::watch(connection, told, orders)).await,
+        Protocol::OctoPrint => Box::pin(octoprint::watch(connection, told, orders)).await,
     }
 }
 

@@ -14,7 +14,8 @@ use hub::fleet::{Beat, Listener, News};
 use hub::view::{Failure, Role};
 use hub::{Caller, Hub};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -300,14 +301,13 @@ impl Telling {
     }
 
     fn snapshot(&mut self) -> Event {
+        let event = Event::default().event("printers");
+        let Some(sees) = &self.sees else { return event.data(self.listener.snapshot_text()) };
         let (count, mut printers) = self.listener.snapshot();
-        if let Some(sees) = &self.sees {
-            printers.retain(|id, _| sees.contains(id));
-            printers.values_mut().for_each(view::hide_in);
-        }
+        printers.retain(|id, _| sees.contains(id));
+        printers.values_mut().for_each(view::hide_in);
         let printers: Vec<_> = printers.into_values().collect();
-        let data = json!({ "printers": printers, "count": count });
-        Event::default().event("printers").data(data.to_string())
+        event.data(json!({ "count": count, "printers": printers }).to_string())
     }
 
     fn beat(&mut self, beat: &Beat) {
@@ -315,18 +315,17 @@ impl Telling {
         if self.caller != Caller::Local {
             self.look_again();
         }
-        let count = beat.count;
-        let mut changes = String::new();
-        for (id, patch) in &beat.printers {
-            if self.sees.as_ref().is_some_and(|sees| !sees.contains(id)) {
-                continue;
+        let changes = match &self.sees {
+            None => Cow::Borrowed(beat.together.as_str()),
+            Some(sees) => {
+                let seen = beat.printers.iter().filter(|(id, _)| sees.contains(id));
+                let seen: Map<_, _> =
+                    seen.map(|(id, patch)| (id.to_string(), hidden(patch))).collect();
+                Cow::Owned(Value::Object(seen).to_string())
             }
-            let comma = if changes.is_empty() { "" } else { "," };
-            let patch = if self.sees.is_none() { patch.to_string() } else { hidden(patch) };
-            changes.push_str(&format!("{comma}\"{id}\":{patch}"));
-        }
-        if !changes.is_empty() {
-            let data = format!("{{\"count\":{count},\"printers\":{{{changes}}}}}");
+        };
+        if changes != "{}" {
+            let data = format!("{{\"count\":{},\"printers\":{changes}}}", beat.count);
             self.ready.push_back(Event::default().event("changes").data(data));
         }
         for news in &beat.news {
@@ -347,10 +346,10 @@ impl Telling {
     }
 }
 
-fn hidden(patch: &str) -> String {
-    let Ok(mut patch) = serde_json::from_str::<Value>(patch) else { return "{}".to_owned() };
+fn hidden(patch: &str) -> Value {
+    let mut patch = serde_json::from_str(patch).unwrap_or_else(|_| json!({}));
     view::hide_in(&mut patch);
-    patch.to_string()
+    patch
 }
 
 /// So that a browser notices a connection that is gone.

@@ -29,6 +29,9 @@ pub(super) struct Report {
     print: [Option<String>; 4],
     /// It has told everything.
     is_whole: bool,
+    /// How much is known, when it was counted last, and how much has been heard since.
+    nodes: usize,
+    bytes: usize,
     /// Something was lost or cannot be understood: what is known may be wrong until the printer
     /// has told everything again.
     pub(super) is_doubtful: bool,
@@ -68,6 +71,7 @@ impl Report {
     /// such a message is good (bambuddy).
     pub(super) fn take(&mut self, payload: &[u8]) -> Option<Heard> {
         let text = String::from_utf8_lossy(payload);
+        self.bytes = self.bytes.saturating_add(payload.len());
         let Ok(Value::Object(message)) = serde_json::from_str(&text) else {
             self.is_doubtful = true;
             return None;
@@ -103,17 +107,21 @@ impl Report {
         self.stop_asked = true;
     }
 
-    fn status(&mut self, new: Map<String, Value>) {
-        let new = new.into_iter().map(|(key, value)| (key, limited(value))).collect();
+    fn status(&mut self, mut new: Map<String, Value>) {
+        limit(&mut new);
         if is_full(&new) {
             (self.status, self.is_whole) = (new, true);
         } else {
             merge(&mut self.status, new);
         }
-        if nodes(&self.status) > NODES_MAX {
-            tracing::debug!("a printer says more than a printer has to say: forgotten");
-            self.status.clear();
-            (self.is_whole, self.is_doubtful) = (false, true);
+        // A node is two bytes at least.
+        if self.nodes + self.bytes / 2 > NODES_MAX {
+            (self.nodes, self.bytes) = (nodes(&self.status), 0);
+            if self.nodes > NODES_MAX {
+                tracing::debug!("a printer says more than a printer has to say: forgotten");
+                self.status.clear();
+                (self.is_whole, self.is_doubtful) = (false, true);
+            }
         }
         let word = self.gcode_state();
         self.is_doubtful |= !word.is_empty() && !STATES.contains(&word.as_str());
@@ -208,21 +216,27 @@ fn id_of(value: &Value) -> Option<String> {
     json::text(value.get("id")?)
 }
 
-/// Cut to what can be meant.
-fn limited(value: Value) -> Value {
-    match value {
-        Value::String(text) if text.chars().nth(CHARS_MAX).is_some() => {
-            Value::String(text.chars().take(CHARS_MAX).collect())
+/// Cuts to what can be meant.
+fn limit(object: &mut Map<String, Value>) {
+    fn of(value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Some((end, _)) = text.char_indices().nth(CHARS_MAX) {
+                    text.truncate(end);
+                }
+            }
+            Value::Array(values) => {
+                values.truncate(LIST_MAX);
+                values.iter_mut().for_each(of);
+            }
+            Value::Object(values) => limit(values),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
-        Value::Array(values) => {
-            Value::Array(values.into_iter().take(LIST_MAX).map(limited).collect())
-        }
-        Value::Object(values) => {
-            let short = values.into_iter().take(KEYS_MAX);
-            Value::Object(short.map(|(key, value)| (key, limited(value))).collect())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
+    if object.len() > KEYS_MAX {
+        *object = std::mem::take(object).into_iter().take(KEYS_MAX).collect();
+    }
+    object.values_mut().for_each(of);
 }
 
 fn nodes(object: &Map<String, Value>) -> usize {

@@ -37,7 +37,7 @@ pub(super) fn state(report: &Report, host: &str, serial_number: &str) -> Printer
     }
 }
 
-fn phase(report: &Report) -> Phase {
+pub(super) fn phase(report: &Report) -> Phase {
     let status = &report.status;
     let system = status.get("print_type").and_then(Value::as_str) == Some("system");
     let stage = status.get("stg_cur").and_then(whole).unwrap_or(-1);

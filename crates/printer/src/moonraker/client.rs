@@ -122,7 +122,7 @@ async fn run(
         tokio::select! {
             message = socket.next() => {
                 session.hear(&message?, Instant::now())?;
-                teller.changed();
+                teller.changed(session.mapping.phase());
             }
             () = teller.due(), if session.is_known(Instant::now()) => {
                 teller.tell(session.mapping.state()).await?;
@@ -136,7 +136,7 @@ async fn run(
             }
             () = at(session.next_tick(Instant::now())) => {
                 session.tick(Instant::now())?;
-                teller.changed();
+                teller.changed(session.mapping.phase());
             }
             () = teller.closed() => return Err(over()),
         }

@@ -112,7 +112,7 @@ impl Mapping {
         }
     }
 
-    fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Phase {
         match self.klippy() {
             Klippy::Ready => {}
             Klippy::Unknown => return Phase::Unknown,

@@ -166,7 +166,7 @@ impl Watcher {
                     for told in self.mapping.push(&message, now_us()) {
                         self.teller.send(told).await?;
                     }
-                    self.teller.changed();
+                    self.teller.changed(self.mapping.phase());
                 }
                 order = orders.recv() => self.obey(order.ok_or_else(over)?).await?,
                 () = self.teller.due() => self.tell().await?,

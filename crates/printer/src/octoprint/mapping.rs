@@ -157,7 +157,7 @@ impl Mapping {
             .any(|flag| self.flag(flag))
     }
 
-    fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Phase {
         if !self.state.is_object() {
             Phase::Unknown
         } else if self.flag("error") || self.flag("closedOrError") {

@@ -85,7 +85,7 @@ impl Watched {
             if let Told::State(state) = self.next().await
                 && is_so(&state)
             {
-                return *state;
+                return (*state).clone();
             }
         }
     }

@@ -63,7 +63,7 @@ impl Watcher {
                         let found = fits(&state);
                         self.last = Some((*state).clone());
                         if found {
-                            return *state;
+                            return (*state).clone();
                         }
                     }
                     Told::Certificate(_) => self.certificates += 1,

@@ -32,7 +32,7 @@ impl Watched {
 
     fn keep(&mut self, told: Told) {
         match told {
-            Told::State(state) => self.last = *state,
+            Told::State(state) => self.last = (*state).clone(),
             Told::Ended(past) => self.ended.extend(past),
             Told::Still | Told::Files | Told::Certificate(_) => {}
         }

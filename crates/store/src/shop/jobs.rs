@@ -376,6 +376,6 @@ const PROGRESS: [(&str, &str); 11] = [
     ("estimate_s", "BIGINT"),
 ];
 /// Jobs of one statement, each with a dozen values.
-const PROGRESS_PART: usize = 100;
+const PROGRESS_PART: usize = 20;
 /// Jobs that an export holds at a time.
 const BATCH: u32 = 500;

@@ -5,10 +5,11 @@ use super::super::command::{self, Message};
 use super::super::report::{Heard, Reply, Report};
 use super::super::{json, status};
 use super::{Link, Pace};
-use crate::teller::Still;
+use crate::teller::{self, Still};
 use crate::{Command, Connection, Error, Fingerprint, Order, PrinterState, Reason, Told};
 use rumqttc::QoS;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -19,7 +20,7 @@ pub(super) struct Watching<'a> {
     pace: Pace,
     report: Report,
     /// The last that was told.
-    told: Option<PrinterState>,
+    told: Option<Arc<PrinterState>>,
     /// Whether something has come that was not told yet.
     changed: bool,
     told_at: Option<Instant>,
@@ -128,7 +129,7 @@ impl<'a> Watching<'a> {
         let (ask, lost) = self.pace.silence;
         let silence = self.heard_at + if self.asked { lost } else { ask };
         let state = self.told_at.filter(|_| self.changed && !due);
-        let state = state.map(|told_at| told_at + self.pace.between_states);
+        let state = state.map(|told_at| told_at + self.between_states());
         let pending = self.pending.as_ref().map(|pending| pending.until);
         let always = silence.min(self.refresh_at);
         [state, pending].into_iter().flatten().fold(always, Instant::min)
@@ -176,9 +177,13 @@ impl<'a> Watching<'a> {
     }
 
     fn has_news(&self, now: Instant) -> bool {
-        let may = self.told_at.is_none_or(|told_at| now >= told_at + self.pace.between_states);
+        let may = self.told_at.is_none_or(|told_at| now >= told_at + self.between_states());
         let state = self.changed && self.report.has_state && may;
         self.certificate.is_some() || self.files_changed || state
+    }
+
+    fn between_states(&self) -> Duration {
+        teller::pace(self.told.as_deref(), status::phase(&self.report), self.pace.between_states)
     }
 
     /// What is told next, if it is news after all.
@@ -192,12 +197,13 @@ impl<'a> Watching<'a> {
         self.changed = false;
         self.told_at = Some(Instant::now());
         let state = self.state();
-        if self.told.as_ref() == Some(&state) {
+        if self.told.as_deref() == Some(&state) {
             return self.still.is_due(state.phase).then_some(Told::Still);
         }
+        let state = Arc::new(state);
         self.told = Some(state.clone());
         self.still.told();
-        Some(Told::State(Box::new(state)))
+        Some(Told::State(state))
     }
 
     fn state(&self) -> PrinterState {

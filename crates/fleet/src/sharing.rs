@@ -8,13 +8,14 @@
 use crate::feed::News;
 use crate::fleet::{Inner, now_us};
 use crate::view::Link;
+use printer::PrinterState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use store::shop::Change;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use wire::DeviceId;
 
@@ -68,30 +69,52 @@ pub(crate) async fn run(inner: Arc<Inner>, stopping: CancellationToken) {
 }
 
 async fn keep(inner: &Inner, mine: &watch::Sender<BTreeSet<String>>) {
+    let sure_until = watch::Sender::new(Instant::now());
+    tokio::join!(prolong(inner, mine, &sure_until), give_up(mine, sure_until.subscribe()));
+}
+
+async fn prolong(
+    inner: &Inner,
+    mine: &watch::Sender<BTreeSet<String>>,
+    sure_until: &watch::Sender<Instant>,
+) {
     let mut told = BTreeMap::new();
-    let mut sure_until = Instant::now();
     loop {
-        let asked = Instant::now();
-        match held(inner).await {
-            Ok(held) => {
-                sure_until = asked + LEASE;
+        let until = Instant::now() + LEASE;
+        match timeout_at(until, held(inner)).await {
+            Ok(Ok(held)) => {
+                sure_until.send_replace(until);
                 mine.send_if_modified(|mine| {
                     let news = *mine != held;
                     *mine = held;
                     news
                 });
             }
-            Err(error) => {
-                tracing::warn!(%error, "leases of printers cannot be prolonged");
-                if Instant::now() + EVERY > sure_until {
-                    mine.send_replace(BTreeSet::new());
-                }
-            }
+            Ok(Err(error)) => tracing::warn!(%error, "leases of printers cannot be prolonged"),
+            Err(_) => tracing::warn!("leases of printers cannot be prolonged: no answer"),
         }
-        if let Err(error) = exchange(inner, &mut told).await {
-            tracing::debug!(%error, "what other hubs see cannot be exchanged");
+        match timeout(LEASE, exchange(inner, &mut told)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "what other hubs see cannot be exchanged"),
+            Err(_) => tracing::debug!("what other hubs see cannot be exchanged: no answer"),
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// A database may also say nothing at all: what ends then is not waited with.
+async fn give_up(mine: &watch::Sender<BTreeSet<String>>, mut sure_until: watch::Receiver<Instant>) {
+    loop {
+        let over = *sure_until.borrow_and_update();
+        tokio::select! {
+            biased;
+            _ = sure_until.changed() => continue,
+            () = sleep_until(over) => {}
+        }
+        if !mine.send_replace(BTreeSet::new()).is_empty() {
+            tracing::warn!("leases of printers are over: another hub may watch them");
+        }
+        let _ = sure_until.changed().await;
     }
 }
 
@@ -128,9 +151,8 @@ async fn exchange(
     let states: Vec<_> = {
         let printers = inner.lock();
         let here = printers.iter().filter(|(id, _)| inner.leases.holds(id));
-        let state = |id: &DeviceId, state: &printer::PrinterState| {
-            (id.clone(), crate::printers::json(state))
-        };
+        let state =
+            |id: &DeviceId, state: &PrinterState| (id.clone(), crate::printers::json(state));
         here.filter_map(|(id, entry)| Some(state(id, entry.state.as_ref()?))).collect()
     };
     let news = states.into_iter().filter(|(id, state)| told.get(id) != Some(state));
@@ -148,9 +170,9 @@ async fn exchange(
         if inner.look(&id, elsewhere) != Some(true) {
             continue;
         }
-        if let Ok(state) = serde_json::from_str(&state) {
+        if let Ok(state) = serde_json::from_str::<PrinterState>(&state) {
             inner.change(&id, |entry| {
-                entry.state = Some(state);
+                entry.state = Some(Arc::new(state));
                 entry.health.heard_us = Some(time_us);
             });
         }

@@ -13,6 +13,7 @@ use fleet::view::{JobFilter, Link};
 use fleet::{Config, Fleet, News};
 use place::Place;
 use sim::printer::{Act, Printer, Protocol, Spec};
+use sqlx::{Connection, PgConnection};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use store::shop::Job;
@@ -93,6 +94,23 @@ async fn another_hub_takes_over_what_a_killed_one_watched() {
     assert_eq!(over.total, 2, "{over:#?}");
     assert!(over.jobs.iter().all(|job| job.state == "finished"), "{over:#?}");
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_whose_database_says_nothing_gives_its_printers_up() {
+    let Some(place) = Place::postgres() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let printer = Printer::start(Spec::new(Protocol::Moonraker, "klipper")).await.unwrap();
+    let only = hub(&place, "only", data.path()).await;
+    only.add(bench::new(printer.spec()), |_| false).await.unwrap();
+    all_are(&only, Link::Online).await;
+    let mut other = PgConnection::connect(&place.address()).await.unwrap();
+    let mut locked = other.begin().await.unwrap();
+    sqlx::query("LOCK TABLE leases IN ACCESS EXCLUSIVE MODE").execute(&mut *locked).await.unwrap();
+    all_are(&only, Link::Elsewhere).await;
+    locked.rollback().await.unwrap();
+    all_are(&only, Link::Online).await;
+    only.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! people who look with a file manager.
 
 use super::kept::Kept;
+use super::room::room_for;
 use super::{LIBRARY, meta, names};
 use crate::Error;
 use crate::feed::News;
@@ -37,6 +38,7 @@ impl Fleet {
     /// # Errors
     /// When the disk does not take it.
     pub async fn receive(&self, name: &str) -> Result<Receiving, Error> {
+        room_for(0, &self.0.data)?;
         let partial = self.0.partial(&crate::id::fresh(now_us())).await?;
         let file = fs::File::create_new(&partial).await.map_err(disk("the upload"))?;
         let (fleet, name) = (self.clone(), names::safe(name));
@@ -48,9 +50,13 @@ impl Receiving {
     /// # Errors
     /// When the disk does not take it, or it is larger than anything that is printed.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let looked = self.bytes / LOOK_EVERY;
         self.bytes += bytes.len() as u64;
         if self.bytes > BYTES_MAX {
             return Err(Error::Unacceptable("a file may have 4 GiB at most".to_owned()));
+        }
+        if self.bytes / LOOK_EVERY > looked {
+            room_for(0, &self.fleet.0.data)?;
         }
         self.hash.update(bytes);
         self.file.write_all(bytes).await.map_err(disk("the upload"))
@@ -127,6 +133,7 @@ impl Inner {
     pub(crate) async fn take_over(&self, file: &shop::File) -> Result<Kept, Error> {
         let from = self.content_of(file)?;
         let now_us = now_us();
+        room_for(file.bytes.map_or(0, i64::unsigned_abs), &self.data)?;
         let partial = self.partial(&crate::id::fresh(now_us)).await?;
         fs::copy(&from, &partial).await.map_err(disk(&file.name))?;
         let hash = hash_of(&partial).await.map_err(disk(&file.name))?;
@@ -355,6 +362,8 @@ pub(super) fn disk(what: &str) -> impl FnOnce(io::Error) -> Error {
 
 /// Nothing that is printed is larger.
 pub(super) const BYTES_MAX: u64 = 4 << 30;
+/// Whether there is still room on the disk.
+const LOOK_EVERY: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod kept;
 mod meta;
 mod names;
 mod partial;
+mod room;
 mod sending;
 mod transfers;
 

@@ -44,8 +44,9 @@ impl Hub {
 
     pub(crate) async fn add(&self, spec: &Spec) -> Result<()> {
         let mut new = json!({
-            "protocol": spec.protocol.as_str(), "title": spec.name, "name": spec.name, "host": spec.ip,
-            "port": spec.port, "serial_number": spec.serial_number, "secret": spec.secret,
+            "protocol": spec.protocol.as_str(), "title": spec.name, "name": spec.name,
+            "host": spec.ip, "port": spec.port, "serial_number": spec.serial_number,
+            "secret": spec.secret,
         });
         if spec.files_port != 0 {
             new["files_port"] = spec.files_port.into();

@@ -85,7 +85,7 @@ async fn watch_it(
         match told.recv().await {
             Some(Told::State(state)) => {
                 left -= 1;
-                println!("{}", serde_json::to_string(&state).unwrap_or_default());
+                println!("{}", serde_json::to_string(&*state).unwrap_or_default());
             }
             Some(other) => println!("{other:?}"),
             None => return Err(task.await.unwrap_or_else(|error| lost(&error))),

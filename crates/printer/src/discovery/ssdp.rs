@@ -8,8 +8,10 @@ use crate::bambu::Model;
 use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use wire::Text;
 
 pub(super) const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
@@ -45,9 +47,9 @@ pub(super) async fn ask(socket: &UdpSocket, to: SocketAddr) {
 pub(super) async fn listen(socket: UdpSocket, seen: mpsc::Sender<Seen>) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        // An error is about a datagram of ours that was not delivered.
+        // An error is about a datagram of ours that was not delivered; or they never end.
         let Ok((bytes, from)) = socket.recv_from(&mut buffer).await else {
-            tokio::task::yield_now().await;
+            sleep(AFTER_ERROR).await;
             continue;
         };
         if let Some(printer) = parse(&buffer[..bytes], from.ip())
@@ -104,6 +106,7 @@ fn parse(datagram: &[u8], from: IpAddr) -> Option<Seen> {
 /// They have about 400.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 const LINES_MAX: usize = 64;
+const AFTER_ERROR: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

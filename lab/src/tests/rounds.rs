@@ -119,7 +119,7 @@ const IDLE_PACKETS_MAX: u64 = 50;
 /// The promise is 30 MB.
 const RESIDENT_MAX_KIB: u64 = 32_000_000 / 1024;
 
-/// The promise is 0.5 %; system calls are several times slower in this guest, where it is 0.55 %.
+/// The promise is 0.5 %; system calls are several times slower in this guest, where it is 0.25 %.
 const IDLE_BUSY_MAX: f64 = 0.015;
 
 /// Allocators and caches settle within this.

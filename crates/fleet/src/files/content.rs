@@ -5,7 +5,6 @@
 //! people who look with a file manager.
 
 use super::kept::Kept;
-use super::room::room_for;
 use super::{LIBRARY, meta, names};
 use crate::Error;
 use crate::feed::News;
@@ -38,7 +37,7 @@ impl Fleet {
     /// # Errors
     /// When the disk does not take it.
     pub async fn receive(&self, name: &str) -> Result<Receiving, Error> {
-        room_for(0, &self.0.data)?;
+        self.0.room_for(0).await?;
         let partial = self.0.partial(&crate::id::fresh(now_us())).await?;
         let file = fs::File::create_new(&partial).await.map_err(disk("the upload"))?;
         let (fleet, name) = (self.clone(), names::safe(name));
@@ -56,7 +55,7 @@ impl Receiving {
             return Err(Error::Unacceptable("a file may have 4 GiB at most".to_owned()));
         }
         if self.bytes / LOOK_EVERY > looked {
-            room_for(0, &self.fleet.0.data)?;
+            self.fleet.0.room_for(0).await?;
         }
         self.hash.update(bytes);
         self.file.write_all(bytes).await.map_err(disk("the upload"))
@@ -133,7 +132,7 @@ impl Inner {
     pub(crate) async fn take_over(&self, file: &shop::File) -> Result<Kept, Error> {
         let from = self.content_of(file)?;
         let now_us = now_us();
-        room_for(file.bytes.map_or(0, i64::unsigned_abs), &self.data)?;
+        self.room_for(file.bytes.map_or(0, i64::unsigned_abs)).await?;
         let partial = self.partial(&crate::id::fresh(now_us)).await?;
         fs::copy(&from, &partial).await.map_err(disk(&file.name))?;
         let hash = hash_of(&partial).await.map_err(disk(&file.name))?;

@@ -1,15 +1,20 @@
 //! Room on the disk. Whoever may send files could fill it; then no job could be written any more.
 
+use super::content::disk;
 use crate::Error;
-use std::path::Path;
+use crate::fleet::Inner;
 
-/// # Errors
-/// When content of so many bytes would leave too little for everything else, or the disk does not
-/// tell.
-pub(super) fn room_for(bytes: u64, folder: &Path) -> Result<(), Error> {
-    let about = rustix::fs::statvfs(folder)
-        .map_err(|errno| Error::File("the data folder".to_owned(), errno.into()))?;
-    is_room(bytes, about.f_bavail.saturating_mul(about.f_frsize))
+impl Inner {
+    /// # Errors
+    /// When content of so many bytes would leave too little for everything else, or the disk does
+    /// not tell.
+    pub(super) async fn room_for(&self, bytes: u64) -> Result<(), Error> {
+        // it is made here, and there it comes to
+        let folder = self.partial("").await?;
+        let about = rustix::fs::statvfs(&folder);
+        let about = about.map_err(|errno| disk("the data folder")(errno.into()))?;
+        is_room(bytes, about.f_bavail.saturating_mul(about.f_frsize))
+    }
 }
 
 fn is_room(bytes: u64, free: u64) -> Result<(), Error> {
@@ -38,6 +43,5 @@ mod tests {
         let full = is_room(3 << 20, 258 << 20).unwrap_err().to_string();
         assert!(full.contains("258 MiB are free"), "{full}");
         assert!(is_room(u64::MAX, u64::MAX).is_err() && is_room(0, 0).is_err());
-        assert!(room_for(1, Path::new("/nowhere")).is_err());
     }
 }

@@ -2,7 +2,6 @@
 
 use super::content::{BYTES_MAX, disk, hash_of};
 use super::kept::Kept;
-use super::room::room_for;
 use crate::Error;
 use crate::feed::News;
 use crate::fleet::{Fleet, Inner, now_us};
@@ -27,7 +26,7 @@ impl Fleet {
             return self.file(id).await;
         }
         self.0.not_in_transfer(&file)?;
-        room_for(file.bytes.map_or(0, i64::unsigned_abs), &self.0.data)?;
+        self.0.room_for(file.bytes.map_or(0, i64::unsigned_abs)).await?;
         let printer = self.0.printer_of(&file)?;
         self.0.begin_transfer(&printer, &file, Direction::FromPrinter)?;
         let inner = self.0.clone();

@@ -1,5 +1,5 @@
-//! Tells whoever looks what has changed: at once, and then five times a second at most, unless
-//! there is something that does not wait.
+//! Tells whoever looks what has changed: at once, and then five times a second at most, or twenty
+//! when there is something that does not wait.
 //!
 //! What is told of a printer is a JSON merge patch (RFC 7386) to what was told before. It is made
 //! once, however many look; a beat is text that is shared. One who falls behind is given a new
@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use wire::DeviceId;
 
@@ -135,13 +136,22 @@ pub(crate) async fn run(inner: Arc<Inner>, stopping: CancellationToken) {
         loop {
             inner.feed.wake.notified().await;
             inner.feed.beat(&inner);
-            tokio::select! {
-                () = tokio::time::sleep(BREATH) => {}
-                () = inner.feed.hurry.notified() => {}
-            }
+            breath(&inner.feed.hurry).await;
         }
     };
     stopping.run_until_cancelled(beats).await;
+}
+
+/// From one beat to the next.
+async fn breath(hurry: &Notify) {
+    let hurried = async {
+        sleep(SHORT_BREATH).await;
+        hurry.notified().await;
+    };
+    tokio::select! {
+        () = sleep(BREATH) => {}
+        () = hurried => {}
+    }
 }
 
 impl Listener {
@@ -161,16 +171,16 @@ impl Listener {
 
     /// The same as JSON: `{"count": …, "printers": […]}`.
     pub fn snapshot_text(&mut self) -> String {
-        let mut told = lock(&self.inner.feed.told);
-        let count = told.count;
-        let printers = told.printers.get_or_insert_with(|| self.inner.values());
-        let printers: Vec<_> = printers.values().collect();
-        self.count = count;
         #[derive(Serialize)]
         struct Snapshot<'a> {
             count: u64,
             printers: Vec<&'a Value>,
         }
+        let mut told = lock(&self.inner.feed.told);
+        let count = told.count;
+        let printers = told.printers.get_or_insert_with(|| self.inner.values());
+        let printers: Vec<_> = printers.values().collect();
+        self.count = count;
         serde_json::to_string(&Snapshot { count, printers }).expect("it is made of values")
     }
 
@@ -216,6 +226,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Changes that come faster than this are told together. A person sees it as at once.
 const BREATH: Duration = Duration::from_millis(200);
+/// Printers that are never in one phase for long are to cost no more than this.
+const SHORT_BREATH: Duration = Duration::from_millis(50);
 /// A browser that is that many beats behind is given everything anew.
 const BEATS_KEPT: usize = 64;
 const NEWS_MAX: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_wait_is_told_twenty_times_a_second_at_most() {
+        let hurry = Notify::new();
+        let began = Instant::now();
+        breath(&hurry).await;
+        assert!(began.elapsed() >= BREATH);
+        let began = Instant::now();
+        for _ in 0..100 {
+            hurry.notify_one();
+            breath(&hurry).await;
+        }
+        assert!(began.elapsed() >= 100 * SHORT_BREATH && began.elapsed() < 100 * BREATH / 2);
+    }
+}

@@ -111,3 +111,26 @@ const HASTE: Duration = Duration::from_millis(50);
 const STILL_PRINTING: Duration = Duration::from_secs(1);
 /// For people who look whether it is still there.
 const STILL_IDLE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_phase(phase: Phase) -> PrinterState {
+        PrinterState { phase, ..PrinterState::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_phase_waits_less_and_still_waits() {
+        let (tell, _told) = mpsc::channel(4);
+        let mut teller = Teller::new(tell);
+        for (was, pace) in [(Phase::Printing, PACE), (Phase::Paused, HASTE)] {
+            teller.tell(in_phase(was)).await.unwrap();
+            let at = Instant::now();
+            teller.changed(Phase::Printing);
+            teller.due().await;
+            let waited = at.elapsed();
+            assert!(waited >= pace && waited < pace + HASTE, "{was:?}: {waited:?}");
+        }
+    }
+}

@@ -177,8 +177,9 @@ fn driver_is_back(stick: &Gadget, limit: Duration) -> Result<()> {
     .with_context(|| format!("its driver is {:?}", sysfs::driver(&interface)))
 }
 
-/// The promise is 0.1 s; the guest has one processor, and the host may be busy.
-const UNPLUG_LIMIT: Duration = Duration::from_millis(500);
+/// It takes about 15 ms. But where usb-storage hears of an error before Linux hears of the unplug,
+/// it resets the port first, which fails slowly: 767 ms were seen.
+const UNPLUG_LIMIT: Duration = Duration::from_secs(3);
 
 /// For what is done at once, on a busy machine.
 const CLEAN_LIMIT: Duration = Duration::from_secs(3);

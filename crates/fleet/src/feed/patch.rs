@@ -428,8 +428,7 @@ mod tests {
     }
 
     proptest! {
-        /// But for an object that has become empty, which a merge patch cannot say of a thing
-        /// that was none; a printer's values keep their kinds.
+        /// Of what has no null: in a merge patch that takes a thing away.
         #[test]
         fn a_patch_makes_the_new_of_the_old(a in any_value(), b in any_value()) {
             let (a, b) = (json!({"v": a}), json!({"v": b}));

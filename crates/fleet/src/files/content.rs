@@ -180,7 +180,8 @@ impl Inner {
         name: &str,
         expected: Option<&str>,
     ) -> Result<Option<(Blob, Kept)>, Error> {
-        if fs::metadata(from).await.map_err(disk(name))?.len() > BYTES_MAX {
+        let bytes = fs::metadata(from).await.map_err(disk(name))?.len();
+        if bytes > BYTES_MAX {
             return Err(Error::Unacceptable(format!("{name} is larger than 4 GiB")));
         }
         let hash = hash_of(from).await.map_err(disk(name))?;
@@ -193,6 +194,7 @@ impl Inner {
         {
             return Ok(Some((known, kept)));
         }
+        self.room_for(bytes).await?;
         let partial = self.partial(&crate::id::fresh(now_us())).await?;
         fs::copy(from, &partial).await.map_err(disk(name))?;
         // it may have been written to meanwhile

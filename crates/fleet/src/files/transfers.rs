@@ -26,7 +26,6 @@ impl Fleet {
             return self.file(id).await;
         }
         self.0.not_in_transfer(&file)?;
-        self.0.room_for(file.bytes.map_or(0, i64::unsigned_abs)).await?;
         let printer = self.0.printer_of(&file)?;
         self.0.begin_transfer(&printer, &file, Direction::FromPrinter)?;
         let inner = self.0.clone();
@@ -110,6 +109,8 @@ impl Inner {
             self.shop.put_file(file).await?;
             (partial, from) = self.partial_of(file).await?;
         }
+        let left = file.bytes.map_or(0, i64::unsigned_abs).saturating_sub(from);
+        self.room_for(left).await?;
         let progress = watch::Sender::new(from);
         let path = file.path.clone();
         let download = printer::files::download(&connection, &path, &partial, from, &progress);

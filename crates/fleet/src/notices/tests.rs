@@ -1,7 +1,7 @@
 //! Channels that are slow, and channels that cannot be read.
 
 use super::*;
-use crate::testing::begin;
+use crate::testing::{KEY, begin};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -15,7 +15,7 @@ fn webhook(name: &str, address: String) -> NewChannel {
 #[tokio::test]
 async fn a_channel_that_does_not_answer_delays_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let fleet = begin(folder.path(), [7; 32]).await;
+    let fleet = begin(folder.path(), KEY).await;
     // it takes connections and says nothing; by its name it comes first
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
@@ -46,7 +46,7 @@ async fn a_channel_that_does_not_answer_delays_no_other() {
 #[tokio::test]
 async fn a_channel_that_cannot_be_read_is_shown_and_can_be_said_again() {
     let folder = tempfile::tempdir().unwrap();
-    let fleet = begin(folder.path(), [7; 32]).await;
+    let fleet = begin(folder.path(), KEY).await;
     let id = fleet.add_channel(webhook("a", "127.0.0.1:9".to_owned())).await.unwrap().id;
     fleet.stop().await;
     // the key is another one

@@ -47,7 +47,8 @@ pub(super) async fn ask(socket: &UdpSocket, to: SocketAddr) {
 pub(super) async fn listen(socket: UdpSocket, seen: mpsc::Sender<Seen>) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        // An error is about a datagram of ours that was not delivered; or they never end.
+        // An error is about a datagram of ours that was not delivered; one about the socket itself
+        // would come again at once.
         let Ok((bytes, from)) = socket.recv_from(&mut buffer).await else {
             sleep(AFTER_ERROR).await;
             continue;

@@ -1,4 +1,4 @@
-//! Tells whoever looks what has changed: at once, and then five times a second at most, or twenty
+//! Tells whoever looks what has changed: at once, and then five times a second at most, or fifty
 //! when there is something that does not wait.
 //!
 //! What is told of a printer is a JSON merge patch (RFC 7386) to what was told before. It is made
@@ -9,6 +9,7 @@ mod patch;
 
 use crate::fleet::Inner;
 use crate::view;
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +26,8 @@ pub struct Beat {
     pub count: u64,
     /// A merge patch each; `null` for a printer that is gone.
     pub printers: Vec<(DeviceId, String)>,
-    /// All of these as one JSON object.
-    pub together: String,
+    /// All of these as JSON: `{"count": …, "printers": {…}}`; empty where there are none.
+    pub together: Bytes,
     pub news: Vec<News>,
 }
 
@@ -123,7 +124,7 @@ impl Feed {
             .collect();
         if !patches.is_empty() || !next.news.is_empty() {
             *count += 1;
-            let together = together(&patches);
+            let together = together(*count, &patches);
             let beat = Beat { count: *count, printers: patches, together, news: next.news };
             let _ = self.beats.send(Arc::new(beat));
         }
@@ -205,19 +206,23 @@ impl Listener {
 #[error("the hub is stopping")]
 pub struct Ended;
 
-fn together(patches: &[(DeviceId, String)]) -> String {
+fn together(count: u64, patches: &[(DeviceId, String)]) -> Bytes {
+    if patches.is_empty() {
+        return Bytes::new();
+    }
+    let begin = format!("{{\"count\":{count},\"printers\":{{");
     let room = patches.iter().map(|(id, patch)| id.as_str().len() + patch.len() + 4).sum::<usize>();
-    let mut text = String::with_capacity(room + 2);
-    text.push('{');
-    for (id, patch) in patches {
-        let comma = if text.len() > 1 { "," } else { "" };
+    let mut text = String::with_capacity(begin.len() + room + 2);
+    text.push_str(&begin);
+    for (number, (id, patch)) in patches.iter().enumerate() {
+        let comma = if number > 0 { "," } else { "" };
         // an id has nothing that a JSON text would escape
         for part in [comma, "\"", id.as_str(), "\":", patch] {
             text.push_str(part);
         }
     }
-    text.push('}');
-    text
+    text.push_str("}}");
+    text.into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -227,7 +232,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Changes that come faster than this are told together. A person sees it as at once.
 const BREATH: Duration = Duration::from_millis(200);
 /// Printers that are never in one phase for long are to cost no more than this.
-const SHORT_BREATH: Duration = Duration::from_millis(50);
+const SHORT_BREATH: Duration = Duration::from_millis(20);
 /// A browser that is that many beats behind is given everything anew.
 const BEATS_KEPT: usize = 64;
 const NEWS_MAX: usize = 1000;
@@ -238,7 +243,7 @@ mod tests {
     use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
-    async fn what_does_not_wait_is_told_twenty_times_a_second_at_most() {
+    async fn what_does_not_wait_is_told_fifty_times_a_second_at_most() {
         let hurry = Notify::new();
         let began = Instant::now();
         breath(&hurry).await;

@@ -328,7 +328,7 @@ impl Entry {
             bed_clear: row.bed_clear,
             settings: self.settings(),
             health: self.health.clone(),
-            state: self.state.as_deref().cloned(),
+            state: self.state.clone(),
             job_id: self.job_id.clone(),
             transfer: self.transfer.clone(),
             simulated: self.simulated,

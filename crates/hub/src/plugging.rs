@@ -176,7 +176,7 @@ fn from_port(found: serial::tty::list::Found) -> Found {
 }
 
 fn from_printer(printer: fleet::view::Printer) -> Found {
-    let said = printer.state.and_then(|state| state.identity.model);
+    let said = printer.state.and_then(|state| state.identity.model.clone());
     let model = Some(Text::from(printer.model)).filter(|model| !model.is_empty()).or(said);
     let kind = Kind::Printer(wire::device::Printer {
         protocol: printer.protocol.as_str().into(),

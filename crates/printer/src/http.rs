@@ -15,6 +15,7 @@ pub(crate) use multipart::Multipart;
 pub(crate) use transfer::{Fetch, Send};
 
 use crate::dial::Dial;
+use crate::json::Json;
 use crate::{Connection, Error, Fingerprint, Reason};
 use body::{Body, empty, full};
 use http_body_util::BodyExt;
@@ -97,7 +98,7 @@ impl Answer {
     pub(crate) fn says(&self) -> String {
         let said = self.json().ok().and_then(|json| {
             let at = ["/error/message", "/message", "/error", "/text", "/title"];
-            at.iter().find_map(|at| Some(json.pointer(at)?.as_str()?.to_owned()))
+            at.iter().find_map(|at| Some(json.at(at)?.as_str()?.to_owned()))
         });
         let is_page = self.body.first().is_none_or(|first| *first == b'<' || *first == b'{');
         let text = said.or_else(|| (!is_page).then(|| String::from_utf8_lossy(&self.body).into()));

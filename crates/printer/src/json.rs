@@ -5,8 +5,10 @@
 use serde_json::Value;
 use wire::Text;
 
-/// A pointer (RFC 6901) leads to each value.
+/// A pointer (RFC 6901) leads to each value, without escapes: no printer has keys that need any.
 pub(crate) trait Json {
+    /// As [`Value::pointer`], which makes two strings of each key.
+    fn at(&self, at: &str) -> Option<&Value>;
     fn text(&self, at: &str) -> Option<Text>;
     /// A text that is given back to the printer and so must stay as it is.
     fn path(&self, at: &str) -> Option<String>;
@@ -18,25 +20,32 @@ pub(crate) trait Json {
 }
 
 impl Json for Value {
+    fn at(&self, at: &str) -> Option<&Value> {
+        at.split('/').skip(1).try_fold(self, |value, key| match value {
+            Value::Object(map) => map.get(key),
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
     fn text(&self, at: &str) -> Option<Text> {
-        let text = Text::from(self.pointer(at)?.as_str()?);
+        let text = Text::from(self.at(at)?.as_str()?);
         (!text.is_empty()).then_some(text)
     }
     fn path(&self, at: &str) -> Option<String> {
-        let text = self.pointer(at)?.as_str()?;
+        let text = self.at(at)?.as_str()?;
         (!text.is_empty() && text.len() <= PATH_BYTES_MAX).then(|| text.to_owned())
     }
     fn number(&self, at: &str) -> Option<f64> {
-        self.pointer(at)?.as_f64().filter(|number| number.is_finite())
+        self.at(at)?.as_f64().filter(|number| number.is_finite())
     }
     fn count(&self, at: &str) -> Option<u32> {
         whole(self.number(at)?)
     }
     fn flag(&self, at: &str) -> Option<bool> {
-        self.pointer(at)?.as_bool()
+        self.at(at)?.as_bool()
     }
     fn items(&self, at: &str) -> &[Value] {
-        self.pointer(at).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.at(at).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -49,7 +58,7 @@ pub(crate) fn whole(number: f64) -> Option<u32> {
 
 /// Of a size or a length in bytes.
 pub(crate) fn bytes(value: &Value, at: &str) -> Option<u64> {
-    value.pointer(at)?.as_u64()
+    value.at(at)?.as_u64()
 }
 
 /// Seconds since 1970 as microseconds; `None` before 2001, when a printer's clock was never set.

@@ -35,6 +35,9 @@ pub struct Past {
     pub started_us: Option<i64>,
     /// Likewise; where it only says that a print has ended, this is when it said so.
     pub ended_us: i64,
+    /// When it was heard to begin on this connection, by our clock; then it is none that ended
+    /// before that.
+    pub heard_us: Option<i64>,
     /// Without pauses.
     pub printed_s: Option<u32>,
     pub filament_mm: Option<f64>,

@@ -4,9 +4,10 @@ use crate::answer::{Asked, Body, Failed};
 use crate::{Asking, api};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::stream::{self, Stream};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
 use hub::fleet::view::{
     self, NewPrinter, Order, Printer, PrinterChange, Probe, Reach, SeenPrinter,
 };
@@ -15,11 +16,11 @@ use hub::view::{Failure, Role};
 use hub::{Caller, Hub};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use utoipa::{IntoParams, ToSchema};
 use wire::DeviceId;
 
@@ -227,10 +228,7 @@ async fn refresh(
 /// `queue` and `channels` when there is something new to be asked for.
 #[utoipa::path(get, path = "/printers/events",
     responses((status = 200, content_type = "text/event-stream", body = String)))]
-async fn events(
-    State(hub): State<Hub>,
-    Asking(caller): Asking,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(hub): State<Hub>, Asking(caller): Asking) -> Response {
     let looking = Telling {
         listener: hub.listen_to_printers(),
         changes: hub.changes(),
@@ -240,11 +238,13 @@ async fn events(
         ready: VecDeque::new(),
         begun: false,
     };
-    let events = stream::unfold(looking, |mut telling| async move {
-        let event = telling.next().await?;
-        Some((Ok(event), telling))
+    let parts = stream::unfold(looking, |mut telling| async move {
+        let part = telling.next().await?;
+        Some((Ok::<_, Infallible>(part), telling))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    let headers =
+        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, axum::body::Body::from_stream(parts)).into_response()
 }
 
 /// What one who looks is told.
@@ -257,31 +257,40 @@ struct Telling {
     /// was made once can be passed on.
     sees: Option<BTreeSet<DeviceId>>,
     listener: Listener,
-    ready: VecDeque<Event>,
+    /// Parts of events: what is the same for all who look is not copied for each.
+    ready: VecDeque<Bytes>,
     begun: bool,
 }
 
 impl Telling {
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+            if let Some(part) = self.ready.pop_front() {
+                return Some(part);
             }
             if !self.begun {
                 self.begun = true;
                 self.sees = self.look();
-                return Some(self.snapshot());
+                self.snapshot();
+                continue;
             }
             let is_peer = self.caller != Caller::Local;
             tokio::select! {
                 beat = self.listener.next() => match beat {
                     Ok(Some(beat)) => self.beat(&beat),
-                    Ok(None) => return Some(self.snapshot()),
+                    Ok(None) => self.snapshot(),
                     Err(_) => return None,
                 },
                 Ok(()) = self.changes.changed(), if is_peer => self.look_again(),
+                () = sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b":\n\n")),
             }
         }
+    }
+
+    /// `data` is JSON, which has no line breaks.
+    fn event(&mut self, name: &str, data: impl Into<Bytes>) {
+        let head = format!("event: {name}\ndata: ").into();
+        self.ready.extend([head, data.into(), Bytes::from_static(b"\n\n")]);
     }
 
     fn look(&self) -> Option<BTreeSet<DeviceId>> {
@@ -295,19 +304,22 @@ impl Telling {
         let sees = self.look();
         if sees != self.sees {
             self.sees = sees;
-            let snapshot = self.snapshot();
-            self.ready.push_back(snapshot);
+            self.snapshot();
         }
     }
 
-    fn snapshot(&mut self) -> Event {
-        let event = Event::default().event("printers");
-        let Some(sees) = &self.sees else { return event.data(self.listener.snapshot_text()) };
-        let (count, mut printers) = self.listener.snapshot();
-        printers.retain(|id, _| sees.contains(id));
-        printers.values_mut().for_each(view::hide_in);
-        let printers: Vec<_> = printers.into_values().collect();
-        event.data(json!({ "count": count, "printers": printers }).to_string())
+    fn snapshot(&mut self) {
+        let text = match &self.sees {
+            None => self.listener.snapshot_text(),
+            Some(sees) => {
+                let (count, mut printers) = self.listener.snapshot();
+                printers.retain(|id, _| sees.contains(id));
+                printers.values_mut().for_each(view::hide_in);
+                let printers: Vec<_> = printers.into_values().collect();
+                json!({ "count": count, "printers": printers }).to_string()
+            }
+        };
+        self.event("printers", text);
     }
 
     fn beat(&mut self, beat: &Beat) {
@@ -316,17 +328,17 @@ impl Telling {
             self.look_again();
         }
         let changes = match &self.sees {
-            None => Cow::Borrowed(beat.together.as_str()),
+            None => beat.together.clone(),
             Some(sees) => {
                 let seen = beat.printers.iter().filter(|(id, _)| sees.contains(id));
                 let seen: Map<_, _> =
                     seen.map(|(id, patch)| (id.to_string(), hidden(patch))).collect();
-                Cow::Owned(Value::Object(seen).to_string())
+                let some = || json!({ "count": beat.count, "printers": seen }).to_string().into();
+                if seen.is_empty() { Bytes::new() } else { some() }
             }
         };
-        if changes != "{}" {
-            let data = format!("{{\"count\":{},\"printers\":{changes}}}", beat.count);
-            self.ready.push_back(Event::default().event("changes").data(data));
+        if !changes.is_empty() {
+            self.event("changes", changes);
         }
         for news in &beat.news {
             self.news(news);
@@ -342,7 +354,7 @@ impl Telling {
             News::Channels if self.sees.is_none() => ("channels", json!({})),
             News::Job(_) | News::Files(_) | News::Queue | News::Channels => return,
         };
-        self.ready.push_back(Event::default().event(name).data(data.to_string()));
+        self.event(name, data.to_string());
     }
 }
 

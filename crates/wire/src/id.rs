@@ -176,9 +176,11 @@ impl From<String> for Text {
 }
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        let shown: String = text.chars().filter(|c| !c.is_control()).collect();
-        let short: String = shown.trim_start().chars().take(Self::CHARS_MAX).collect();
-        Self(short.trim_end().to_owned())
+        let mut shown = String::with_capacity(text.len().min(4 * Self::CHARS_MAX));
+        let printable = text.chars().filter(|c| !c.is_control());
+        shown.extend(printable.skip_while(|c| c.is_whitespace()).take(Self::CHARS_MAX));
+        shown.truncate(shown.trim_end().len());
+        Self(shown)
     }
 }
 impl fmt::Display for Text {

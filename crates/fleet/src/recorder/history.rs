@@ -30,6 +30,7 @@ impl Recorder {
         let (known, told_end) = (self.told_end.take(), &mut self.told_end);
         let told = |job: &&mut Job| {
             known.as_ref() != Some(&job.id)
+                && past.heard_us.is_none_or(|heard_us| job.ended_us > Some(heard_us))
                 && same::is_told(job, past)
                 && same::is_end_of(job, began_us, now_us)
         };
@@ -73,7 +74,7 @@ impl Recorder {
             same::has_id(job, past) || !is_known && same::is_past(job, past, started_us)
         };
         if let Some(job) = self.recent.iter().find(is_it) {
-            if job.known_by != known_by::ASSUMED {
+            if job.known_by != known_by::ASSUMED && job.state != state::UNKNOWN {
                 return None;
             }
             let job = job.clone();

@@ -270,9 +270,20 @@ fn past(id: &str, started_us: i64, ended_us: i64) -> Past {
         outcome: Outcome::Finished,
         started_us: Some(started_us),
         ended_us,
+        heard_us: None,
         printed_s: Some(80),
         filament_mm: Some(1234.5),
     }
+}
+
+#[test]
+fn a_printer_that_remembers_says_how_that_ended_which_was_seen_to_end() {
+    let mut recorder = recorder(vec![]);
+    let _ = recorder.observe(&shows(Phase::Printing, with_id("7", 50)), T0);
+    assert_eq!(words(&recorder.observe(&idle(), T0 + 60 * S)), ["unknown"]);
+    let failed = [Past { outcome: Outcome::Failed, ..past("7", T0, T0 + 60 * S) }];
+    assert_eq!(words(&recorder.remembered(&failed, T0 + 70 * S)), ["failed"]);
+    assert!(recorder.remembered(&failed, T0 + 80 * S).is_empty());
 }
 
 #[test]
@@ -507,6 +518,22 @@ fn two_that_fail_at_once_are_two() {
         let changes = recorder.remembered(&[past], T0 + second * S);
         assert_eq!((changes.len(), words(&changes).len()), (1, 2), "{second}");
     }
+}
+
+#[test]
+fn what_was_heard_to_begin_is_none_that_ended_before() {
+    // it broke off; then one of the same file began and failed at once
+    let all = recorder(vec![]).observe(&shows(Phase::Printing, benchy(1)), T0);
+    let mut again = recorder(stored(&all));
+    assert_eq!(words(&again.observe(&idle(), T0 + 2 * S)), ["unknown"]);
+    let heard = |at_us| Past { heard_us: at_us, ..told_end(None, Outcome::Failed, 0) };
+    let changes = again.remembered(&[heard(Some(T0 + 3 * S))], T0 + 3 * S);
+    assert_eq!(words(&changes), ["started", "failed"]);
+    // of one that was seen it is the end, though the state was sooner
+    let _ = again.observe(&shows(Phase::Printing, benchy(1)), T0 + 60 * S);
+    let _ = again.observe(&idle(), T0 + 62 * S);
+    let changes = again.remembered(&[heard(Some(T0 + 59 * S))], T0 + 62 * S);
+    assert_eq!(words(&changes), ["failed"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::{Address, File, Printer, Problem};
 use serde_json::Value;
+use std::sync::Arc;
 
 pub fn hide(printer: &mut Printer) {
     printer.address = nowhere();
@@ -10,8 +11,8 @@ pub fn hide(printer: &mut Printer) {
     for problem in printer.health.problem.iter_mut().chain(broken) {
         *problem = Problem { reason: problem.reason, message: UNREACHABLE.to_owned(), hint: None };
     }
-    if let Some(state) = &mut printer.state {
-        state.camera = None;
+    if let Some(state) = printer.state.as_mut().filter(|state| state.camera.is_some()) {
+        Arc::make_mut(state).camera = None;
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
             }),
             ..printer::PrinterState::default()
         };
-        Printer { state: Some(state), ..serde_json::from_value(printer).unwrap() }
+        Printer { state: Some(state.into()), ..serde_json::from_value(printer).unwrap() }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use printer::{Command, PrinterState, Protocol, Reason};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 use wire::{DeviceId, Name, Text};
 
@@ -28,8 +29,9 @@ pub struct Printer {
     pub settings: Settings,
     pub health: Health,
     /// What it is doing; while it is away, what it was doing last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<PrinterState>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "shared", default)]
+    #[schema(value_type = Option<PrinterState>)]
+    pub state: Option<Arc<PrinterState>>,
     /// The job of it that is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
@@ -37,6 +39,25 @@ pub struct Printer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer: Option<Transfer>,
     pub simulated: bool,
+}
+
+/// A state that is shared reads as one that is not.
+mod shared {
+    use super::*;
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        state: &Option<Arc<PrinterState>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        state.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<PrinterState>>, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map(Arc::new))
+    }
 }
 
 /// Where a printer is. Secrets are never in here.

@@ -2,7 +2,7 @@
 
 use crate::shop::Shop;
 use crate::station::{Station, us};
-use sim::printer::{Print, Protocol};
+use sim::printer::{End, Print, Protocol};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -252,7 +252,8 @@ fn is_traceless(station: &Station, truth: &[Print], number: usize) -> bool {
 /// that was begun meanwhile could have come as far.
 ///
 /// These were two prints: the second was found paused, or the first had been seen so; or the
-/// second began within the seconds for which a count of whole seconds can be off.
+/// second began within the seconds for which a count of whole seconds can be off; or it was found
+/// completed, of which OctoPrint tells how long it took, and not when.
 fn is_two_as_one(station: &Station, truth: &[Print], number: usize, job: &Job) -> bool {
     let (first, second) = (&truth[number], &truth[number + 1]);
     let Some((ended, _)) = first.ended else { return false };
@@ -260,11 +261,12 @@ fn is_two_as_one(station: &Station, truth: &[Print], number: usize, job: &Job) -
     let seen_us = from - UNWRITTEN_US;
     let stood = is_paused(first, seen_us, from) || is_paused(second, to, to + 1_000_000);
     let at_once = us(second.started) - us(first.started) < 4_000_000;
+    let completed = matches!(second.ended, Some((at, End::Finished)) if us(at) <= to);
     station.protocol == Protocol::OctoPrint
         && first.file == second.file
         && us(second.started) <= to
         && active_us(second, to) >= active_us(first, seen_us)
-        && (stood || at_once)
+        && (stood || at_once || completed)
         && Reading::new(station, truth, (number, number + 1), job).cost() == 0
 }
 

@@ -164,7 +164,9 @@ impl Station {
                 watch.late.push((since_us, now_us()));
                 watch.late_since_us = None;
             }
-            None if online && !agrees => watch.late_since_us = Some(now_us()),
+            None if online && !agrees && !watch.disturbed => {
+                watch.late_since_us = Some(now_us());
+            }
             _ => {}
         }
         match watch.blind_since_us {
@@ -189,7 +191,10 @@ impl Station {
     fn disturb(&self) {
         let mut watch = self.watch.lock().unwrap();
         watch.disturbed = true;
-        let since_us = watch.late_since_us.unwrap_or_else(now_us);
+        // what is cut off, or speaks nonsense, cannot be shown: that is not late
+        let late_since_us = watch.late_since_us.take();
+        watch.late.extend(late_since_us.map(|since_us| (since_us, now_us())));
+        let since_us = late_since_us.unwrap_or_else(now_us);
         watch.blind_since_us.get_or_insert(since_us);
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Report {
     pub(super) status: Map<String, Value>,
     /// As `get_version` lists them.
     pub(super) modules: Vec<Module>,
+    /// `IDLE`, `RUNNING`, … in capitals; empty before it has been told.
+    pub(super) word: String,
     /// Whether it has told a state at all.
     pub(super) has_state: bool,
     /// Whether somebody stopped the last print: the code that says so is gone once it has been
@@ -35,6 +37,8 @@ pub(super) struct Report {
     /// Something was lost or cannot be understood: what is known may be wrong until the printer
     /// has told everything again.
     pub(super) is_doubtful: bool,
+    /// Changes were lost, and it has not told everything since.
+    pub(super) has_gaps: bool,
 }
 
 /// A board of the printer and its software.
@@ -73,15 +77,15 @@ impl Report {
         let text = String::from_utf8_lossy(payload);
         self.bytes = self.bytes.saturating_add(payload.len());
         let Ok(Value::Object(message)) = serde_json::from_str(&text) else {
-            self.is_doubtful = true;
+            self.gap(true);
             return None;
         };
-        self.is_doubtful |= matches!(text, Cow::Owned(_));
+        self.gap(matches!(text, Cow::Owned(_)));
         let mut heard = Heard::Other;
         for (kind, body) in message {
             let Value::Object(body) = body else { continue };
             // Changes are told once: those of a message that is not understood are missing.
-            self.is_doubtful |= !body.get("command").is_some_and(Value::is_string);
+            self.gap(!body.get("command").is_some_and(Value::is_string));
             let command = body.get("command").and_then(Value::as_str).unwrap_or_default();
             match (kind.as_str(), command) {
                 ("print", "push_status") => {
@@ -102,6 +106,11 @@ impl Report {
         Some(heard)
     }
 
+    fn gap(&mut self, is_one: bool) {
+        self.is_doubtful |= is_one;
+        self.has_gaps |= is_one;
+    }
+
     /// Tells that this printer was asked by us to stop, and said yes.
     pub(super) fn stop_accepted(&mut self) {
         self.stop_asked = true;
@@ -110,7 +119,7 @@ impl Report {
     fn status(&mut self, mut new: Map<String, Value>) {
         limit(&mut new);
         if is_full(&new) {
-            (self.status, self.is_whole) = (new, true);
+            (self.status, self.is_whole, self.has_gaps) = (new, true, false);
         } else {
             merge(&mut self.status, new);
         }
@@ -123,13 +132,14 @@ impl Report {
                 (self.is_whole, self.is_doubtful) = (false, true);
             }
         }
-        let word = self.gcode_state();
-        self.is_doubtful |= !word.is_empty() && !STATES.contains(&word.as_str());
+        let word = self.status.get("gcode_state").and_then(Value::as_str).unwrap_or_default();
+        self.word = word.to_ascii_uppercase();
+        self.is_doubtful |= !self.word.is_empty() && !STATES.contains(&self.word.as_str());
         // Changes may come before the answer to `pushall`: a state without the print's name would
         // be taken for another print.
         let has = |key: &&str| self.status.contains_key(*key);
         self.has_state = has(&"gcode_state") && (self.is_whole || ESSENTIALS.iter().all(has));
-        let failed = word == "FAILED";
+        let failed = self.word == "FAILED";
         if self.is_another() {
             // one that fails at once is never told as anything else
             self.cancelled = false;
@@ -139,7 +149,7 @@ impl Report {
         } else if !failed {
             self.cancelled = false;
         }
-        if matches!(word.as_str(), "FAILED" | "FINISH" | "IDLE") {
+        if matches!(self.word.as_str(), "FAILED" | "FINISH" | "IDLE") {
             self.stop_asked = false;
         }
     }
@@ -156,12 +166,6 @@ impl Report {
             is_another |= before.is_some() && before != *known;
         }
         is_another
-    }
-
-    /// `IDLE`, `RUNNING`, … in capitals; empty before it has been told.
-    pub(super) fn gcode_state(&self) -> String {
-        let word = self.status.get("gcode_state").and_then(Value::as_str).unwrap_or_default();
-        word.to_ascii_uppercase()
     }
 
     /// The code of what is wrong with the print; `None` is nothing.
@@ -328,11 +332,21 @@ mod tests {
         let mut torn = push(json!({ "gcode_state": "FINISH" })).to_string().into_bytes();
         torn.truncate(30);
         let odd = push(json!({ "gcode_state": "DANCING" })).to_string().into_bytes();
-        for lost in [torn, odd, b"[1]".to_vec(), br#"{"print":{"command":7}}"#.to_vec()] {
+        // one that is understood, but for its word, is none that is missing
+        for (has_gaps, lost) in [
+            (true, torn),
+            (false, odd),
+            (true, b"[1]".to_vec()),
+            (true, br#"{"print":{"command":7}}"#.to_vec()),
+        ] {
             let mut report = told(std::slice::from_ref(&whole));
-            assert!(!report.is_doubtful);
+            assert!(!report.is_doubtful && !report.has_gaps);
             report.take(&lost);
-            assert!(report.is_doubtful, "{}", String::from_utf8_lossy(&lost));
+            let text = String::from_utf8_lossy(&lost);
+            assert!(report.is_doubtful, "{text}");
+            assert_eq!(report.has_gaps, has_gaps, "{text}");
+            report.take(whole.to_string().as_bytes());
+            assert!(!report.has_gaps, "{text}");
         }
     }
 
@@ -388,7 +402,7 @@ mod tests {
         payload.extend([0xFF, 0xC3, b'x']);
         payload.extend(br#""}}"#);
         assert_eq!(report.take(&payload), Some(Heard::Status));
-        assert_eq!(report.gcode_state(), "IDLE");
+        assert_eq!(report.word, "IDLE");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) fn phase(report: &Report) -> Phase {
     let system = status.get("print_type").and_then(Value::as_str) == Some("system");
     let stage = status.get("stg_cur").and_then(whole).unwrap_or(-1);
     let layer = status.get("layer_num").and_then(whole).unwrap_or(0);
-    match report.gcode_state().as_str() {
+    match report.word.as_str() {
         // Calibrations of its own run like prints and are none.
         "PREPARE" | "SLICING" | "RUNNING" | "PAUSE" if system => Phase::Busy,
         "PREPARE" | "SLICING" => Phase::Preparing,
@@ -83,7 +83,7 @@ fn job(report: &Report, phase: Phase) -> Option<Running> {
     let loading = status.get("gcode_file_prepare_percent").and_then(whole);
     let loading = loading.filter(|percent| (1..100).contains(percent));
     let stage = status.get("stg_cur").and_then(whole).and_then(stage::text);
-    let preparing = report.gcode_state() == "PREPARE";
+    let preparing = report.word == "PREPARE";
     let minutes = status.get("mc_remaining_time").and_then(whole);
     Some(Running {
         id: id("task_id").or_else(|| id("subtask_id")).map(Text::from),

@@ -45,7 +45,7 @@ async fn hello(http: &mut Http) -> Result<Value, Error> {
         });
     }
     let server = answer.json().map_err(|_| nobody())?;
-    let is_moonraker = server.pointer("/result/klippy_state").is_some();
+    let is_moonraker = server.at("/result/klippy_state").is_some();
     if is_moonraker { Ok(server) } else { Err(nobody()) }
 }
 
@@ -66,7 +66,7 @@ async fn nozzles(http: &mut Http) -> Vec<u32> {
     else {
         return Vec::new();
     };
-    let settings = answer.pointer("/result/status/configfile/settings");
+    let settings = answer.at("/result/status/configfile/settings");
     let settings = settings.unwrap_or(&Value::Null);
     let names = (0..16).map(|number| match number {
         0 => "/extruder/nozzle_diameter".to_owned(),

@@ -331,6 +331,7 @@ pub(super) fn past(job: &Value) -> Option<Past> {
         outcome,
         started_us: Some(job.number("/start_time").and_then(micros)?),
         ended_us: job.number("/end_time").and_then(micros)?,
+        heard_us: None,
         printed_s: job.count("/print_duration"),
         filament_mm: job.number("/filament_used"),
     })

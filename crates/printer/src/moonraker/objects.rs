@@ -175,7 +175,7 @@ pub(super) fn is_word(name: &str) -> bool {
 fn kept(field: &str, value: &Value) -> Value {
     match field {
         "objects" => {
-            let names = value.items("").iter().filter_map(|part| part.pointer("/name").cloned());
+            let names = value.items("").iter().filter_map(|part| part.at("/name").cloned());
             names.filter(Value::is_string).take(PARTS_MAX).collect()
         }
         "excluded_objects" => value.items("").iter().take(PARTS_MAX).cloned().collect(),

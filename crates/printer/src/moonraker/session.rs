@@ -170,16 +170,16 @@ impl Session {
     /// # Errors
     /// When the conversation cannot go on.
     pub(super) fn hear(&mut self, message: &Value, now: Instant) -> Result<(), Error> {
-        if let Some(method) = message.pointer("/method").and_then(Value::as_str) {
-            self.notified(method, message.pointer("/params").unwrap_or(&Value::Null), now);
+        if let Some(method) = message.at("/method").and_then(Value::as_str) {
+            self.notified(method, message.at("/params").unwrap_or(&Value::Null), now);
             self.look_for_name(now);
             return Ok(());
         }
-        let id = message.pointer("/id").and_then(Value::as_u64);
+        let id = message.at("/id").and_then(Value::as_u64);
         let Some((asked, _)) = id.and_then(|id| self.asked.remove(&id)) else { return Ok(()) };
-        match message.pointer("/error") {
+        match message.at("/error") {
             None => {
-                self.answered(asked, message.pointer("/result").unwrap_or(&Value::Null), now);
+                self.answered(asked, message.at("/result").unwrap_or(&Value::Null), now);
                 self.tell_closed();
                 self.look_for_name(now);
                 Ok(())
@@ -204,7 +204,7 @@ impl Session {
             }
             Asked::Subscribe => {
                 self.mapping.objects.clear();
-                self.status(result.pointer("/status").unwrap_or(&Value::Null), now);
+                self.status(result.at("/status").unwrap_or(&Value::Null), now);
                 // Not before something is known of its state.
                 self.mapping.klippy = Klippy::Ready;
                 self.joining_until = None;
@@ -219,7 +219,7 @@ impl Session {
     }
 
     fn refused(&mut self, asked: Asked, error: &Value, now: Instant) -> Result<(), Error> {
-        let code = error.pointer("/code").and_then(Value::as_i64).unwrap_or(0);
+        let code = error.at("/code").and_then(Value::as_i64).unwrap_or(0);
         let text = error.text("/message").unwrap_or_default();
         // Moonraker writes 401 as -32602, which means wrong parameters elsewhere.
         let is_locked = match asked {
@@ -309,7 +309,7 @@ impl Session {
     fn notified(&mut self, method: &str, params: &Value, now: Instant) {
         match method {
             "notify_status_update" => {
-                self.status(params.pointer("/0").unwrap_or(&Value::Null), now);
+                self.status(params.at("/0").unwrap_or(&Value::Null), now);
             }
             "notify_klippy_ready" => {
                 self.mapping.klippy_says = None;
@@ -326,7 +326,7 @@ impl Session {
             }
             "notify_history_changed" => self.history_changed(params),
             "notify_webcams_changed" => {
-                let list = params.pointer("/0").unwrap_or(&Value::Null);
+                let list = params.at("/0").unwrap_or(&Value::Null);
                 self.mapping.camera = camera(list, &self.host);
             }
             _ => {}
@@ -379,7 +379,7 @@ impl Session {
     }
 
     fn history_changed(&mut self, params: &Value) {
-        let job = params.pointer("/0/job").unwrap_or(&Value::Null);
+        let job = params.at("/0/job").unwrap_or(&Value::Null);
         if is_closed(job) {
             return;
         }

@@ -85,11 +85,13 @@ async fn run(
     let mut socket = try_push(&mut http).await?;
     let mut watcher = Watcher { http, mapping, teller, garbled: 0 };
     watcher.poll().await?;
+    let mut again = INTERVAL;
     loop {
         match socket {
             Some(socket) => match watcher.listen(socket, orders).await? {},
-            None => watcher.poll_on(orders).await?,
+            None => watcher.poll_on(orders, again).await?,
         }
+        again = (again * 2).min(PUSH_AGAIN);
         socket = try_push(&mut watcher.http).await?;
     }
 }
@@ -159,7 +161,7 @@ impl Watcher {
             tokio::select! {
                 message = socket.next() => {
                     let message = message?;
-                    if message.pointer("/reauthRequired").is_some() {
+                    if message.at("/reauthRequired").is_some() {
                         let login = login(&mut self.http).await?;
                         socket.send(login).await?;
                     }
@@ -175,10 +177,13 @@ impl Watcher {
         }
     }
 
-    /// For a while.
-    async fn poll_on(&mut self, orders: &mut mpsc::Receiver<Order>) -> Result<(), Error> {
+    async fn poll_on(
+        &mut self,
+        orders: &mut mpsc::Receiver<Order>,
+        long: Duration,
+    ) -> Result<(), Error> {
         let mut next = Instant::now() + INTERVAL;
-        let end = Instant::now() + PUSH_AGAIN;
+        let end = Instant::now() + long;
         while Instant::now() < end {
             tokio::select! {
                 () = at(Some(next)) => {
@@ -268,5 +273,6 @@ fn now_us() -> i64 {
 }
 
 const INTERVAL: Duration = Duration::from_secs(2);
-const PUSH_AGAIN: Duration = Duration::from_secs(10);
+/// Where the push cannot be had, it is tried again as seldom as that at last.
+const PUSH_AGAIN: Duration = Duration::from_secs(16);
 const GARBLED_MAX: u32 = 10;

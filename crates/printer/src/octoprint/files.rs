@@ -124,7 +124,7 @@ fn collect(entries: &[Value], depth: u8, found: &mut Vec<RemoteFile>) {
         if depth < DEPTH_MAX {
             collect(entry.items("/children"), depth + 1, found);
         }
-        let is_code = match entry.pointer("/type").and_then(Value::as_str) {
+        let is_code = match entry.at("/type").and_then(Value::as_str) {
             Some(kind) => kind == "machinecode",
             None => false,
         };

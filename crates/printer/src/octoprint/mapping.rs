@@ -26,6 +26,8 @@ pub(super) struct Mapping {
     server_time_s: Option<f64>,
     /// The print that ended last, for as long as its file stays loaded.
     ended: Option<(String, Outcome, Option<Text>)>,
+    /// When the last print was heard to begin, until its end is told.
+    began_us: Option<i64>,
     /// A print was seen to run, so that what is loaded afterwards was printed.
     was_active: bool,
 }
@@ -35,8 +37,8 @@ impl Mapping {
     pub(super) fn printer(&mut self, printer: Option<&Value>) {
         match printer {
             Some(printer) => {
-                self.state = printer.pointer("/state").cloned().unwrap_or_default();
-                self.heats(printer.pointer("/temperature").unwrap_or(&Value::Null));
+                self.state = printer.at("/state").cloned().unwrap_or_default();
+                self.heats(printer.at("/temperature").unwrap_or(&Value::Null));
             }
             None => {
                 self.state = json!({"text": "Offline", "flags": {"closedOrError": true}});
@@ -47,20 +49,20 @@ impl Mapping {
 
     /// Of `/api/job`.
     pub(super) fn job(&mut self, job: &Value) {
-        self.job = job.pointer("/job").cloned().unwrap_or_default();
-        self.progress = job.pointer("/progress").cloned().unwrap_or_default();
+        self.job = job.at("/job").cloned().unwrap_or_default();
+        self.progress = job.at("/progress").cloned().unwrap_or_default();
         self.settle();
     }
 
     /// A message of the push: an object with one key. Gives what is to be told beside the state.
     pub(super) fn push(&mut self, message: &Value, now_us: i64) -> Vec<Told> {
-        let current = message.pointer("/current").or_else(|| message.pointer("/history"));
+        let current = message.at("/current").or_else(|| message.at("/history"));
         if let Some(current) = current {
             self.current(current);
             return Vec::new();
         }
-        let kind = message.pointer("/event/type").and_then(Value::as_str);
-        let payload = message.pointer("/event/payload").unwrap_or(&Value::Null);
+        let kind = message.at("/event/type").and_then(Value::as_str);
+        let payload = message.at("/event/payload").unwrap_or(&Value::Null);
         let outcome = match kind {
             Some("PrintDone") => Outcome::Finished,
             Some("PrintCancelled") => Outcome::Cancelled,
@@ -70,7 +72,11 @@ impl Mapping {
             }
             Some("PrintFailed") => Outcome::Failed,
             Some("PrintStarted") => {
-                self.ended = None;
+                (self.ended, self.began_us) = (None, Some(now_us));
+                return Vec::new();
+            }
+            Some("PrinterStateChanged") => {
+                self.changed(payload);
                 return Vec::new();
             }
             Some("UpdatedFiles") => return vec![Told::Files],
@@ -80,7 +86,7 @@ impl Mapping {
     }
 
     fn current(&mut self, current: &Value) {
-        let take = |at: &str| current.pointer(at).filter(|value| value.is_object()).cloned();
+        let take = |at: &str| current.at(at).filter(|value| value.is_object()).cloned();
         if let Some(state) = take("/state") {
             self.state = state;
         }
@@ -97,11 +103,28 @@ impl Mapping {
         self.settle();
     }
 
+    /// An event comes at once, the whole state within half a second. It is believed of the print
+    /// that is shown: of another one it says too little.
+    fn changed(&mut self, payload: &Value) {
+        let flag = match payload.path("/state_id").as_deref() {
+            Some("PRINTING") => "printing",
+            Some("PAUSING") => "pausing",
+            Some("PAUSED") => "paused",
+            Some("RESUMING") => "resuming",
+            _ => return,
+        };
+        if self.ended.is_none() && self.is_active() && !self.is_ending() {
+            self.state = json!({
+                "text": payload.path("/state_string"),
+                "flags": {"operational": true, flag: true},
+            });
+        }
+    }
+
     /// Whether the result of the last print is still shown.
     fn settle(&mut self) {
         // OctoPrint tells of an end while it is still at the end's own scripts.
-        let is_ending = self.flag("cancelling") || self.flag("finishing");
-        if self.is_active() && !is_ending {
+        if self.is_active() && !self.is_ending() {
             self.ended = None;
         }
         self.was_active |= self.is_active();
@@ -124,6 +147,7 @@ impl Mapping {
             outcome,
             started_us: None,
             ended_us,
+            heard_us: self.began_us.take(),
             printed_s,
             // What the file would use, which is what it used only when it is done.
             filament_mm: self.filament_mm().filter(|_| outcome == Outcome::Finished),
@@ -131,7 +155,7 @@ impl Mapping {
     }
 
     fn filament_mm(&self) -> Option<f64> {
-        let tools = self.job.pointer("/filament")?.as_object()?;
+        let tools = self.job.at("/filament")?.as_object()?;
         let lengths = tools.values().filter_map(|tool| tool.number("/length"));
         let sum: f64 = lengths.sum();
         (sum > 0.0).then_some(sum)
@@ -155,6 +179,10 @@ impl Mapping {
         ["printing", "paused", "pausing", "resuming", "cancelling", "finishing"]
             .iter()
             .any(|flag| self.flag(flag))
+    }
+
+    fn is_ending(&self) -> bool {
+        self.flag("cancelling") || self.flag("finishing")
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -332,7 +360,7 @@ pub(super) fn file_path(path: &str) -> Result<String, Error> {
 
 /// Of `/api/version`, `/api/printerprofiles`.
 pub(super) fn identity(version: &Value, profiles: &Value) -> Identity {
-    let profiles = profiles.pointer("/profiles").and_then(Value::as_object);
+    let profiles = profiles.at("/profiles").and_then(Value::as_object);
     let all = || profiles.into_iter().flat_map(serde_json::Map::values);
     let current = all().find(|profile| profile.flag("/current").unwrap_or(false));
     let profile = current.or_else(|| all().find(|one| one.flag("/default").unwrap_or(false)));

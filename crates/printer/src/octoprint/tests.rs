@@ -105,14 +105,42 @@ fn every_flag_has_its_phase() {
 }
 
 #[test]
+fn a_pause_is_known_by_its_event() {
+    let change = |id| event("PrinterStateChanged", json!({"state_id": id, "state_string": ""}));
+    let mut mapping = printing();
+    for (id, phase) in [
+        ("PAUSING", Phase::Printing),
+        ("PAUSED", Phase::Paused),
+        ("RESUMING", Phase::Printing),
+        ("PRINTING", Phase::Printing),
+        ("PAUSED", Phase::Paused),
+        // how it ended is not known yet
+        ("OPERATIONAL", Phase::Paused),
+        ("OFFLINE", Phase::Paused),
+    ] {
+        mapping.push(&change(id), 0);
+        assert_eq!(mapping.state().phase, phase, "{id}");
+    }
+    mapping.push(&event("PrintCancelled", payload()), 0);
+    mapping.push(&change("PRINTING"), 0);
+    assert_eq!(mapping.state().phase, Phase::Busy, "it is over");
+    mapping.push(&current(&["operational", "ready"], json!(0.0)), 0);
+    mapping.push(&change("PRINTING"), 0);
+    assert_eq!(mapping.state().phase, Phase::Stopped, "what it prints is not known yet");
+}
+
+#[test]
 fn the_end_of_a_print_is_told_and_stays_shown() {
     for (kind, outcome, phase) in [
         ("PrintDone", Outcome::Finished, Phase::Finished),
         ("PrintCancelled", Outcome::Cancelled, Phase::Stopped),
     ] {
-        let mut mapping = printing();
-        let told = mapping.push(&event(kind, payload()), 1);
+        let mut mapping = Mapping::default();
+        mapping.push(&event("PrintStarted", payload()), 7);
+        mapping.push(&current(&["operational", "printing"], json!(23.0)), 8);
+        let told = mapping.push(&event(kind, payload()), 9);
         let [Told::Ended(past)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(past[0].heard_us, Some(7));
         assert_eq!((past[0].outcome, past[0].printed_s), (outcome, Some(1200)));
         assert_eq!(past[0].ended_us, 1_700_000_000_500_000);
         assert_eq!((past[0].started_us, past[0].printed_s), (None, Some(1200)));

@@ -2,6 +2,7 @@
 
 use super::mapping::{Mapping, identity, stranger};
 use crate::http::{Ask, Digest, Http, Login};
+use crate::json::Json;
 use crate::teller::{Teller, over};
 use crate::{Connection, Error, Found, Order, Phase, Reason, Told, orders::check};
 use serde_json::Value;
@@ -151,10 +152,10 @@ impl Watcher {
             return Ok(());
         }
         let status = self.http.json(&Ask::get("/api/v1/status")).await?;
-        if !status.pointer("/printer").is_some_and(Value::is_object) {
+        if !status.at("/printer").is_some_and(Value::is_object) {
             return Err(Error::new(Reason::Garbled, "a status without a printer"));
         }
-        let transfer = status.pointer("/transfer/id").and_then(Value::as_u64);
+        let transfer = status.at("/transfer/id").and_then(Value::as_u64);
         let transfer = transfer.and_then(|id| u32::try_from(id).ok());
         if self.transfer.is_some() && self.transfer != transfer {
             self.teller.send(Told::Files).await?;

@@ -37,7 +37,7 @@ pub(crate) async fn list(connection: &Connection) -> Result<Vec<RemoteFile>, Err
         for child in answer.json()?.items("/children") {
             let Some(name) = child.path("/name").filter(|name| is_plain(name)) else { continue };
             let path = format!("{folder}/{name}");
-            if child.pointer("/type").and_then(Value::as_str) == Some("FOLDER") {
+            if child.at("/type").and_then(Value::as_str) == Some("FOLDER") {
                 if folders_left > 0 {
                     folders_left -= 1;
                     folders.push_back(path);
@@ -228,7 +228,7 @@ fn content_type(name: &str) -> Result<&'static str, Error> {
 }
 
 fn is_print(entry: &Value, name: &str) -> bool {
-    match entry.pointer("/type").and_then(Value::as_str) {
+    match entry.at("/type").and_then(Value::as_str) {
         Some(kind) => kind == "PRINT_FILE",
         None => content_type(name).is_ok(),
     }
@@ -260,7 +260,7 @@ fn legacy_entries(entries: &[Value], depth: u8, found: &mut Vec<RemoteFile>) {
         }
         let Some(path) = entry.path("/path") else { continue };
         let name = entry.path("/display").or_else(|| entry.path("/name"));
-        let is_folder = entry.pointer("/type").and_then(Value::as_str) == Some("folder");
+        let is_folder = entry.at("/type").and_then(Value::as_str) == Some("folder");
         if let (Some(name), false) = (name, is_folder || found.len() >= FILES_MAX) {
             let (bytes, changed_us) = (bytes(entry, "/size"), changed_us(entry));
             found.push(RemoteFile { path, name, bytes, changed_us });

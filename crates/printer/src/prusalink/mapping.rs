@@ -78,7 +78,7 @@ impl Mapping {
             return PrinterState { identity: self.identity.clone(), ..state };
         }
         let status = &self.status;
-        let storage = status.pointer("/storage");
+        let storage = status.at("/storage");
         PrinterState {
             phase,
             job: self.running(phase),
@@ -112,7 +112,7 @@ impl Mapping {
 
     fn running(&self, phase: Phase) -> Option<Running> {
         self.job_key()?;
-        let now = self.status.pointer("/job");
+        let now = self.status.at("/job");
         // The next print may have begun between the two answers.
         let job = self.details();
         if now.is_none() && job.is_none() {
@@ -183,6 +183,7 @@ impl Mapping {
             outcome,
             started_us: None,
             ended_us: now_us,
+            heard_us: None,
             printed_s,
             filament_mm: None,
         })
@@ -272,7 +273,7 @@ pub(super) fn stranger(version: &Value) -> Option<&'static str> {
         Some("Moonraker")
     } else if text.starts_with("OctoPrint") {
         Some("OctoPrint")
-    } else if version.is_object() && version.pointer("/api").is_some() {
+    } else if version.is_object() && version.at("/api").is_some() {
         None
     } else {
         Some("something else")

@@ -24,11 +24,13 @@ pub(super) struct Watching<'a> {
     /// Whether something has come that was not told yet.
     changed: bool,
     told_at: Option<Instant>,
+    /// Since when changes are missing.
+    gaps_since: Option<Instant>,
     still: Still,
     pub(super) certificate: Option<Fingerprint>,
     files_changed: bool,
     /// Which files it spoke of last.
-    files: Option<[Value; 3]>,
+    files: Option<[Option<Value>; 3]>,
     pub(super) pending: Option<Pending>,
     heard_at: Instant,
     asked: bool,
@@ -56,6 +58,7 @@ impl<'a> Watching<'a> {
             told: None,
             changed: false,
             told_at: None,
+            gaps_since: None,
             still: Still::new(),
             certificate: None,
             files_changed: false,
@@ -128,8 +131,7 @@ impl<'a> Watching<'a> {
     fn next_at(&self, due: bool) -> Instant {
         let (ask, lost) = self.pace.silence;
         let silence = self.heard_at + if self.asked { lost } else { ask };
-        let state = self.told_at.filter(|_| self.changed && !due);
-        let state = state.map(|told_at| told_at + self.between_states());
+        let state = if due { None } else { self.state_at() };
         let pending = self.pending.as_ref().map(|pending| pending.until);
         let always = silence.min(self.refresh_at);
         [state, pending].into_iter().flatten().fold(always, Instant::min)
@@ -144,6 +146,8 @@ impl<'a> Watching<'a> {
         if std::mem::take(&mut self.report.is_doubtful) {
             self.refresh_at = self.refresh_at.min(Instant::now() + DOUBT);
         }
+        let gaps_since = self.gaps_since.unwrap_or_else(Instant::now);
+        self.gaps_since = self.report.has_gaps.then_some(gaps_since);
         let Some(heard) = heard else {
             self.unreadable += 1;
             tracing::debug!(
@@ -169,17 +173,30 @@ impl<'a> Watching<'a> {
 
     /// What lies on it may have changed when it takes a file, and when another is printed.
     fn notice_files(&mut self) {
-        let value = |key: &str| self.report.status.get(key).cloned().unwrap_or(Value::Null);
-        let upload = json::at(&self.report.status, &["upload", "status"]).cloned();
-        let now = [upload.unwrap_or(Value::Null), value("gcode_file"), value("sdcard")];
-        let before = self.files.replace(now);
-        self.files_changed |= before.is_some() && before != self.files;
+        let status = &self.report.status;
+        let upload = json::at(status, &["upload", "status"]);
+        let now = [upload, status.get("gcode_file"), status.get("sdcard")];
+        if !self.files.as_ref().is_some_and(|files| files.each_ref().map(Option::as_ref) == now) {
+            let before = self.files.replace(now.map(Option::<&Value>::cloned));
+            self.files_changed |= before.is_some();
+        }
     }
 
     fn has_news(&self, now: Instant) -> bool {
-        let may = self.told_at.is_none_or(|told_at| now >= told_at + self.between_states());
-        let state = self.changed && self.report.has_state && may;
-        self.certificate.is_some() || self.files_changed || state
+        let state = || self.state_at().is_some_and(|at| now >= at);
+        self.certificate.is_some() || self.files_changed || state()
+    }
+
+    /// When its state is to be told, if that may be another. Where changes are missing it waits
+    /// until everything is told again: by what is left of them, a print could seem to go on that
+    /// was over before. It does not wait for ever.
+    fn state_at(&self) -> Option<Instant> {
+        if !self.changed || !self.report.has_state {
+            return None;
+        }
+        let paced = self.told_at.map(|told_at| told_at + self.between_states());
+        let sure = self.gaps_since.map(|since| since + 2 * DOUBT);
+        paced.max(sure).or(Some(self.heard_at))
     }
 
     fn between_states(&self) -> Duration {

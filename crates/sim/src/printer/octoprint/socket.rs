@@ -21,6 +21,7 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
     if push.send(&client.connected()).await.is_err() {
         return;
     }
+    // The state waits for its turn; events do not.
     let (mut next, mut waits) = (Instant::now(), false);
     let mut quiet = Instant::now() + QUIET_MAX;
     loop {
@@ -28,27 +29,27 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
             message = push.receive() => match message {
                 Ok(text) => {
                     let heard = client.hear(&text, &mut push).await;
-                    (next, quiet) = (next.min(client.next()), client.next());
+                    (next, quiet) = (next.min(client.next()), client.quiet());
                     heard
                 }
                 Err(closed) => Err(closed),
             },
-            changed = changes.changed(), if !waits => {
+            changed = changes.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                waits = true;
-                Ok(())
-            }
-            () = sleep_until(next.min(quiet)), if waits => {
-                waits = false;
-                let sent = client.send_news(&mut push).await;
-                (next, quiet) = (client.next(), client.quiet());
+                let sent = client.send_events(&mut push).await;
+                (waits, quiet) = (true, client.quiet());
                 sent
             }
-            () = sleep_until(quiet), if !waits && client.allowed => {
-                let sent = client.send_news(&mut push).await;
-                (next, quiet) = (client.next(), client.quiet());
+            () = sleep_until(quiet), if client.allowed => {
+                let sent = client.send_events(&mut push).await;
+                (waits, quiet) = (true, client.quiet());
+                sent
+            }
+            () = sleep_until(next), if waits => {
+                let sent = client.send_current(&mut push).await;
+                (waits, next) = (false, client.next());
                 sent
             }
         };
@@ -110,7 +111,7 @@ impl Client {
         Ok(())
     }
 
-    async fn send_news(&mut self, push: &mut Push) -> Result<(), Closed> {
+    async fn send_events(&mut self, push: &mut Push) -> Result<(), Closed> {
         if !self.allowed {
             return Ok(());
         }
@@ -119,6 +120,13 @@ impl Client {
         self.seen = seen;
         for (kind, payload) in events {
             push.send(&json!({ "event": { "type": kind, "payload": payload } })).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_current(&mut self, push: &mut Push) -> Result<(), Closed> {
+        if !self.allowed {
+            return Ok(());
         }
         let current = self.door.current(&mut self.temps);
         push.send(&json!({ "current": current })).await

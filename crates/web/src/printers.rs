@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use utoipa::{IntoParams, ToSchema};
 use wire::DeviceId;
 
@@ -264,6 +264,7 @@ struct Telling {
 
 impl Telling {
     async fn next(&mut self) -> Option<Bytes> {
+        let quiet = Instant::now() + KEEP_ALIVE;
         loop {
             if let Some(part) = self.ready.pop_front() {
                 return Some(part);
@@ -282,7 +283,7 @@ impl Telling {
                     Err(_) => return None,
                 },
                 Ok(()) = self.changes.changed(), if is_peer => self.look_again(),
-                () = sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b":\n\n")),
+                () = sleep_until(quiet) => return Some(Bytes::from_static(b":\n\n")),
             }
         }
     }
@@ -333,8 +334,11 @@ impl Telling {
                 let seen = beat.printers.iter().filter(|(id, _)| sees.contains(id));
                 let seen: Map<_, _> =
                     seen.map(|(id, patch)| (id.to_string(), hidden(patch))).collect();
-                let some = || json!({ "count": beat.count, "printers": seen }).to_string().into();
-                if seen.is_empty() { Bytes::new() } else { some() }
+                if seen.is_empty() {
+                    Bytes::new()
+                } else {
+                    json!({ "count": beat.count, "printers": seen }).to_string().into()
+                }
             }
         };
         if !changes.is_empty() {

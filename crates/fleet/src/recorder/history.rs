@@ -40,6 +40,10 @@ impl Recorder {
                 return None;
             }
             word.clone_into(&mut job.state);
+            job.reason = None;
+            if word == state::FINISHED {
+                job.progress_permille = 1000;
+            }
             let events = vec![event(job, job.ended_us.unwrap_or(now_us), word, "")];
             return Some(Change { job: job.clone(), events });
         }
@@ -96,6 +100,10 @@ impl Recorder {
         let lasted_us = (past.ended_us - started_us).max(0);
         // its clock may be wrong; how long it took is right all the same
         let ended_us = (job.started_us + lasted_us).min(now_us.max(job.started_us));
+        if job.state == state::UNKNOWN {
+            // why it was not known
+            job.reason = None;
+        }
         ended_as(past.outcome).clone_into(&mut job.state);
         job.ended_us = Some(ended_us);
         job.known_by = known_by::HISTORY.to_owned();

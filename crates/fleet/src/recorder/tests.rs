@@ -282,7 +282,9 @@ fn a_printer_that_remembers_says_how_that_ended_which_was_seen_to_end() {
     let _ = recorder.observe(&shows(Phase::Printing, with_id("7", 50)), T0);
     assert_eq!(words(&recorder.observe(&idle(), T0 + 60 * S)), ["unknown"]);
     let failed = [Past { outcome: Outcome::Failed, ..past("7", T0, T0 + 60 * S) }];
-    assert_eq!(words(&recorder.remembered(&failed, T0 + 70 * S)), ["failed"]);
+    let settled = recorder.remembered(&failed, T0 + 70 * S);
+    assert_eq!(words(&settled), ["failed"]);
+    assert_eq!(settled[0].job.reason, None);
     assert!(recorder.remembered(&failed, T0 + 80 * S).is_empty());
 }
 
@@ -502,6 +504,7 @@ fn the_word_of_an_end_dates_nothing() {
     let told = told_end(None, Outcome::Failed, 80);
     let changes = recorder.remembered(&[told], T0 + 4081 * S);
     assert_eq!(words(&changes), ["failed"]);
+    assert_eq!(changes[0].job.reason, None);
     // nothing was seen of it at all
     let told = told_end(None, Outcome::Failed, 1);
     let changes = recorder.remembered(&[told], T0 + 4200 * S);

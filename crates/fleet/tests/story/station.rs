@@ -191,7 +191,7 @@ impl Station {
     fn disturb(&self) {
         let mut watch = self.watch.lock().unwrap();
         watch.disturbed = true;
-        // what is cut off, or speaks nonsense, cannot be shown: that is not late
+        // what is cut off, slow, or speaks nonsense cannot be shown: that is not late
         let late_since_us = watch.late_since_us.take();
         watch.late.extend(late_since_us.map(|since_us| (since_us, now_us())));
         let since_us = late_since_us.unwrap_or_else(now_us);

@@ -72,20 +72,23 @@ impl Report {
     /// Takes one message. `None` is one that cannot be read.
     ///
     /// An A1 mini has been seen to send bytes that are no UTF-8 in the name of a file; the rest of
-    /// such a message is good (bambuddy).
+    /// such a message is good (bambuddy). Of one that tells only changes that is not sure.
     pub(super) fn take(&mut self, payload: &[u8]) -> Option<Heard> {
         let text = String::from_utf8_lossy(payload);
         self.bytes = self.bytes.saturating_add(payload.len());
         let Ok(Value::Object(message)) = serde_json::from_str(&text) else {
-            self.gap(true);
+            self.gap();
             return None;
         };
-        self.gap(matches!(text, Cow::Owned(_)));
+        if matches!(text, Cow::Owned(_)) {
+            self.gap();
+        }
         let mut heard = Heard::Other;
         for (kind, body) in message {
             let Value::Object(body) = body else { continue };
-            // Changes are told once: those of a message that is not understood are missing.
-            self.gap(!body.get("command").is_some_and(Value::is_string));
+            if kind == "print" && !body.get("command").is_some_and(Value::is_string) {
+                self.gap();
+            }
             let command = body.get("command").and_then(Value::as_str).unwrap_or_default();
             match (kind.as_str(), command) {
                 ("print", "push_status") => {
@@ -106,9 +109,9 @@ impl Report {
         Some(heard)
     }
 
-    fn gap(&mut self, is_one: bool) {
-        self.is_doubtful |= is_one;
-        self.has_gaps |= is_one;
+    /// Changes are told once: those of a message that is not understood are missing.
+    fn gap(&mut self) {
+        (self.is_doubtful, self.has_gaps) = (true, true);
     }
 
     /// Tells that this printer was asked by us to stop, and said yes.
@@ -119,7 +122,8 @@ impl Report {
     fn status(&mut self, mut new: Map<String, Value>) {
         limit(&mut new);
         if is_full(&new) {
-            (self.status, self.is_whole, self.has_gaps) = (new, true, false);
+            (self.status, self.is_whole) = (new, true);
+            (self.is_doubtful, self.has_gaps) = (false, false);
         } else {
             merge(&mut self.status, new);
         }

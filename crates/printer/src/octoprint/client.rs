@@ -177,13 +177,14 @@ impl Watcher {
         }
     }
 
+    /// For so long.
     async fn poll_on(
         &mut self,
         orders: &mut mpsc::Receiver<Order>,
-        long: Duration,
+        limit: Duration,
     ) -> Result<(), Error> {
         let mut next = Instant::now() + INTERVAL;
-        let end = Instant::now() + long;
+        let end = Instant::now() + limit;
         while Instant::now() < end {
             tokio::select! {
                 () = at(Some(next)) => {

@@ -72,7 +72,11 @@ impl Mapping {
             }
             Some("PrintFailed") => Outcome::Failed,
             Some("PrintStarted") => {
-                (self.ended, self.began_us) = (None, Some(now_us));
+                self.began_us = Some(now_us);
+                // what is shown as active is still the one before
+                if !self.is_active() {
+                    self.ended = None;
+                }
                 return Vec::new();
             }
             Some("PrinterStateChanged") => {

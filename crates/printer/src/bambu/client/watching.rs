@@ -121,7 +121,8 @@ impl<'a> Watching<'a> {
         }
         if now >= self.refresh_at {
             // The answer to the first can be lost.
-            let again = if self.report.has_state { self.pace.refresh } else { DOUBT };
+            let is_sure = self.report.has_state && !self.report.has_gaps;
+            let again = if is_sure { self.pace.refresh } else { DOUBT };
             self.refresh_at = now + again;
             link.send(&command::push_all(), QoS::AtMostOnce)?;
         }
@@ -195,7 +196,7 @@ impl<'a> Watching<'a> {
             return None;
         }
         let paced = self.told_at.map(|told_at| told_at + self.between_states());
-        let sure = self.gaps_since.map(|since| since + 2 * DOUBT);
+        let sure = self.gaps_since.map(|since| since + HOLD);
         paced.max(sure).or(Some(self.heard_at))
     }
 
@@ -213,6 +214,7 @@ impl<'a> Watching<'a> {
         }
         self.changed = false;
         self.told_at = Some(Instant::now());
+        (self.gaps_since, self.report.has_gaps) = (None, false);
         let state = self.state();
         if self.told.as_deref() == Some(&state) {
             return self.still.is_due(state.phase).then_some(Told::Still);
@@ -314,3 +316,51 @@ fn nobody_listens() -> Error {
 
 /// After something that was not understood. With each of these a P1 is busy for a while.
 const DOUBT: Duration = Duration::from_secs(3);
+/// Where changes are missing, everything is asked for twice until then.
+const HOLD: Duration = Duration::from_secs(7);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Protocol;
+    use serde_json::json;
+
+    fn push(body: &Value) -> Vec<u8> {
+        let mut print =
+            json!({ "command": "push_status", "gcode_file": "", "subtask_name": "vase" });
+        print.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        json!({ "print": print }).to_string().into_bytes()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_lost_changes_is_not_told_at_once() {
+        let connection = Connection::new(Protocol::Bambu, "192.0.2.7");
+        let mut watching = Watching::new(&connection, Pace::REAL);
+        let is_due = |watching: &Watching<'_>, after| watching.has_news(Instant::now() + after);
+        let whole = push(&json!({ "msg": 0, "gcode_state": "FAILED" }));
+        let change = push(&json!({ "msg": 1, "gcode_state": "RUNNING", "mc_percent": 17 }));
+        for _ in 0..2 {
+            watching.hear(&whole);
+            tokio::time::advance(Pace::REAL.between_states).await;
+            assert!(is_due(&watching, Duration::ZERO) && watching.news().is_some());
+            // another print has begun: that was lost
+            watching.hear(b"{");
+            watching.hear(&change);
+            tokio::time::advance(Pace::REAL.between_states).await;
+            assert!(!is_due(&watching, HOLD / 2), "it is asked first");
+            assert!(is_due(&watching, HOLD), "it is not waited for for ever");
+            // everything was told: nothing is missing
+            watching.hear(&whole);
+            assert!(is_due(&watching, Duration::ZERO));
+            watching.news();
+            // it is not told everything: what is lost later is waited for anew
+            watching.hear(b"{");
+            watching.hear(&change);
+            tokio::time::advance(HOLD).await;
+            assert!(is_due(&watching, Duration::ZERO) && watching.news().is_some());
+            watching.hear(b"{");
+            watching.hear(&change);
+            assert!(!is_due(&watching, HOLD / 2));
+        }
+    }
+}

@@ -16,7 +16,7 @@ pub(super) async fn run(door: Door, socket: WebSocket, life: Life) {
     let shared = Arc::clone(&door.shared);
     let mut changes = shared.changes();
     let mut push = Push::new(socket, shared, life);
-    let seen = Seen::of(&door);
+    let seen = Seen::of(&door, None);
     let mut client = Client { seen, door, allowed: false, throttle: 1, temps: Value::Null };
     if push.send(&client.connected()).await.is_err() {
         return;
@@ -96,7 +96,7 @@ impl Client {
                 return push.send(&json!({ "reauthRequired": { "reason": "stale" } })).await;
             }
             self.allowed = true;
-            self.seen = Seen::of(&self.door);
+            self.seen = Seen::of(&self.door, None);
             let mut history = self.door.current(&mut self.temps);
             history.as_object_mut().map(|history| history.remove("busyFiles"));
             push.send(&json!({ "history": history })).await?;
@@ -115,7 +115,7 @@ impl Client {
         if !self.allowed {
             return Ok(());
         }
-        let seen = Seen::of(&self.door);
+        let seen = Seen::of(&self.door, Some(&self.seen));
         let events = self.seen.events(&seen);
         self.seen = seen;
         for (kind, payload) in events {
@@ -138,7 +138,8 @@ struct Seen {
     state: String,
     phase: Phase,
     prints: Vec<Seen1>,
-    files: Vec<(String, SystemTime)>,
+    files: Arc<Vec<(String, SystemTime)>>,
+    files_revision: u64,
     has_error: Option<String>,
 }
 
@@ -154,7 +155,7 @@ struct Seen1 {
 }
 
 impl Seen {
-    fn of(door: &Door) -> Self {
+    fn of(door: &Door, before: Option<&Self>) -> Self {
         let state = door.state_text();
         door.shared.with(|engine| {
             // Only the last few can be new.
@@ -167,11 +168,16 @@ impl Seen {
                 paused: record.print.pauses.last().is_some_and(|(_, until)| until.is_none()),
                 seconds: record.printing.as_secs_f64(),
             });
+            let files = before
+                .filter(|before| before.files_revision == engine.files_revision)
+                .map(|before| Arc::clone(&before.files));
+            let all = || engine.files().iter().map(|(p, file)| (p.clone(), file.changed));
             Self {
                 state,
                 phase: engine.phase,
                 prints: prints.collect(),
-                files: engine.files().iter().map(|(p, file)| (p.clone(), file.changed)).collect(),
+                files: files.unwrap_or_else(|| Arc::new(all().collect())),
+                files_revision: engine.files_revision,
                 has_error: engine
                     .trouble
                     .as_ref()
@@ -186,7 +192,7 @@ impl Seen {
         for (path, _) in new.files.iter().filter(|file| !self.files.contains(file)) {
             events.push(("FileAdded", file_payload(path)));
         }
-        for (path, _) in &self.files {
+        for (path, _) in self.files.iter() {
             if !new.files.iter().any(|(other, _)| other == path) {
                 events.push(("FileRemoved", file_payload(path)));
             }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::disk::Noise;
 use crate::lab::WORK;
-use crate::sysfs::{LIMIT, within};
+use crate::sysfs::{LIMIT, patient, within};
 
 /// Runs a command that is expected to succeed; returns what it printed.
 pub(crate) fn run(line: &str) -> Result<String> {
@@ -99,7 +99,8 @@ pub(crate) fn carry_a_file(near: &str, far: &str, mib: usize) -> Result<()> {
     let stream = within(LIMIT, "the server", || TcpStream::connect(address).ok());
     let mut came = Vec::with_capacity(file.len());
     let read = stream.and_then(|mut stream| {
-        stream.set_read_timeout(Some(LIMIT))?;
+        // a TCP that has lost a few packets in a row waits for as long as all of them together
+        stream.set_read_timeout(Some(patient(3 * LIMIT)))?;
         Ok(stream.read_to_end(&mut came)?)
     });
     server.kill()?;

@@ -63,7 +63,8 @@ async fn look(hub: &Hub, dashboard: usize, tell: mpsc::Sender<Heard>) -> Result<
     let mut lines = hub.open("GET", "/printers/events", "", "keep-alive").await?.lines();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     while let Some(line) = lines.next_line().await? {
-        let Some(data) = line.strip_prefix("data:") else { continue };
+        // an event comes in several chunks of HTTP, so that its JSON may begin a line
+        let data = line.strip_prefix("data:").unwrap_or(&line);
         let at = Instant::now();
         // of 25 000 lines a second most are about temperatures
         if !data.contains(PHASE) {

@@ -279,12 +279,19 @@ impl Attached {
     /// Waits until it isn't there any more and its port is free; how long that took.
     pub(crate) fn gone(&self, limit: Duration) -> Result<Duration> {
         let start = Instant::now();
-        let bus_id = sysfs::name(&self.dir);
-        sysfs::within(limit, "the device to be gone and its port free", || {
-            let port = sysfs::vhci_ports().into_iter().any(|(_, on_port)| on_port == bus_id);
-            (!port && !self.dir.join("idVendor").exists()).then_some(())
+        self.port_freed(limit)?;
+        sysfs::within(limit, "the device to be gone", || {
+            (!self.dir.join("idVendor").exists()).then_some(())
         })?;
         Ok(start.elapsed())
+    }
+
+    /// Waits until its port is free. Linux takes the device away after that.
+    pub(crate) fn port_freed(&self, limit: Duration) -> Result<()> {
+        let bus_id = sysfs::name(&self.dir);
+        sysfs::within(limit, "its port to be free", || {
+            (!sysfs::vhci_ports().into_iter().any(|(_, on_port)| on_port == bus_id)).then_some(())
+        })
     }
 
     fn wait(&self, class: &str, prefix: &str) -> Result<String> {

@@ -61,7 +61,7 @@ const TESTS: &[Test] = &[
     large("disk_of_256_mib", faithful::disk_of_256_mib, 300),
     small("two_devices_of_two_hubs", faithful::two_devices_of_two_hubs, 60),
     small("composite_device", faithful::composite_device, 60),
-    small("network_carries_a_file", faithful::network_carries_a_file, 120),
+    small("network_carries_a_file", faithful::network_carries_a_file, 60),
     small("midi_notes_in_order", faithful::midi_notes_in_order, 60),
     small("attach_without_root", doors::attach_without_root, 60),
     small("stock_client_attaches", doors::stock_client_attaches, 60),

@@ -25,10 +25,17 @@ pub(super) fn unplug_in_mid_transfer(lab: &mut Lab) -> Result<()> {
     }
     let unplugged = Instant::now();
     stick.unplug()?;
+    attached.port_freed(CLEAN_LIMIT)?;
+    let freed = unplugged.elapsed();
     let error_at = reader.join().expect("the reader does not panic")?;
     let took = error_at.saturating_duration_since(unplugged);
-    println!("seen: unplug answered in {:.1} ms", took.as_secs_f64() * 1e3);
-    ensure!(took < UNPLUG_LIMIT, "the reader learned of it after {took:?}");
+    println!(
+        "seen: unplug freed the port in {:.1} ms, and was answered in {:.1} ms",
+        freed.as_secs_f64() * 1e3,
+        took.as_secs_f64() * 1e3
+    );
+    ensure!(freed < UNPLUG_LIMIT, "the port was free after {freed:?}");
+    ensure!(took < RESET_LIMIT, "the reader learned of it after {took:?}");
     attached.gone(CLEAN_LIMIT)?;
     Ok(())
 }
@@ -177,9 +184,12 @@ fn driver_is_back(stick: &Gadget, limit: Duration) -> Result<()> {
     .with_context(|| format!("its driver is {:?}", sysfs::driver(&interface)))
 }
 
-/// It takes about 15 ms. But where usb-storage hears of an error before Linux hears of the unplug,
-/// it resets the port first, which fails slowly: 767 ms were seen.
-const UNPLUG_LIMIT: Duration = Duration::from_secs(3);
+/// The promise is 0.1 s; the guest has one processor, and the host may be busy.
+const UNPLUG_LIMIT: Duration = Duration::from_millis(500);
+
+/// Where usb-storage hears of an error before Linux hears that the port is empty, it resets the
+/// port first, which fails slowly: 767 ms were seen with a port that was free after 19.
+const RESET_LIMIT: Duration = Duration::from_secs(3);
 
 /// For what is done at once, on a busy machine.
 const CLEAN_LIMIT: Duration = Duration::from_secs(3);

@@ -28,8 +28,10 @@ struct Watch {
     /// Since when it is connected and shows something else than what is; and for how long it did.
     late_since_us: Option<i64>,
     late: Vec<(i64, i64)>,
-    /// Broken, cut or off.
+    /// Slow, broken, cut or off.
     disturbed: bool,
+    /// Nothing true comes from it: cut off, off, or it speaks nonsense.
+    silent: bool,
     why: String,
     /// What its actor does.
     at: String,
@@ -164,7 +166,7 @@ impl Station {
                 watch.late.push((since_us, now_us()));
                 watch.late_since_us = None;
             }
-            None if online && !agrees && !watch.disturbed => {
+            None if online && !agrees && !watch.silent => {
                 watch.late_since_us = Some(now_us());
             }
             _ => {}
@@ -188,18 +190,26 @@ impl Station {
         watch.late.iter().filter(|(from, to)| to - from > 1_000_000).copied().collect()
     }
 
+    /// What is short now may not be seen. What lasts is, and late if it takes too long.
     fn disturb(&self) {
         let mut watch = self.watch.lock().unwrap();
         watch.disturbed = true;
-        // what is cut off, slow, or speaks nonsense cannot be shown: that is not late
-        let late_since_us = watch.late_since_us.take();
-        watch.late.extend(late_since_us.map(|since_us| (since_us, now_us())));
-        let since_us = late_since_us.unwrap_or_else(now_us);
+        let since_us = watch.late_since_us.unwrap_or_else(now_us);
         watch.blind_since_us.get_or_insert(since_us);
     }
 
+    /// What cannot be heard is not late.
+    fn silence(&self) {
+        self.disturb();
+        let mut watch = self.watch.lock().unwrap();
+        watch.silent = true;
+        let late_since_us = watch.late_since_us.take();
+        watch.late.extend(late_since_us.map(|since_us| (since_us, now_us())));
+    }
+
     fn leave_alone(&self) {
-        self.watch.lock().unwrap().disturbed = false;
+        let mut watch = self.watch.lock().unwrap();
+        (watch.disturbed, watch.silent) = (false, false);
     }
 
     /// Somebody dismisses the result at the panel.
@@ -315,14 +325,14 @@ async fn befall(station: &Station, random: &mut StdRng) {
             station.act(Act::Resume).await;
         }
         4..6 => {
-            station.disturb();
+            station.silence();
             station.printer.lock().await.cut().await;
             sleep(pause).await;
             station.printer.lock().await.mend().await.unwrap();
             station.leave_alone();
         }
         6 => {
-            station.disturb();
+            station.silence();
             {
                 let mut printer = station.printer.lock().await;
                 let count = printer.truth().len();
@@ -339,7 +349,10 @@ async fn befall(station: &Station, random: &mut StdRng) {
                 1 => Fault::Drops,
                 _ => Fault::Garbled,
             };
-            station.disturb();
+            match fault {
+                Fault::Slow(_) => station.disturb(),
+                _ => station.silence(),
+            }
             station.printer.lock().await.set_fault(fault);
             sleep(pause).await;
             station.printer.lock().await.set_fault(Fault::None);

@@ -39,23 +39,22 @@ impl Dashboards {
         while self.heard.try_recv().is_ok() {}
     }
 
-    /// How long it took each of them to hear that printers are in a phase, each since its moment.
+    /// When each of them heard that a printer is in a phase, of these printers.
     pub(crate) async fn all_heard(
         &mut self,
-        wanted: &BTreeMap<String, Instant>,
+        printers: &[&str],
         phase: &str,
-    ) -> Result<Vec<Duration>> {
+    ) -> Result<Vec<(String, Instant)>> {
         let mut times = BTreeMap::new();
-        while times.len() < self.count * wanted.len() {
+        while times.len() < self.count * printers.len() {
             let next = tokio::time::timeout(LIMIT, self.heard.recv()).await;
             let next = next.with_context(|| format!("{phase}: heard {} times", times.len()))?;
             let heard = next.context("the dashboards have ended")?;
-            if let Some(at) = wanted.get(&heard.printer).filter(|_| heard.phase == phase) {
-                let took = heard.at.saturating_duration_since(*at);
-                times.entry((heard.dashboard, heard.printer)).or_insert(took);
+            if heard.phase == phase && printers.contains(&heard.printer.as_str()) {
+                times.entry((heard.dashboard, heard.printer)).or_insert(heard.at);
             }
         }
-        Ok(times.into_values().collect())
+        Ok(times.into_iter().map(|((_, printer), at)| (printer, at)).collect())
     }
 }
 

@@ -25,7 +25,7 @@ use shared::Shared;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -226,6 +226,13 @@ impl Printer {
     #[must_use]
     pub fn truth(&self) -> Vec<Print> {
         self.shared.with(|engine| engine.records.iter().map(|r| r.print.clone()).collect())
+    }
+
+    /// Since when clients are told that it is paused: most printers say what happens at their own
+    /// pace, or when they are asked.
+    #[must_use]
+    pub fn paused_told(&self) -> Option<Instant> {
+        self.shared.paused_told()
     }
 
     /// Path and size in bytes of each.

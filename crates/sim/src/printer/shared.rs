@@ -19,6 +19,8 @@ pub(super) struct Shared {
     /// The wall clock when the printer was made, and the moment: a clock that is set meanwhile
     /// changes no print.
     made: (SystemTime, Instant),
+    /// Since when clients are told that it is paused.
+    paused_told: Mutex<Option<Instant>>,
 }
 
 impl Shared {
@@ -30,6 +32,7 @@ impl Shared {
             fault: watch::Sender::default(),
             random: AtomicU64::new(spec.seed),
             made,
+            paused_told: Mutex::default(),
             spec,
         });
         tick(&shared);
@@ -68,6 +71,16 @@ impl Shared {
 
     pub(super) fn faults(&self) -> watch::Receiver<Fault> {
         self.fault.subscribe()
+    }
+
+    /// A client is being told whether it is paused.
+    pub(super) fn tells(&self, paused: bool) {
+        let mut told = lock(&self.paused_told);
+        *told = paused.then(|| told.unwrap_or_else(Instant::now));
+    }
+
+    pub(super) fn paused_told(&self) -> Option<Instant> {
+        *lock(&self.paused_told)
     }
 
     /// Whether a client knows the secret.

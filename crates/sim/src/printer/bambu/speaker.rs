@@ -135,9 +135,10 @@ impl Speaker {
 
     fn second(&mut self) {
         self.quiet += 1;
-        let (is_moving, seen) = self.door.shared.with(|e| (e.is_moving(), e.revision));
-        self.seen = seen;
-        if is_moving || self.quiet >= QUIET_S {
+        // what has just stopped it moving is not for the next time
+        self.look();
+        let is_moving = self.door.shared.with(|engine| engine.is_moving());
+        if self.quiet > 0 && (is_moving || self.quiet >= QUIET_S) {
             self.tell();
         }
     }
@@ -174,6 +175,7 @@ impl Speaker {
         let own = self.bambu.own();
         self.door.shared.with(|engine| {
             self.seen = engine.revision;
+            self.door.shared.tells(engine.phase == Phase::Paused);
             let (spec, model, fault) =
                 (&self.door.shared.spec, self.bambu.model, self.door.fault());
             report::whole(&View { spec, model, engine, own: &own, fault })
@@ -236,3 +238,26 @@ fn garbage(turn: u64, payload: Vec<u8>) -> Vec<u8> {
 const PERIOD: Duration = Duration::from_secs(1);
 /// Something is told now and then even when nothing moves.
 const QUIET_S: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::printer::shared::Shared;
+    use crate::printer::{Protocol, Spec};
+
+    #[tokio::test]
+    async fn what_changes_just_before_a_second_is_told_with_it() {
+        let spec = Spec::new(Protocol::Bambu, "a");
+        let (shared, bambu) = (Shared::new(spec.clone()), Bambu::new(&spec).unwrap());
+        let (broker, tls) = (Arc::new(Broker::default()), bambu.tls.clone());
+        let mut seat = broker.seat("client").unwrap();
+        seat.hear(true);
+        let mut speaker = Speaker::new(bambu, Door { shared: Arc::clone(&shared), tls }, broker);
+        speaker.whole();
+        speaker.look();
+        while seat.out.try_recv().is_ok() {}
+        shared.with(|engine| engine.fail("0300_1234", "no sensor"));
+        speaker.second();
+        assert!(seat.out.try_recv().is_ok());
+    }
+}

@@ -4,6 +4,7 @@ use super::calls::text;
 use super::history::{job, unix_s};
 use super::objects::{Wanted, delta, wanted};
 use super::{DISCONNECTED, Door, Failed, Params, failed, klippy_state};
+use crate::printer::engine::Phase;
 use crate::printer::http::{Life, Push};
 use axum::extract::ws::WebSocket;
 use axum::http::StatusCode;
@@ -169,7 +170,10 @@ impl Told {
 
     fn news(&mut self, door: &Door) -> Vec<Value> {
         let mut news = Vec::new();
-        let klippy = door.shared.with(|engine| klippy_state(engine));
+        let klippy = door.shared.with(|engine| {
+            door.shared.tells(engine.phase == Phase::Paused);
+            klippy_state(engine)
+        });
         if klippy != self.klippy {
             news.push(note(&format!("notify_klippy_{klippy}"), json!([])));
         }

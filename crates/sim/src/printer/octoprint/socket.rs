@@ -157,6 +157,7 @@ struct Seen1 {
 impl Seen {
     fn of(door: &Door, before: Option<&Self>) -> Self {
         let state = door.state_text();
+        door.shared.tells(state == "Paused");
         door.shared.with(|engine| {
             // Only the last few can be new.
             let first = engine.records.len().saturating_sub(PRINTS_SEEN);

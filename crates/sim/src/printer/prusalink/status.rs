@@ -22,6 +22,7 @@ impl Door {
 
     pub(super) fn status(&self) -> Response {
         let mut value = self.shared.with(|engine| {
+            self.shared.tells(engine.phase == Phase::Paused);
             let mut value = json!({ "printer": printer(engine) });
             if let Some(job) = &engine.job {
                 value["job"] = json!({

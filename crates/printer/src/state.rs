@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use wire::Text;
 
 /// Everything that is known of a printer while it is connected. What it did not say is `None` or
@@ -20,8 +21,9 @@ pub struct PrinterState {
     pub speed_percent: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub light_on: Option<bool>,
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub slots: Vec<Slot>,
+    #[serde(skip_serializing_if = "<[Slot]>::is_empty", default)]
+    #[schema(value_type = Vec<Slot>)]
+    pub slots: Arc<[Slot]>,
     /// What is wrong now, the worst first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub faults: Vec<Fault>,

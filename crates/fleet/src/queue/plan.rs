@@ -6,6 +6,7 @@
 use crate::view::{Meta, Needs, Targets};
 use printer::{Phase, Slot};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A job that waits.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +37,7 @@ pub(super) struct Candidate {
     pub(super) tags: Vec<String>,
     pub(super) model: String,
     pub(super) nozzles_um: Vec<u32>,
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Arc<[Slot]>,
     pub(super) kinds: &'static [&'static str],
     /// `None` while it is away.
     pub(super) phase: Option<Phase>,
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn a_printer_must_have_what_is_needed() {
         let slot = Slot { material: Some("PETG".into()), ..Slot::default() };
-        let petg = Candidate { slots: vec![slot], ..free("petg") };
+        let petg = Candidate { slots: [slot].into(), ..free("petg") };
         let mut pla = job("pla", 1);
         pla.needs.material = Some("PLA".to_owned());
         assert_eq!(plan(vec![pla], &[petg]).waits["pla"]["petg"], "it has no PLA");

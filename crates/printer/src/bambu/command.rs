@@ -266,11 +266,12 @@ mod tests {
     use super::*;
     use crate::Slot;
     use std::collections::HashSet;
+    use std::sync::Arc;
 
     fn free() -> PrinterState {
         let slot = |id| Slot { id, ..Slot::default() };
         let slots = vec![slot(0), slot(5), slot(128), slot(254)];
-        PrinterState { phase: Phase::Idle, slots, ..PrinterState::default() }
+        PrinterState { phase: Phase::Idle, slots: slots.into(), ..PrinterState::default() }
     }
 
     fn start(path: &str, slots: &[u16]) -> Command {
@@ -312,7 +313,7 @@ mod tests {
         let print = print_of(&start("/box.3mf", &[]), &free());
         assert_eq!((&print["use_ams"], &print["ams_mapping"]), (&json!(false), &json!([])));
         let mut loaded = free();
-        loaded.slots[1].active = true;
+        Arc::make_mut(&mut loaded.slots)[1].active = true;
         let print = print_of(&start("/box.3mf", &[]), &loaded);
         assert_eq!((&print["use_ams"], &print["ams_mapping"]), (&json!(true), &json!([5])));
     }
@@ -320,7 +321,8 @@ mod tests {
     #[test]
     fn two_nozzles_have_two_external_spools() {
         let mut two = free();
-        two.slots.push(Slot { id: 255, ..Slot::default() });
+        let right = Slot { id: 255, ..Slot::default() };
+        two.slots = two.slots.iter().cloned().chain([right]).collect();
         let print = print_of(&start("/box.3mf", &[254, 255]), &two);
         let places = json!([{ "ams_id": 254, "slot_id": 0 }, { "ams_id": 255, "slot_id": 0 }]);
         assert_eq!(print["ams_mapping2"], places);

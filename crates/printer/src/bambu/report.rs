@@ -5,16 +5,19 @@
 //! (ha-bambulab models.py; OpenBambuAPI mqtt.md). So the reports are laid on top of each other;
 //! what comes out is read in [`status`](super::status).
 
-use super::fault;
-use super::json;
+use super::{fault, json, slots};
+use crate::Slot;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What has been heard from one printer over one connection.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     /// All of `print` of its `push_status`.
     pub(super) status: Map<String, Value>,
+    /// Where filament lies: read again only when something of it was told.
+    pub(super) slots: Arc<[Slot]>,
     /// As `get_version` lists them.
     pub(super) modules: Vec<Module>,
     /// `IDLE`, `RUNNING`, … in capitals; empty before it has been told.
@@ -121,7 +124,9 @@ impl Report {
 
     fn status(&mut self, mut new: Map<String, Value>) {
         limit(&mut new);
+        let mut of_slots = slots::KEYS.iter().any(|key| new.contains_key(*key));
         if is_full(&new) {
+            of_slots = true;
             (self.status, self.is_whole) = (new, true);
             (self.is_doubtful, self.has_gaps) = (false, false);
         } else {
@@ -134,7 +139,11 @@ impl Report {
                 tracing::debug!("a printer says more than a printer has to say: forgotten");
                 self.status.clear();
                 (self.is_whole, self.is_doubtful) = (false, true);
+                of_slots = true;
             }
+        }
+        if of_slots {
+            self.slots = slots::slots(&self.status).into();
         }
         let word = self.status.get("gcode_state").and_then(Value::as_str).unwrap_or_default();
         self.word = word.to_ascii_uppercase();

@@ -15,6 +15,9 @@ pub(super) const EXTERNAL_MAIN: u16 = 255;
 /// The first AMS HT.
 pub(super) const HT: u16 = 128;
 
+/// What [`slots`] reads.
+pub(super) const KEYS: [&str; 4] = ["ams", "vir_slot", "vt_tray", "device"];
+
 /// All of them, in the order of their units.
 pub(super) fn slots(status: &Map<String, Value>) -> Vec<Slot> {
     let nozzles = json::list(status, &["device", "extruder", "info"]).len();

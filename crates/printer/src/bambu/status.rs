@@ -4,7 +4,7 @@
 use super::json::{at, bits, list, number, text, whole};
 use super::model::{CameraKind, Model};
 use super::report::Report;
-use super::{fault, slots, stage};
+use super::{fault, stage};
 use crate::{
     Ability, Camera, Fan, Identity, Object, Phase, PrinterState, Running, Temperature, Temperatures,
 };
@@ -26,7 +26,7 @@ pub(super) fn state(report: &Report, host: &str, serial_number: &str) -> Printer
         fans: fans(status),
         speed_percent: speed(status),
         light_on: light(status),
-        slots: slots::slots(status),
+        slots: report.slots.clone(),
         faults: fault::faults(hms, report.print_error()),
         camera: camera(status, model, host),
         abilities: abilities(report, model, read_only.is_none()),

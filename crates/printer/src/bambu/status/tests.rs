@@ -1,6 +1,7 @@
 //! Reports as the models send them, written from the list of keys in OpenBambuAPI and ha-bambulab.
 
 use super::*;
+use crate::bambu::slots;
 use crate::{Fault, Severity};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -307,6 +308,7 @@ proptest! {
             report.take(json!({ "print": body }).to_string().as_bytes());
             let shown = state(&report, "host", "094");
             prop_assert!(serde_json::to_vec(&shown).is_ok());
+            prop_assert_eq!(&*shown.slots, slots::slots(&report.status), "read in time");
         }
     }
 }

@@ -77,7 +77,9 @@ export const login: MockCase[] = [
       await enter(page, password);
       await live(page);
       await page.waitForFunction(() => document.querySelector("nav b"));
-      // without the end of the feeds: as when a proxy keeps it
+      // without the end of the feeds: as when a proxy keeps it; and before anything that the page
+      // asks by itself has told it
+      mock.strangersLook = true;
       mock.password = "another one";
       mock.forget();
       await button(page, "Share").first().click();

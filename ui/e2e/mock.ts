@@ -62,6 +62,8 @@ export class Mock {
 
   /** Asks for a login where it is set. */
   password: string | null = null;
+  /** Who is not logged in sees all the same, and does nothing. */
+  strangersLook = false;
   /** Seconds that the next try has to wait. */
   wait_s = 0;
 
@@ -136,7 +138,8 @@ export class Mock {
     const cookie = /__Host-farhub=(\w+)/.exec(request.headers.cookie ?? "")?.[1] ?? "";
     const ways = ["/api/v1/session", "/api/v1/login", "/api/v1/logout"];
     const stranger = this.password !== null && !this.#sessions.has(cookie);
-    if (stranger && !ways.includes(pathname)) {
+    const looks = this.strangersLook && request.method === "GET";
+    if (stranger && !looks && !ways.includes(pathname)) {
       response.writeHead(401, { "content-type": "application/json" });
       return void response.end(JSON.stringify({ error: NEEDED }));
     }
